@@ -1,0 +1,124 @@
+//! The Connected Machine agent: its commands, and what their output means.
+//!
+//! Its numbers have moved over the years, so outcomes are judged by code and text together, and words that
+//! are not known are passed on as they are.
+
+pub mod connect;
+pub mod show;
+mod tags;
+
+use std::time::Duration;
+
+use crate::host::commands::{CommandError, Commands, Finished, Run};
+use show::Show;
+
+/// The program.
+pub const PROGRAM: &str = "azcmagent";
+
+/// The service without which nothing works; the others depend on version and mode.
+pub const MAIN_SERVICE: &str = "himdsd.service";
+
+/// All services of the package (agent overview page).
+pub const SERVICES: [&str; 4] = ["himdsd.service", "arcproxyd.service", "gcad.service", "extd.service"];
+
+/// Time limit of the short commands.
+const SHORT: Duration = Duration::from_secs(60);
+
+/// The installed version, if the program runs: the first `digits.digits…` of what it says.
+///
+/// # Errors
+/// When it cannot be run.
+pub async fn version(commands: &Commands) -> Result<Option<String>, CommandError> {
+    let finished = commands.run(Run::new(PROGRAM, &["version"], SHORT)).await?;
+    Ok(read_version(&finished.transcript))
+}
+
+/// What `azcmagent show` says; `None` when it printed nothing that can be read, as himds does while it starts.
+///
+/// # Errors
+/// When it cannot be run; the output of a run that says nothing readable is in the `Ok` pair.
+pub async fn show(commands: &Commands) -> Result<(Option<Show>, Finished), CommandError> {
+    let finished = commands.run(Run::new(PROGRAM, &["show", "-j"], SHORT)).await?;
+    let show = Show::read(&finished.stdout).or_else(|| Show::read(&finished.transcript));
+    Ok((show, finished))
+}
+
+/// The value of `proxy.url`; an empty text when it is not set.
+///
+/// # Errors
+/// When it cannot be run.
+pub async fn proxy_url(commands: &Commands) -> Result<Option<String>, CommandError> {
+    let finished = commands.run(Run::new(PROGRAM, &["config", "get", "proxy.url"], SHORT)).await?;
+    if finished.succeeded() {
+        return Ok(Some(read_property(&finished.stdout, "proxy.url")));
+    }
+    let listed = commands.run(Run::new(PROGRAM, &["config", "list"], SHORT)).await?;
+    Ok(listed.succeeded().then(|| read_property(&listed.stdout, "proxy.url")))
+}
+
+/// Sets a property, or clears it.
+///
+/// # Errors
+/// When it cannot be run.
+pub async fn configure(
+    commands: &Commands,
+    property: &str,
+    value: Option<&str>,
+) -> Result<Finished, CommandError> {
+    let args = match value {
+        Some(value) => vec!["config", "set", property, value],
+        None => vec!["config", "clear", property],
+    };
+    commands.run(Run::new(PROGRAM, &args, SHORT)).await
+}
+
+fn read_version(text: &str) -> Option<String> {
+    let is_version = |word: &&str| {
+        let digits = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+        word.split('.').count() >= 2 && word.split('.').all(digits)
+    };
+    text.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | '{' | '}')).find(is_version).map(str::to_owned)
+}
+
+/// A property's value in the output of `config get` (the bare value, or `name : value`) or `config list`.
+fn read_property(text: &str, property: &str) -> String {
+    let mut bare = String::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if let Some(rest) = line.strip_prefix(property) {
+            if let Some((_, value)) = rest.split_once(':') {
+                return unquoted(value);
+            }
+        }
+        // The bare value has no label in front; a later line wins over the notices that may come first.
+        let is_value = !line.contains(char::is_whitespace) && !line.ends_with(':');
+        if is_value {
+            bare = unquoted(line);
+        }
+    }
+    bare
+}
+
+fn unquoted(value: &str) -> String {
+    value.trim().trim_matches('"').trim_matches(['[', ']']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_all_forms() {
+        assert_eq!(read_version("azcmagent version  1.7.21162.003\n").as_deref(), Some("1.7.21162.003"));
+        assert_eq!(read_version("{\"version\": \"1.58.03228.700\"}").as_deref(), Some("1.58.03228.700"));
+        assert_eq!(read_version("version unknown"), None);
+    }
+
+    #[test]
+    fn properties_are_found_in_get_and_list() {
+        let list = "Local Configuration Settings\n  connection.type (preview)   : default\n  proxy.url      : http://169.254.0.11:3128\n  proxy.bypass   : []\n";
+        assert_eq!(read_property(list, "proxy.url"), "http://169.254.0.11:3128");
+        assert_eq!(read_property("http://169.254.0.11:3128\n", "proxy.url"), "http://169.254.0.11:3128");
+        assert_eq!(read_property("  proxy.url   : \n", "proxy.url"), "");
+        assert_eq!(read_property("\n", "proxy.url"), "");
+    }
+}

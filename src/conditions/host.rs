@@ -1,0 +1,48 @@
+//! Condition 1: the machine may be enrolled at all.
+
+use super::proxy_environment::not_writable;
+use super::{Evidence, Vm};
+use crate::fault::{self, Fault};
+use crate::host::lock::{Lock, LockError};
+use crate::host::{memory_file, system};
+
+/// Free space below which installing azcmagent (85 MB packed, more unpacked) is bound to fail.
+const LEAST_FREE: u64 = 300 << 20;
+
+/// Where azcmagent puts its programs and state.
+const AGENT_DIRECTORIES: [&str; 2] = ["/opt", "/var/opt"];
+
+pub(super) fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+    if !system::is_root() {
+        return Err(fault::HOST_NOT_ROOT.seen("not running as root"));
+    }
+    if vm.exclusive && vm.learnt.lock.borrow().is_none() {
+        take_lock(vm)?;
+    }
+    if vm.host.commands.find("systemctl").is_none() {
+        return Err(fault::HOST_NO_SYSTEMD.seen("there is no systemctl"));
+    }
+    if vm.host.commands.find(crate::azcmagent::PROGRAM).is_none() {
+        for directory in AGENT_DIRECTORIES {
+            let path = vm.host.files.path(directory);
+            if let Some(free) = system::free_bytes(&path).filter(|free| *free < LEAST_FREE) {
+                let evidence = format!("{} has {} MiB free", path.display(), free >> 20);
+                return Err(fault::HOST_DISK_FULL.seen(evidence));
+            }
+        }
+    }
+    Ok("root, systemd, enough disk".to_owned())
+}
+
+/// One run at a time; what a killed one left in memory goes before anything else.
+fn take_lock(vm: &Vm) -> Result<(), Fault> {
+    match Lock::take(&vm.host.files) {
+        Ok(lock) => {
+            *vm.learnt.lock.borrow_mut() = Some(lock);
+            memory_file::remove_stale(&vm.host.files);
+            Ok(())
+        }
+        Err(error @ LockError::Held { .. }) => Err(fault::HOST_BUSY.seen(error.to_string())),
+        Err(LockError::File(error)) => Err(not_writable(&error)),
+    }
+}

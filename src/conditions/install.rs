@@ -1,0 +1,306 @@
+//! Installing azcmagent, in the way that the configuration names. Whether it worked is judged by what is
+//! there afterwards, never by an exit status alone: the official script reports success for failures.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tracing::info;
+
+use super::proxy_environment::not_writable;
+use super::Vm;
+use crate::azcmagent::PROGRAM;
+use crate::fault::{self, Fault};
+use crate::host::commands::{tail, CommandError, Run};
+use crate::host::files::Readable;
+use crate::host::https::{self, HttpsError, Request};
+use crate::packages::distribution::{repository_for, Family, Repository};
+use crate::packages::outcome::{self, Cause, Failure, Kind};
+use crate::packages::plan::{self, Command, Plan, Purpose};
+use crate::packages::{key, os_release::OsRelease};
+use crate::settings::{Cloud, Install, Package, PackageSource};
+
+/// Time limit of one command of the package manager: the package has 85 MB and the link may be thin.
+const INSTALL_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Time limit of fetching a key or a script.
+const FETCH_LIMIT: Duration = Duration::from_secs(60);
+
+/// Where fetched files are kept while they are needed, below `--root`; not /tmp, which may be cleaned or noexec.
+const WORK: &str = "/var/lib/arc-enroll/install";
+
+/// Installs azcmagent.
+///
+/// # Errors
+/// What stands in the way.
+pub(super) async fn install(vm: &Vm) -> Result<(), Fault> {
+    match &vm.settings.agent.install {
+        Install::Repository => from_repository(vm).await?,
+        Install::Script => by_script(vm).await?,
+        Install::Package(package) => from_package(vm, package).await?,
+        Install::Never => return Err(fault::AGENT_NOT_WANTED.seen("agent.install is never")),
+    }
+    if vm.host.commands.find(PROGRAM).is_some() {
+        info!(event = "agent.installed", "azcmagent is installed");
+        Ok(())
+    } else {
+        Err(fault::AGENT_INSTALL.seen("everything reported success, but there is no azcmagent"))
+    }
+}
+
+/// Lets dpkg finish what was cut off.
+///
+/// # Errors
+/// What it said.
+pub(super) async fn finish_interrupted(vm: &Vm) -> Result<(), Fault> {
+    let mut run = Run::new("dpkg", &["--configure", "-a"], vm.within_the_run(INSTALL_LIMIT));
+    run.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
+    match vm.host.commands.run(run).await {
+        Ok(finished) if finished.succeeded() => Ok(()),
+        Ok(finished) => Err(failed(vm, &outcome::classify(&finished.transcript))),
+        Err(error) => Err(not_run(&error)),
+    }
+}
+
+async fn from_repository(vm: &Vm) -> Result<(), Fault> {
+    let repository = repository(vm)?;
+    let listed = {
+        let texts = source_lists(vm, repository.family);
+        let pairs: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        plan::find_listed(&repository, &pairs)
+    };
+    let armored = match (repository.key(), &listed) {
+        (Some(key), None) => checked_key(vm, key.url).await?,
+        _ => String::new(),
+    };
+    let version = vm.settings.agent.version.as_deref();
+    let plan = plan::from_repository(&repository, version, &armored, listed.as_ref());
+    carry_out(vm, repository.family, plan).await
+}
+
+fn repository(vm: &Vm) -> Result<Repository, Fault> {
+    let text = ["/etc/os-release", "/usr/lib/os-release"]
+        .iter()
+        .find_map(|path| vm.host.files.read(path).ok().flatten())
+        .ok_or_else(|| fault::AGENT_DISTRIBUTION.seen("there is no /etc/os-release"))?;
+    repository_for(&OsRelease::parse(&text), std::env::consts::ARCH)
+        .map_err(|unsupported| fault::AGENT_DISTRIBUTION.seen(unsupported.to_string()))
+}
+
+fn source_lists(vm: &Vm, family: Family) -> Vec<(String, String)> {
+    let directory = match family {
+        Family::Apt => "/etc/apt/sources.list.d",
+        Family::Zypper => "/etc/zypp/repos.d",
+        Family::Dnf | Family::Yum | Family::Tdnf => "/etc/yum.repos.d",
+    };
+    let names = vm.host.files.names(directory).into_iter().map(|name| format!("{directory}/{name}"));
+    let paths = names.chain((family == Family::Apt).then(|| "/etc/apt/sources.list".to_owned()));
+    paths.filter_map(|path| vm.host.files.read(&path).ok().flatten().map(|text| (path, text))).collect()
+}
+
+/// The repository's key, fetched and known by its fingerprint.
+async fn checked_key(vm: &Vm, url: &str) -> Result<String, Fault> {
+    let request = Request { method: "GET", url, bearer: None, json: None, limit: FETCH_LIMIT };
+    let reply = https::send(&vm.host.commands, vm.settings.proxy.url.as_ref(), request)
+        .await
+        .map_err(|error| not_fetched(vm, "packages.microsoft.com", &error))?;
+    if reply.status != 200 {
+        return Err(fault::AGENT_SOURCE.seen(format!("{url}: HTTP {}", reply.status)));
+    }
+    let own = &vm.settings.agent.repository_key;
+    let checked =
+        if own.is_empty() { key::check(&reply.body, &key::MICROSOFT) } else { key::check(&reply.body, own) };
+    match checked {
+        Ok(()) => {
+            info!(event = "repository.key", url, "the repository's key is the expected one");
+            Ok(reply.body)
+        }
+        Err(error) => Err(fault::AGENT_KEY.seen(format!("{url}: {error}"))),
+    }
+}
+
+async fn from_package(vm: &Vm, package: &Package) -> Result<(), Fault> {
+    let path = match &package.source {
+        PackageSource::File(path) => path.clone(),
+        PackageSource::Url(url) => {
+            let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+            let target = Path::new(WORK).join(name);
+            fetch(vm, url, &target, INSTALL_LIMIT).await?;
+            target
+        }
+    };
+    let bytes = vm.host.files.read_bytes(&path).map_err(|error| not_writable(&error))?;
+    let Some(bytes) = bytes else {
+        return Err(fault::AGENT_DIGEST.seen(format!("there is no file {}", path.display())));
+    };
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if digest != package.sha256 {
+        let evidence = format!("{} has {digest}, expected {}", path.display(), package.sha256);
+        return Err(fault::AGENT_DIGEST.seen(evidence));
+    }
+    let is_deb = path.extension().is_some_and(|extension| extension == "deb");
+    let family = if is_deb { Family::Apt } else { repository(vm)?.family };
+    let real = vm.host.files.path(&path).display().to_string();
+    carry_out(vm, family, plan::from_file(family, &real)).await
+}
+
+/// The official script, under our time limit; its documented defects are covered here.
+async fn by_script(vm: &Vm) -> Result<(), Fault> {
+    let his = match vm.settings.azure.cloud {
+        Cloud::Public => "https://gbl.his.arc.azure.com/azcmagent-linux",
+        Cloud::UsGovernment => "https://gbl.his.arc.azure.us/azcmagent-linux",
+        Cloud::China => "https://gbl.his.arc.azure.cn/azcmagent-linux",
+    };
+    let script = Path::new(WORK).join("install_linux_azcmagent.sh");
+    // Arc needs the first host anyway; the short link is a second name for the same file.
+    if fetch(vm, his, &script, FETCH_LIMIT).await.is_err() {
+        fetch(vm, "https://aka.ms/azcmagent", &script, FETCH_LIMIT).await?;
+    }
+    let text = vm.host.files.read(&script).map_err(|error| not_writable(&error))?.unwrap_or_default();
+    if !text.starts_with("#!") {
+        return Err(fault::AGENT_SOURCE.seen("what was served as the install script is no script"));
+    }
+    let result = run_script(vm, &script).await;
+    let _left_for_the_next_run = vm.host.files.remove(&script);
+    result
+}
+
+async fn run_script(vm: &Vm, script: &Path) -> Result<(), Fault> {
+    let real = |name: &str| vm.host.files.path(Path::new(WORK).join(name)).display().to_string();
+    let temporary = vm.host.files.make_dir(Path::new(WORK).join("tmp")).map_err(|error| not_writable(&error))?;
+    let output = Path::new(WORK).join("result.json");
+    let mut args = vec![vm.host.files.path(script).display().to_string()];
+    args.extend(["--output".to_owned(), real("result.json"), "--tempdir".to_owned(), temporary.display().to_string()]);
+    let proxy = vm.settings.proxy.url.as_ref();
+    // With a password the proxy goes by environment alone: arguments can be read by every process.
+    if let Some(proxy) = proxy.filter(|proxy| proxy.credentials().is_none()) {
+        args.extend(["--proxy".to_owned(), proxy.without_credentials()]);
+    }
+    if let Some(version) = &vm.settings.agent.version {
+        args.extend(["--desiredversion".to_owned(), version.clone()]);
+    }
+    let mut run = Run::new("bash", &[], vm.within_the_run(INSTALL_LIMIT));
+    run.args = args;
+    run.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
+    if vm.host.commands.find("sudo").is_none() {
+        // The script calls sudo for everything; we are root already.
+        let shim = "#!/bin/sh\n[ \"$1\" = -E ] && shift\nexec env \"$@\"\n";
+        let path = Path::new(WORK).join("bin/sudo");
+        vm.host.files.write(&path, shim.as_bytes(), Readable::Program).map_err(|error| not_writable(&error))?;
+        run.env.push(("PATH".to_owned(), format!("{}:{}", real("bin"), vm.host.commands.search_path())));
+    }
+    let finished = vm.host.commands.run(run).await.map_err(|error| not_run(&error))?;
+    let result = vm.host.files.read(&output).ok().flatten().unwrap_or_default();
+    let _left_for_the_next_run = vm.host.files.remove(&output);
+    if vm.host.commands.find(PROGRAM).is_some() {
+        return Ok(());
+    }
+    Err(script_failed(vm, &format!("{}\n{result}", finished.transcript)))
+}
+
+/// The script's exit status is 0 or 1 whatever happened; its words and the `--output` file, which may be
+/// invalid JSON, hold the code.
+fn script_failed(vm: &Vm, words: &str) -> Fault {
+    let said = vm.host.mask.apply(&tail(words));
+    let has = |code: &str| words.contains(code);
+    match () {
+        () if has("AZCM0141") => fault::AGENT_AZURE_VM.seen(said),
+        () if has("AZCM0145") => fault::AGENT_PACKAGE_LOCK.seen(said),
+        () if has("AZCM0146") => fault::AGENT_SOURCE.seen(said),
+        () if has("AZCM0147") => fault::AGENT_VERSION_UNKNOWN.seen(said),
+        () if has("AZCM0130") => fault::HOST_NO_SYSTEMD.seen(said),
+        () if ["AZCM0131", "AZCM0132", "AZCM0133"].iter().any(|code| has(code)) => fault::AGENT_DISTRIBUTION.seen(said),
+        () => failed(vm, &outcome::classify(words)),
+    }
+}
+
+/// Writes the plan's files and runs its commands; the second attempt only where the first one is not enough.
+async fn carry_out(vm: &Vm, family: Family, plan: Plan) -> Result<(), Fault> {
+    for file in &plan.files {
+        let unchanged = vm.host.files.read(file.path).ok().flatten().as_deref() == Some(file.content.as_str());
+        if !unchanged {
+            vm.host
+                .files
+                .write(file.path, file.content.as_bytes(), Readable::Everyone)
+                .map_err(|error| not_writable(&error))?;
+        }
+    }
+    let mut first = None;
+    for attempt in plan.attempts {
+        match run_attempt(vm, family, attempt).await? {
+            None if vm.host.commands.find(PROGRAM).is_some() => return Ok(()),
+            Some(failure) if !a_second_attempt_helps(&failure.kind) => return Err(failed(vm, &failure)),
+            outcome => first = first.or(outcome),
+        }
+    }
+    match first {
+        Some(failure) => Err(failed(vm, &failure)),
+        None => Ok(()),
+    }
+}
+
+fn a_second_attempt_helps(kind: &Kind) -> bool {
+    matches!(kind, Kind::UnmetDependencies | Kind::PackageNotFound | Kind::Mismatch | Kind::Other)
+}
+
+async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<Option<Failure>, Fault> {
+    for command in commands {
+        let mut run = Run::new(command.program, &[], vm.within_the_run(INSTALL_LIMIT));
+        run.args = command.arguments;
+        run.env = command.environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let finished = vm.host.commands.run(run).await.map_err(|error| not_run(&error))?;
+        let refreshes = matches!(command.purpose, Purpose::Refresh);
+        let failure = match finished.code {
+            Some(code) if family.succeeded(code) && refreshes => outcome::find(&finished.transcript),
+            Some(code) if family.succeeded(code) => None,
+            _ => Some(outcome::classify(&finished.transcript)),
+        };
+        let tolerated = |failure: &Failure| {
+            command.purpose == Purpose::RefreshAll && !matches!(failure.kind, Kind::Locked { .. } | Kind::Interrupted)
+        };
+        if let Some(failure) = failure.filter(|failure| !tolerated(failure)) {
+            return Ok(Some(failure));
+        }
+    }
+    Ok(None)
+}
+
+/// A package manager's failure as a fault.
+fn failed(vm: &Vm, failure: &Failure) -> Fault {
+    let entry = match &failure.kind {
+        Kind::Locked { .. } => &fault::AGENT_PACKAGE_LOCK,
+        Kind::Interrupted => &fault::AGENT_DPKG_INTERRUPTED,
+        Kind::DiskFull => &fault::HOST_DISK_FULL,
+        Kind::VersionNotFound => &fault::AGENT_VERSION_UNKNOWN,
+        Kind::Untrusted { .. } => &fault::AGENT_KEY,
+        Kind::Unreachable(Cause::Certificate) => &fault::EGRESS_UNTRUSTED,
+        Kind::Unreachable(_) => &fault::AGENT_SOURCE,
+        _ => &fault::AGENT_INSTALL,
+    };
+    entry.seen(vm.host.mask.apply(&failure.line))
+}
+
+fn not_run(error: &CommandError) -> Fault {
+    fault::AGENT_INSTALL.seen(error.to_string())
+}
+
+async fn fetch(vm: &Vm, url: &str, to: &Path, limit: Duration) -> Result<(), Fault> {
+    vm.host.files.make_dir(WORK).map_err(|error| not_writable(&error))?;
+    let limit = vm.within_the_run(limit);
+    let path = vm.host.files.path(to);
+    https::download(&vm.host.commands, vm.settings.proxy.url.as_ref(), url, &path, limit)
+        .await
+        .map_err(|error| not_fetched(vm, url.split('/').nth(2).unwrap_or_default(), &error))
+}
+
+/// A fetch that failed: refused by the proxy is the network's list, anything else may pass.
+fn not_fetched(vm: &Vm, host: &str, error: &HttpsError) -> Fault {
+    match error {
+        HttpsError::Curl { tunnel_status: 400..=499, .. } => {
+            *vm.learnt.endpoints.borrow_mut() = vec![host.to_owned()];
+            fault::EGRESS_REFUSED.seen(format!("{host}: {error}"))
+        }
+        HttpsError::Curl { code: 51 | 60 | 77, .. } => fault::EGRESS_UNTRUSTED.seen(error.to_string()),
+        _ => fault::AGENT_SOURCE.seen(error.to_string()),
+    }
+}

@@ -1,0 +1,46 @@
+//! Condition 5: the CSN proxy accepts connections and opens a tunnel.
+
+use super::{egress, Evidence, Vm};
+use crate::fault::{self, Fault};
+use crate::host::tunnel::{self, Tunnel};
+use crate::settings::ProxyUrl;
+
+pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+    let Some(proxy) = &vm.settings.proxy.url else {
+        return Ok("no proxy is configured".to_owned());
+    };
+    let endpoints = egress::endpoints(vm);
+    let mut refused = Vec::new();
+    for (index, host) in endpoints.iter().enumerate() {
+        match tunnel::probe(proxy, host, 443).await {
+            Tunnel::Open => return Ok(format!("{} opens tunnels", proxy.without_credentials())),
+            // The others may be allowed: a proxy that works refuses one name by itself.
+            answer @ Tunnel::Answered { status: 403 | 404 | 451, .. } => {
+                refused.push(format!("{host}: {}", tunnel::describe(&answer)));
+            }
+            // A failure behind the proxy may be this endpoint's own, so one more is tried.
+            failure if index == 0 && is_behind(&failure) => refused.push(String::new()),
+            failure => return Err(broken(proxy, host, &failure)),
+        }
+    }
+    refused.retain(|text| !text.is_empty());
+    *vm.learnt.endpoints.borrow_mut() = endpoints;
+    Err(fault::PROXY_TUNNEL_REFUSED.seen(refused.join("; ")))
+}
+
+/// Whether the trouble is between the proxy and the endpoint.
+fn is_behind(failure: &Tunnel) -> bool {
+    matches!(failure, Tunnel::Answered { status: 500..=599, .. } | Tunnel::Timeout { connected: true })
+}
+
+fn broken(proxy: &ProxyUrl, host: &str, failure: &Tunnel) -> Fault {
+    let entry = match failure {
+        Tunnel::Refused => &fault::PROXY_REFUSED,
+        Tunnel::NoRoute(_) => &fault::PROXY_NO_ROUTE,
+        Tunnel::Timeout { .. } => &fault::PROXY_TIMEOUT,
+        Tunnel::Answered { status: 407, .. } => &fault::PROXY_AUTHENTICATION,
+        Tunnel::Answered { status: 500..=599, .. } => &fault::PROXY_FAILING,
+        Tunnel::Answered { .. } | Tunnel::Broken(_) | Tunnel::Open => &fault::PROXY_BROKEN,
+    };
+    entry.seen(format!("{}, CONNECT {host}:443: {}", proxy.without_credentials(), tunnel::describe(failure)))
+}

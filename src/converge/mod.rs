@@ -1,0 +1,140 @@
+//! The loop: observe → (does not hold) → repair or wait → observe …
+//!
+//! Everything that a condition, a repair or azcmagent reports is a fault of the catalogue; the catalogue says
+//! what to do next, and [`Patience`] bounds it.
+
+mod patience;
+
+pub use patience::Patience;
+
+use tracing::{info, info_span, warn, Instrument};
+
+use crate::conditions::{Condition, Evidence, Vm};
+use crate::fault::{Fault, Repair};
+use crate::progress::Progress;
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Every condition holds.
+    Enrolled(Evidence),
+    /// One does not, and the run stopped there.
+    Stopped(Fault),
+}
+
+/// Makes every condition hold, in order, within the deadline.
+pub async fn converge(vm: &Vm, progress: &Progress) -> Verdict {
+    let mut patience = Patience::new(vm.deadline);
+    let mut already = None;
+    let mut index = 0;
+    while let Some(&condition) = Condition::ALL.get(index) {
+        if condition.is_only_the_way() && is_connected(vm, &mut already).await {
+            index += 1;
+            continue;
+        }
+        match observe(vm, condition).await {
+            Ok(evidence) => {
+                progress.holds(condition, &evidence);
+                if condition == Condition::Connected {
+                    return Verdict::Enrolled(evidence);
+                }
+                index += 1;
+            }
+            Err(fault) => match overcome(vm, fault, &mut patience, progress).await {
+                Next::LookAgainFrom(earlier) => index = usize::from(earlier.number() - 1),
+                Next::Stop(fault) => {
+                    progress.fails(&fault);
+                    return Verdict::Stopped(fault);
+                }
+            },
+        }
+    }
+    Verdict::Enrolled(String::new())
+}
+
+/// Where the loop goes on.
+enum Next {
+    LookAgainFrom(Condition),
+    Stop(Fault),
+}
+
+/// Whether the goal is reached already, so that the way there need not be walked. Asked once a run.
+async fn is_connected(vm: &Vm, already: &mut Option<bool>) -> bool {
+    if already.is_none() {
+        let observed = vm.observe(Condition::Connected).instrument(info_span!("condition", condition = "connected"));
+        *already = Some(observed.await.is_ok());
+    }
+    *already == Some(true)
+}
+
+async fn observe(vm: &Vm, condition: Condition) -> Result<Evidence, Fault> {
+    let span = info_span!("condition", condition = condition.name());
+    async {
+        let observed = vm.observe(condition).await;
+        if let Ok(evidence) = &observed {
+            info!(event = "condition.holds", "{}: {evidence}", condition.name());
+        }
+        observed
+    }
+    .instrument(span)
+    .await
+}
+
+/// Repairs what can be repaired, else waits as long as waiting can help.
+async fn overcome(vm: &Vm, met: Fault, patience: &mut Patience, progress: &Progress) -> Next {
+    let mut fault = met;
+    loop {
+        let span = info_span!("condition", condition = fault.entry.condition.name());
+        tell(&fault, patience, vm, &span);
+        let Some(repair) = fault.entry.repair.filter(|repair| vm.may(*repair) && patience.may_repair(*repair)) else {
+            break;
+        };
+        progress.repairing(&fault, repair);
+        match run_repair(vm, &fault, repair).instrument(span).await {
+            Ok(()) => {
+                patience.repaired(repair);
+                return Next::LookAgainFrom(fault.entry.again_from);
+            }
+            Err(other) if other.code() == fault.code() => break,
+            Err(other) => fault = other,
+        }
+    }
+    let span = info_span!("condition", condition = fault.entry.condition.name());
+    let window = fault.entry.condition.window(&vm.settings);
+    match patience.delay(&fault, window) {
+        Some(delay) => {
+            progress.wait(&fault, delay, patience.left(&fault, window)).instrument(span).await;
+            Next::LookAgainFrom(fault.entry.again_from)
+        }
+        None => Next::Stop(fault),
+    }
+}
+
+/// The first failure and every changed one is logged; repeats are thinned.
+fn tell(fault: &Fault, patience: &mut Patience, vm: &Vm, span: &tracing::Span) {
+    let repeat = patience.count(fault);
+    if crate::retry::worth_a_line(repeat) {
+        let _entered = span.enter();
+        let left = patience.left(fault, fault.entry.condition.window(&vm.settings));
+        warn!(
+            event = "condition.fails",
+            fault = fault.code(),
+            evidence = %fault.evidence,
+            repeat,
+            remaining_s = left.as_secs(),
+            "{fault}"
+        );
+    }
+}
+
+async fn run_repair(vm: &Vm, fault: &Fault, repair: Repair) -> Result<(), Fault> {
+    let started = std::time::Instant::now();
+    let action = repair.describe();
+    info!(event = "repair.started", fault = fault.code(), action, "{action}");
+    let result = vm.repair(repair).await;
+    let elapsed_ms = started.elapsed().as_millis();
+    let outcome = if result.is_ok() { "done" } else { "failed" };
+    let detail = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    info!(event = "repair.finished", fault = fault.code(), action, outcome, elapsed_ms, detail = %detail, "{action}: {outcome}");
+    result
+}

@@ -1,0 +1,497 @@
+//! The one runner of other programs: found once, started with a chosen environment and no standard input,
+//! bounded in time and output, and gone with its whole process group when we go.
+#![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{killpg, Signal};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+use tracing::info;
+
+use super::files::Files;
+use super::SharedMask;
+use crate::secret::Secret;
+
+/// Where programs are looked for besides PATH, which under cloud-init is short.
+const STANDARD_PATH: [&str; 7] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/azcmagent/bin"];
+
+/// Output kept of one command; the rest is counted.
+const LARGEST_OUTPUT: usize = 1 << 20;
+
+/// How long a process group has between SIGTERM and SIGKILL: dpkg finishes its current file in that time.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long output is waited for after the program ended; a daemon it started may hold the pipe for ever.
+const DRAIN: Duration = Duration::from_millis(300);
+
+/// Why a program did not run to its end. A non-zero exit status is not an error here.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It is not on this machine.
+    #[error("{program} is not on this machine")]
+    NotFound {
+        /// Its name.
+        program: String,
+    },
+    /// The kernel would not start it.
+    #[error("cannot start {}", program.display())]
+    Start {
+        /// Its path.
+        program: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It took too long and was stopped.
+    #[error("{command} did not end within {} s and was stopped; its last words: {tail}", limit.as_secs())]
+    TimedOut {
+        /// The command, masked.
+        command: String,
+        /// The limit.
+        limit: Duration,
+        /// The end of its output, masked.
+        tail: String,
+    },
+    /// A line of its output said that going on is pointless, and it was stopped.
+    #[error("{command} was stopped after it said: {line}")]
+    Stopped {
+        /// The command, masked.
+        command: String,
+        /// The line, masked.
+        line: String,
+    },
+}
+
+/// What to run.
+pub struct Run<'a> {
+    /// Name of the program.
+    pub program: &'a str,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// More environment, over the fixed one.
+    pub env: Vec<(String, String)>,
+    /// What to give it on standard input; nothing otherwise.
+    pub stdin: Option<Secret>,
+    /// How long it may take.
+    pub limit: Duration,
+    /// Called with every line as it comes; `false` stops the program.
+    pub watch: Option<&'a dyn Fn(&str) -> bool>,
+}
+
+impl<'a> Run<'a> {
+    /// A program with arguments, at most `limit` long.
+    pub fn new(program: &'a str, args: &[&str], limit: Duration) -> Self {
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        Self { program, args, env: Vec::new(), stdin: None, limit, watch: None }
+    }
+}
+
+/// A program that ran to its end.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Standard output, as it came.
+    pub stdout: String,
+    /// Both outputs, line by line in the order they came.
+    pub transcript: String,
+}
+
+impl Finished {
+    /// Whether it ended with status 0.
+    pub fn succeeded(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// "exit code 7" or "signal 9", for messages.
+    pub fn status(&self) -> String {
+        match (self.code, self.signal) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "an unknown end".to_owned(),
+        }
+    }
+}
+
+/// Runs programs.
+#[derive(Clone)]
+pub struct Commands {
+    root: PathBuf,
+    path: Vec<PathBuf>,
+    environment: Rc<RefCell<BTreeMap<String, String>>>,
+    running: Rc<RefCell<BTreeSet<i32>>>,
+    mask: SharedMask,
+}
+
+impl Commands {
+    /// A runner for programs along `path` (the text of PATH), the ones below the root first.
+    pub fn new(files: &Files, path: &str, environment: Vec<(String, String)>, mask: SharedMask) -> Self {
+        let named = path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from);
+        let mut directories: Vec<PathBuf> = Vec::new();
+        for dir in named.chain(STANDARD_PATH.iter().map(PathBuf::from)) {
+            if !directories.contains(&dir) {
+                directories.push(dir);
+            }
+        }
+        let joined: Vec<String> = directories.iter().map(|dir| dir.display().to_string()).collect();
+        let mut fixed: BTreeMap<String, String> = environment.into_iter().collect();
+        fixed.insert("PATH".into(), joined.join(":"));
+        fixed.insert("HOME".into(), "/root".into());
+        fixed.insert("LC_ALL".into(), "C".into());
+        Self {
+            root: files.path("/"),
+            path: directories,
+            environment: Rc::new(RefCell::new(fixed)),
+            running: Rc::default(),
+            mask,
+        }
+    }
+
+    /// The PATH that children get.
+    pub fn search_path(&self) -> String {
+        self.environment.borrow().get("PATH").cloned().unwrap_or_default()
+    }
+
+    /// Gives every child from now on this variable.
+    pub fn set_environment(&self, name: &str, value: &str) {
+        self.environment.borrow_mut().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Where a program is: below the root first, then on the machine itself.
+    pub fn find(&self, program: &str) -> Option<PathBuf> {
+        let below_root =
+            self.path.iter().map(|dir| self.root.join(dir.strip_prefix("/").unwrap_or(dir)).join(program));
+        below_root.chain(self.path.iter().map(|dir| dir.join(program))).find(|path| is_program(path))
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// Dropping the future stops the whole process group; [`Commands::reap`] then waits for it.
+    ///
+    /// # Errors
+    /// [`CommandError`]; an exit status other than 0 is not one of them.
+    pub async fn run(&self, run: Run<'_>) -> Result<Finished, CommandError> {
+        let program = self
+            .find(run.program)
+            .ok_or_else(|| CommandError::NotFound { program: run.program.to_owned() })?;
+        let shown = self.mask.apply(&shown(run.program, &run.args));
+        info!(event = "command.started", command = %shown, limit_s = run.limit.as_secs(), "running {shown}");
+        let started = Instant::now();
+        let result = self.run_found(&program, &shown, run).await;
+        let elapsed_ms = started.elapsed().as_millis();
+        match &result {
+            Ok(finished) => {
+                let status = finished.status();
+                info!(event = "command.finished", command = %shown, status = %status, elapsed_ms, "{shown}: {status}");
+            }
+            Err(error) => {
+                info!(event = "command.finished", command = %shown, status = "failed", elapsed_ms, "{error}");
+            }
+        }
+        result
+    }
+
+    async fn run_found(
+        &self,
+        program: &Path,
+        shown: &str,
+        run: Run<'_>,
+    ) -> Result<Finished, CommandError> {
+        let failed = |source| CommandError::Start { program: program.to_owned(), source };
+        let mut command = Command::new(program);
+        command.args(&run.args).env_clear().envs(self.environment.borrow().iter());
+        command.envs(run.env).current_dir("/").process_group(0);
+        command.stdin(if run.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(failed)?;
+        let group = Group::of(&child, &self.running);
+        if let (Some(text), Some(mut pipe)) = (run.stdin, child.stdin.take()) {
+            // A program that does not read its input says so by its exit status.
+            let _unread = pipe.write_all(text.reveal().as_bytes()).await;
+        }
+        let transcript = RefCell::new(Transcript::default());
+        let verdict = tokio::select! {
+            ended = listen(&mut child, &transcript, run.watch) => ended.map_err(failed)?,
+            () = tokio::time::sleep(run.limit) => Ended::TimeIsUp,
+        };
+        let status = match verdict {
+            Ended::ByItself(status) => status,
+            Ended::TimeIsUp => {
+                group.stop(&mut child).await;
+                let tail = self.mask.apply(&tail(&transcript.borrow().both));
+                return Err(CommandError::TimedOut { command: shown.to_owned(), limit: run.limit, tail });
+            }
+            Ended::ByTheWatch(line) => {
+                group.stop(&mut child).await;
+                return Err(CommandError::Stopped { command: shown.to_owned(), line: self.mask.apply(&line) });
+            }
+        };
+        group.ended();
+        let transcript = transcript.into_inner();
+        Ok(Finished {
+            code: status.code(),
+            signal: std::os::unix::process::ExitStatusExt::signal(&status),
+            stdout: transcript.stdout,
+            transcript: transcript.both,
+        })
+    }
+
+    /// After an interruption: waits until the process groups that were told to stop are gone, then kills.
+    pub async fn reap(&self) {
+        let until = Instant::now() + GRACE;
+        loop {
+            self.running.borrow_mut().retain(|group| killpg(Pid::from_raw(*group), None).is_ok());
+            if self.running.borrow().is_empty() {
+                return;
+            }
+            if Instant::now() >= until {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for group in self.running.borrow().iter() {
+            let _gone = killpg(Pid::from_raw(*group), Signal::SIGKILL);
+        }
+    }
+}
+
+/// The last words of an output, short enough for a message.
+pub fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let from = lines.len().saturating_sub(4);
+    let joined = lines.get(from..).unwrap_or_default().join(" | ");
+    let excess = joined.chars().count().saturating_sub(600);
+    joined.chars().skip(excess).collect()
+}
+
+fn shown(program: &str, args: &[String]) -> String {
+    let mut text = program.to_owned();
+    for arg in args {
+        text.push(' ');
+        if arg.is_empty() || arg.contains(char::is_whitespace) {
+            text.push_str(&format!("{arg:?}"));
+        } else {
+            text.push_str(arg);
+        }
+    }
+    text
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+}
+
+enum Ended {
+    ByItself(std::process::ExitStatus),
+    ByTheWatch(String),
+    TimeIsUp,
+}
+
+#[derive(Default)]
+struct Transcript {
+    stdout: String,
+    both: String,
+}
+
+impl Transcript {
+    fn add(&mut self, line: &[u8], is_stdout: bool) -> String {
+        let text = String::from_utf8_lossy(line).into_owned();
+        if is_stdout && self.stdout.len() < LARGEST_OUTPUT {
+            self.stdout.push_str(&text);
+        }
+        if self.both.len() < LARGEST_OUTPUT {
+            self.both.push_str(&text);
+            if !text.ends_with('\n') {
+                self.both.push('\n');
+            }
+        }
+        text.trim_end_matches(['\n', '\r']).to_owned()
+    }
+}
+
+/// Reads both outputs until the program has ended and said everything.
+async fn listen(
+    child: &mut Child,
+    transcript: &RefCell<Transcript>,
+    watch: Option<&dyn Fn(&str) -> bool>,
+) -> std::io::Result<Ended> {
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    let reading = async {
+        let (first, second) =
+            tokio::join!(read_lines(stdout, true, transcript, watch), read_lines(stderr, false, transcript, watch));
+        first.or(second)
+    };
+    tokio::pin!(reading);
+    tokio::select! {
+        stopped = &mut reading => match stopped {
+            Some(line) => Ok(Ended::ByTheWatch(line)),
+            None => Ok(Ended::ByItself(child.wait().await?)),
+        },
+        status = child.wait() => {
+            let status = status?;
+            let _held_open_by_a_daemon = tokio::time::timeout(DRAIN, reading).await;
+            Ok(Ended::ByItself(status))
+        }
+    }
+}
+
+/// The line at which the watch said stop, if it did.
+async fn read_lines(
+    pipe: Option<impl AsyncRead + Unpin>,
+    is_stdout: bool,
+    transcript: &RefCell<Transcript>,
+    watch: Option<&dyn Fn(&str) -> bool>,
+) -> Option<String> {
+    let mut reader = BufReader::new(pipe?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line).await;
+        if !matches!(read, Ok(bytes) if bytes > 0) {
+            return None;
+        }
+        let text = transcript.borrow_mut().add(&line, is_stdout);
+        if watch.is_some_and(|go_on| !go_on(&text)) {
+            return Some(text);
+        }
+    }
+}
+
+/// A process group that is told to stop when it is dropped before its end.
+struct Group {
+    id: i32,
+    running: Rc<RefCell<BTreeSet<i32>>>,
+    ended: bool,
+}
+
+impl Group {
+    fn of(child: &Child, running: &Rc<RefCell<BTreeSet<i32>>>) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0);
+        if id > 0 {
+            running.borrow_mut().insert(id);
+        }
+        Self { id, running: Rc::clone(running), ended: id == 0 }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if self.id > 0 {
+            let _gone = killpg(Pid::from_raw(self.id), signal);
+        }
+    }
+
+    /// SIGTERM, some time to end, SIGKILL.
+    async fn stop(self, child: &mut Child) {
+        self.signal(Signal::SIGTERM);
+        if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+            self.signal(Signal::SIGKILL);
+            let _ended = child.wait().await;
+        }
+        // Grandchildren may outlive their parent; the group is theirs too.
+        self.signal(Signal::SIGKILL);
+        self.ended();
+    }
+
+    fn ended(mut self) {
+        self.running.borrow_mut().remove(&self.id);
+        self.ended = true;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.signal(Signal::SIGTERM);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commands() -> Commands {
+        Commands::new(&Files::new("/".into()), "/usr/bin:/bin", Vec::new(), SharedMask::default())
+    }
+
+    fn block_on<T>(future: impl std::future::Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    }
+
+    fn sh(script: &str) -> Run<'static> {
+        Run::new("sh", &["-c", script], Duration::from_secs(20))
+    }
+
+    #[test]
+    fn output_status_and_environment() {
+        let finished = block_on(commands().run(sh("echo out; echo err >&2; env; exit 7"))).unwrap();
+        assert_eq!(finished.code, Some(7));
+        assert!(finished.stdout.starts_with("out\n"));
+        assert!(finished.stdout.contains("LC_ALL=C") && finished.stdout.contains("HOME=/root"));
+        assert!(!finished.stdout.contains("CARGO"));
+        assert!(finished.transcript.contains("err\n"));
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = block_on(commands().run(Run::new("no-such-program", &[], Duration::ZERO))).unwrap_err();
+        assert_eq!(error.to_string(), "no-such-program is not on this machine");
+    }
+
+    #[test]
+    fn time_is_limited_and_the_whole_group_goes() {
+        let mut run = sh("echo begun; sleep 60 & echo $!; wait");
+        run.limit = Duration::from_millis(300);
+        let error = block_on(commands().run(run)).unwrap_err();
+        let CommandError::TimedOut { tail, .. } = &error else { panic!("{error:?}") };
+        let child: i32 = tail.rsplit(' ').next().unwrap().parse().unwrap();
+        let gone = || nix::sys::signal::kill(Pid::from_raw(child), None).is_err();
+        for _ in 0..100 {
+            if gone() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Without an init that reaps, the killed grandchild stays as a zombie: dead is what counts.
+        let stat = fs_read(&format!("/proc/{child}/stat"));
+        assert!(stat.contains(") Z "), "{stat}");
+    }
+
+    fn fs_read(path: &str) -> String {
+        Files::new("/".into()).read(path).unwrap().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_watch_stops_a_program() {
+        let mut run = sh("echo fine; echo stop here; sleep 60");
+        let watch = |line: &str| line != "stop here";
+        run.watch = Some(&watch);
+        let error = block_on(commands().run(run)).unwrap_err();
+        assert!(matches!(error, CommandError::Stopped { line, .. } if line == "stop here"));
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_the_pipe_does_not_keep_us() {
+        let mut run = sh("sleep 20 & echo done");
+        run.limit = Duration::from_secs(10);
+        let finished = block_on(commands().run(run)).unwrap();
+        assert_eq!(finished.stdout, "done\n");
+    }
+
+    #[test]
+    fn the_tail_is_short() {
+        assert_eq!(tail("a\n\nb\nc\nd\ne\n"), "b | c | d | e");
+        assert_eq!(tail(&"x".repeat(5000)).len(), 600);
+    }
+}

@@ -1,0 +1,295 @@
+//! Files below `--root`: bounded reads, and writes that are whole or not at all, also across a power cut.
+#![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+use std::time::Instant;
+
+use tracing::info;
+
+/// The largest file that is read: every file this program reads is a few KiB, its own binary aside.
+const LARGEST: u64 = 64 << 20;
+
+/// Why a file could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct FileError {
+    /// What was tried: "read", "write", …
+    pub action: &'static str,
+    /// The file, with the root in front.
+    pub path: PathBuf,
+    /// What the operating system said.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// Who may read a file that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readable {
+    /// Everyone (0644), or as the file that is replaced.
+    Everyone,
+    /// Not the world: 0600, or as the file that is replaced without its permissions for others.
+    Owner,
+    /// A program (0755).
+    Program,
+}
+
+/// Files below a root directory.
+#[derive(Clone, Debug)]
+pub struct Files {
+    root: PathBuf,
+}
+
+impl Files {
+    /// Files below `root`.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Whether this is the machine's own tree.
+    pub fn is_real(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    /// Where an absolute path is found below the root; `..` cannot climb out.
+    pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
+        let mut path = self.root.clone();
+        for component in inside.as_ref().components() {
+            match component {
+                Component::Normal(name) => path.push(name),
+                Component::ParentDir => {
+                    if path != self.root {
+                        path.pop();
+                    }
+                }
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        path
+    }
+
+    /// The text of a file; `None` when there is none. Bytes that are not UTF-8 are replaced.
+    ///
+    /// # Errors
+    /// What the operating system said, or that the file is too large to be what it should be.
+    pub fn read(&self, inside: impl AsRef<Path>) -> Result<Option<String>, FileError> {
+        Ok(self.read_bytes(inside)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// The bytes of a file; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Files::read`].
+    pub fn read_bytes(&self, inside: impl AsRef<Path>) -> Result<Option<Vec<u8>>, FileError> {
+        read_path(&self.path(inside))
+    }
+
+    /// Whether something is there.
+    pub fn exists(&self, inside: impl AsRef<Path>) -> bool {
+        self.path(inside).exists()
+    }
+
+    /// Whether a directory is there.
+    pub fn is_dir(&self, inside: impl AsRef<Path>) -> bool {
+        self.path(inside).is_dir()
+    }
+
+    /// The names in a directory, sorted; none when it is not there.
+    pub fn names(&self, inside: impl AsRef<Path>) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path(inside)) else { return Vec::new() };
+        let mut names: Vec<String> =
+            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+
+    /// Replaces a file whole: a reader, or a boot after a power cut, sees the old text or the new one.
+    ///
+    /// Owner and mode of a file that is replaced are kept; a link is followed, so that the link stays.
+    ///
+    /// # Errors
+    /// What the operating system said; nothing is left half-written.
+    pub fn write(
+        &self,
+        inside: impl AsRef<Path>,
+        content: &[u8],
+        readable: Readable,
+    ) -> Result<(), FileError> {
+        let path = self.path(inside);
+        let path = fs::canonicalize(&path).unwrap_or(path);
+        info!(event = "file.started", path = %path.display(), bytes = content.len(), "writing {}", path.display());
+        let started = Instant::now();
+        let written = replace(&path, content, readable);
+        let elapsed_ms = started.elapsed().as_millis();
+        let outcome = if written.is_ok() { "written" } else { "failed" };
+        info!(event = "file.finished", path = %path.display(), outcome, elapsed_ms, "{outcome} {}", path.display());
+        written
+    }
+
+    /// Removes a file; one that is not there is fine.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn remove(&self, inside: impl AsRef<Path>) -> Result<(), FileError> {
+        let path = self.path(inside);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                Err(FileError { action: "remove", path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a directory and its parents.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn make_dir(&self, inside: impl AsRef<Path>) -> Result<PathBuf, FileError> {
+        let path = self.path(inside);
+        match fs::create_dir_all(&path) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(FileError { action: "create", path, source }),
+        }
+    }
+
+    /// Opens a file to which whole lines are appended; its mode and owner are kept, a new one is 0640.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn open_to_append(&self, inside: impl AsRef<Path>) -> Result<fs::File, FileError> {
+        let path = self.path(inside);
+        let opened = fs::OpenOptions::new().append(true).create(true).mode(0o640).open(&path);
+        opened.map_err(|source| FileError { action: "append to", path, source })
+    }
+}
+
+/// Reads a file by its real path, for files that are not below the root (`--config`, `--include`, `/proc`).
+///
+/// # Errors
+/// As [`Files::read`].
+pub fn read_path(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    let failed = |source| FileError { action: "read", path: path.to_owned(), source };
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(failed(ErrorKind::FileTooLarge.into()));
+    }
+    Ok(Some(bytes))
+}
+
+/// Temporary file beside the target, its bytes on disk, then the rename, then the directory on disk.
+fn replace(path: &Path, content: &[u8], readable: Readable) -> Result<(), FileError> {
+    let failed = |source| FileError { action: "write", path: path.to_owned(), source };
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent).map_err(failed)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // One fixed name: what a power cut leaves behind is overwritten by the next run instead of piling up.
+    let temporary = parent.join(format!(".{name}.arc-enroll-new"));
+    let result = write_temporary(&temporary, path, content, readable)
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| fs::File::open(parent)?.sync_all());
+    result.map_err(|source| {
+        let _gone = fs::remove_file(&temporary);
+        failed(source)
+    })
+}
+
+fn write_temporary(
+    temporary: &Path,
+    replaced: &Path,
+    content: &[u8],
+    readable: Readable,
+) -> std::io::Result<()> {
+    let _stale = fs::remove_file(temporary);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    file.write_all(content)?;
+    let mode = match fs::metadata(replaced) {
+        Ok(old) => {
+            let mine = file.metadata()?;
+            if (old.uid(), old.gid()) != (mine.uid(), mine.gid()) {
+                std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
+            }
+            let kept = old.mode() & 0o7777;
+            if readable == Readable::Owner {
+                kept & !0o007
+            } else {
+                kept
+            }
+        }
+        Err(_) => match readable {
+            Readable::Everyone => 0o644,
+            Readable::Owner => 0o600,
+            Readable::Program => 0o755,
+        },
+    };
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch() -> (tempfile::TempDir, Files) {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::new(dir.path().to_owned());
+        (dir, files)
+    }
+
+    #[test]
+    fn paths_cannot_climb_out_of_the_root() {
+        let files = Files::new(PathBuf::from("/r"));
+        assert_eq!(files.path("/etc/x"), Path::new("/r/etc/x"));
+        assert_eq!(files.path("/../../etc/./x"), Path::new("/r/etc/x"));
+    }
+
+    #[test]
+    fn a_write_keeps_mode_and_leaves_no_temporary() {
+        let (dir, files) = scratch();
+        files.write("/etc/a", b"one", Readable::Everyone).unwrap();
+        fs::set_permissions(dir.path().join("etc/a"), fs::Permissions::from_mode(0o664)).unwrap();
+        files.write("/etc/a", b"two", Readable::Everyone).unwrap();
+        assert_eq!(files.read("/etc/a").unwrap().as_deref(), Some("two"));
+        let mode = fs::metadata(dir.path().join("etc/a")).unwrap().mode() & 0o777;
+        assert_eq!(mode, 0o664);
+        files.write("/etc/a", b"three", Readable::Owner).unwrap();
+        let mode = fs::metadata(dir.path().join("etc/a")).unwrap().mode() & 0o777;
+        assert_eq!(mode, 0o660);
+        assert_eq!(files.names("/etc"), ["a"]);
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let (dir, files) = scratch();
+        files.write("/real/env", b"1", Readable::Everyone).unwrap();
+        fs::create_dir(dir.path().join("etc")).unwrap();
+        std::os::unix::fs::symlink("../real/env", dir.path().join("etc/env")).unwrap();
+        files.write("/etc/env", b"2", Readable::Everyone).unwrap();
+        assert!(fs::symlink_metadata(dir.path().join("etc/env")).unwrap().is_symlink());
+        assert_eq!(files.read("/real/env").unwrap().as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn what_a_power_cut_left_is_no_obstacle() {
+        let (dir, files) = scratch();
+        fs::write(dir.path().join(".a.arc-enroll-new"), b"half").unwrap();
+        files.write("/a", b"whole", Readable::Owner).unwrap();
+        assert_eq!(files.names("/"), ["a"]);
+        assert_eq!(files.read("/a").unwrap().as_deref(), Some("whole"));
+    }
+
+    #[test]
+    fn absent_files_are_none_and_removing_them_is_fine() {
+        let (_dir, files) = scratch();
+        assert!(files.read("/nothing").unwrap().is_none());
+        files.remove("/nothing").unwrap();
+        assert!(files.names("/nothing").is_empty());
+    }
+}

@@ -1,0 +1,114 @@
+//! A private file that only lives in memory, for the one secret that another program must read.
+#![expect(clippy::disallowed_methods, reason = "files with a secret have a door of their own")]
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use nix::sys::statfs::{statfs, TMPFS_MAGIC};
+
+use super::files::{FileError, Files};
+use crate::secret::Secret;
+
+/// Paths of the files that exist now, so that a panic can remove them although nothing is dropped then.
+static LIVING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Directories that are in memory on every systemd machine, in order of preference.
+const DIRECTORIES: [&str; 2] = ["/run/arc-enroll", "/dev/shm"];
+
+/// The first part of every name, by which a left-over is recognised.
+const PREFIX: &str = "arc-enroll-";
+
+/// A file of mode 0600 on tmpfs, removed when this value goes away.
+#[derive(Debug)]
+pub struct MemoryFile {
+    path: PathBuf,
+}
+
+impl MemoryFile {
+    /// Writes the secret into a new file below the root, or outside it where the root has no memory file system.
+    ///
+    /// # Errors
+    /// When no directory is in memory, or what the operating system said.
+    pub fn create(files: &Files, name: &str, content: &Secret) -> Result<Self, FileError> {
+        let directory = directory(files)?;
+        let path = directory.join(format!("{PREFIX}{}-{name}", std::process::id()));
+        let failed = |source| FileError { action: "write", path: path.clone(), source };
+        let _stale = fs::remove_file(&path);
+        LIVING.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        let file = Self { path: path.clone() };
+        let mut open =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        open.write_all(content.reveal().as_bytes()).map_err(failed)?;
+        Ok(file)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for MemoryFile {
+    fn drop(&mut self) {
+        let _gone = fs::remove_file(&self.path);
+        LIVING.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.path);
+    }
+}
+
+/// Removes what exists at this moment: a panic aborts without dropping anything.
+pub fn remove_all() {
+    // `try_lock`: the panic may have happened while the list was held.
+    if let Ok(paths) = LIVING.try_lock() {
+        for path in paths.iter() {
+            let _gone = fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes what a killed run left behind. Only for the holder of the lock.
+pub fn remove_stale(files: &Files) {
+    let own = format!("{PREFIX}{}-", std::process::id());
+    for directory in DIRECTORIES {
+        for name in files.names(directory) {
+            if name.starts_with(PREFIX) && !name.starts_with(&own) {
+                let _gone = files.remove(Path::new(directory).join(name));
+            }
+        }
+    }
+}
+
+fn directory(files: &Files) -> Result<PathBuf, FileError> {
+    let below_root = DIRECTORIES.iter().map(|inside| files.path(inside));
+    let candidates: Vec<PathBuf> = below_root.chain(DIRECTORIES.iter().map(PathBuf::from)).collect();
+    for candidate in &candidates {
+        if candidate.ends_with("arc-enroll") {
+            let _exists = fs::DirBuilder::new().recursive(true).mode(0o700).create(candidate);
+        }
+        if statfs(candidate).is_ok_and(|facts| facts.filesystem_type() == TMPFS_MAGIC) {
+            return Ok(candidate.clone());
+        }
+    }
+    let path = candidates.into_iter().next().unwrap_or_default();
+    let source = std::io::Error::other("no file system here is in memory (tmpfs), and the token must not reach a disk");
+    Err(FileError { action: "keep a secret in", path, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn the_file_is_private_in_memory_and_gone_afterwards() {
+        let files = Files::new(PathBuf::from("/"));
+        let file = MemoryFile::create(&files, "test.json", &Secret::new("{}")).unwrap();
+        let path = file.path().to_owned();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(statfs(&path).unwrap().filesystem_type(), TMPFS_MAGIC);
+        drop(file);
+        assert!(!path.exists());
+    }
+}

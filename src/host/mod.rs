@@ -1,0 +1,56 @@
+//! The only doors to the outside: files below `--root`, programs, the link-local HTTP client, tunnels
+//! through the proxy, HTTPS by the host's curl, the system's own facts.
+//!
+//! The lint table bans `std::fs`, `Command::new` and HTTP clients everywhere else.
+
+pub mod commands;
+pub mod files;
+pub mod https;
+pub mod link_local;
+pub mod lock;
+pub mod memory_file;
+pub mod output;
+pub mod system;
+pub mod tunnel;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::secret::{Mask, Secret};
+
+/// The machine as the agent may touch it.
+#[derive(Clone)]
+pub struct Host {
+    /// Files below `--root`.
+    pub files: files::Files,
+    /// Programs, with a fixed environment.
+    pub commands: commands::Commands,
+    /// What must not show up in anything that is written down.
+    pub mask: SharedMask,
+}
+
+/// One mask for everything that writes other programs' words down.
+#[derive(Clone, Debug, Default)]
+pub struct SharedMask(Arc<Mutex<Mask>>);
+
+impl SharedMask {
+    /// From now on this secret is blotted out.
+    pub fn learn(&self, secret: &Secret) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).learn(secret);
+    }
+
+    /// The text without secrets.
+    pub fn apply(&self, text: &str) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).apply(text)
+    }
+}
+
+impl Host {
+    /// A host whose files are below `root`, whose programs see `environment` and are found along `path`.
+    pub fn new(root: PathBuf, path: &str, environment: Vec<(String, String)>) -> Self {
+        let files = files::Files::new(root);
+        let mask = SharedMask::default();
+        let commands = commands::Commands::new(&files, path, environment, mask.clone());
+        Self { files, commands, mask }
+    }
+}

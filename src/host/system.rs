@@ -1,0 +1,22 @@
+//! Facts about the machine that the kernel knows.
+
+use std::path::Path;
+
+use nix::sys::statvfs::statvfs;
+
+/// Whether this process is root, in whatever user namespace it runs.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// The hostname, if it is set.
+pub fn hostname() -> Option<String> {
+    nix::unistd::gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty())
+}
+
+/// Free bytes for unprivileged users on the file system of a path or of its nearest existing parent.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let existing = path.ancestors().find(|ancestor| ancestor.exists())?;
+    let facts = statvfs(existing).ok()?;
+    Some(facts.blocks_available() as u64 * facts.fragment_size() as u64)
+}

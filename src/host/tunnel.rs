@@ -1,0 +1,154 @@
+//! CONNECT through the proxy, by ourselves: the one probe that tells a closed network from everything else.
+#![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use base64::prelude::{Engine as _, BASE64_STANDARD};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tracing::info;
+
+use crate::settings::ProxyUrl;
+
+/// Time for the TCP connection to the proxy, a neighbour of this VM.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Time for the proxy to open its way to the endpoint.
+const OPEN: Duration = Duration::from_secs(15);
+
+/// The largest answer header that is read.
+const LARGEST_HEADER: usize = 16 << 10;
+
+/// What the proxy did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tunnel {
+    /// 2xx: the way is open.
+    Open,
+    /// Any other answer.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// Its reason phrase and the header fields that name the proxy's own error.
+        detail: String,
+    },
+    /// The proxy's port refused the connection.
+    Refused,
+    /// There is no way to the proxy.
+    NoRoute(String),
+    /// The proxy, or the endpoint behind it, did not answer in time.
+    Timeout {
+        /// Whether the proxy had accepted the connection.
+        connected: bool,
+    },
+    /// What came is not an HTTP answer, or the connection broke off.
+    Broken(String),
+}
+
+/// Asks the proxy for a tunnel to `host:port` and closes it again.
+pub async fn probe(proxy: &ProxyUrl, host: &str, port: u16) -> Tunnel {
+    info!(event = "tunnel.started", host, port, "CONNECT {host}:{port}");
+    let started = Instant::now();
+    let result = match connect(proxy).await {
+        Ok(stream) => match tokio::time::timeout(OPEN, open(stream, proxy, host, port)).await {
+            Ok(Ok(tunnel)) => tunnel,
+            Ok(Err(error)) => Tunnel::Broken(error.to_string()),
+            Err(_) => Tunnel::Timeout { connected: true },
+        },
+        Err(failed) => failed,
+    };
+    let elapsed_ms = started.elapsed().as_millis();
+    let outcome = describe(&result);
+    info!(event = "tunnel.finished", host, port, outcome = %outcome, elapsed_ms, "CONNECT {host}:{port}: {outcome}");
+    result
+}
+
+/// The outcome in a few words.
+pub fn describe(tunnel: &Tunnel) -> String {
+    match tunnel {
+        Tunnel::Open => "open".to_owned(),
+        Tunnel::Answered { status, detail } => format!("{status} {detail}"),
+        Tunnel::Refused => "the proxy's port refused the connection".to_owned(),
+        Tunnel::NoRoute(detail) => format!("no route to the proxy ({detail})"),
+        Tunnel::Timeout { connected: false } => "the proxy did not accept the connection in time".to_owned(),
+        Tunnel::Timeout { connected: true } => "the proxy accepted, then did not answer in time".to_owned(),
+        Tunnel::Broken(detail) => format!("not an HTTP answer ({detail})"),
+    }
+}
+
+async fn connect(proxy: &ProxyUrl) -> Result<TcpStream, Tunnel> {
+    let connecting = TcpStream::connect((proxy.host(), proxy.port()));
+    match tokio::time::timeout(CONNECT, connecting).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(match error.kind() {
+            ErrorKind::ConnectionRefused => Tunnel::Refused,
+            ErrorKind::TimedOut => Tunnel::Timeout { connected: false },
+            ErrorKind::ConnectionReset => Tunnel::Broken(error.to_string()),
+            _ => Tunnel::NoRoute(error.to_string()),
+        }),
+        Err(_) => Err(Tunnel::Timeout { connected: false }),
+    }
+}
+
+async fn open(mut stream: TcpStream, proxy: &ProxyUrl, host: &str, port: u16) -> std::io::Result<Tunnel> {
+    let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
+    if let Some((user, password)) = proxy.credentials() {
+        let encoded = BASE64_STANDARD.encode(format!("{user}:{}", password.reveal()));
+        request.push_str(&format!("Proxy-Authorization: Basic {encoded}\r\n"));
+    }
+    request.push_str("\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut header = Vec::new();
+    let mut chunk = [0; 2048];
+    loop {
+        let read = stream.read(&mut chunk).await?;
+        if read == 0 {
+            let text = if header.is_empty() { "it closed the connection without a word" } else { "its answer breaks off" };
+            return Ok(Tunnel::Broken(text.to_owned()));
+        }
+        header.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        match parse(&header) {
+            Ok(Some(tunnel)) => return Ok(tunnel),
+            Ok(None) if header.len() > LARGEST_HEADER => {
+                return Ok(Tunnel::Broken("its answer has no end".to_owned()));
+            }
+            Ok(None) => {}
+            Err(error) => return Ok(Tunnel::Broken(error.to_string())),
+        }
+    }
+}
+
+/// The outcome once the whole header is there.
+fn parse(header: &[u8]) -> Result<Option<Tunnel>, httparse::Error> {
+    let mut fields = [httparse::EMPTY_HEADER; 48];
+    let mut response = httparse::Response::new(&mut fields);
+    if response.parse(header)?.is_partial() {
+        return Ok(None);
+    }
+    let status = response.code.unwrap_or_default();
+    if (200..300).contains(&status) {
+        return Ok(Some(Tunnel::Open));
+    }
+    let mut detail = response.reason.unwrap_or_default().to_owned();
+    for field in response.headers.iter() {
+        if ["x-squid-error", "proxy-authenticate", "server", "via"].iter().any(|name| field.name.eq_ignore_ascii_case(name)) {
+            detail.push_str(&format!("; {}: {}", field.name, String::from_utf8_lossy(field.value)));
+        }
+    }
+    Ok(Some(Tunnel::Answered { status, detail }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart() {
+        assert_eq!(parse(b"HTTP/1.1 200 Connection established\r\n\r\n"), Ok(Some(Tunnel::Open)));
+        assert_eq!(parse(b"HTTP/1.1 200 Connection est"), Ok(None));
+        let refused = parse(b"HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nAge: 1\r\n\r\n<html>");
+        let detail = "Forbidden; X-Squid-Error: ERR_ACCESS_DENIED 0".to_owned();
+        assert_eq!(refused, Ok(Some(Tunnel::Answered { status: 403, detail })));
+        assert!(parse(b"SSH-2.0-OpenSSH_9.2\r\n").is_err());
+    }
+}

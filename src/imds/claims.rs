@@ -1,0 +1,132 @@
+//! What a token says about itself. It is opaque by contract: this is for explanation, never for trust.
+
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::Engine as _;
+use serde::Serialize;
+use serde_json::Value;
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+
+/// The claims that help a person (Entra access token reference); all optional.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Claims {
+    /// Audiences: the resource that the token is for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aud: Vec<String>,
+    /// Tenant id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tid: Option<String>,
+    /// Object id of the principal: what a role is assigned to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oid: Option<String>,
+    /// Client id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appid: Option<String>,
+    /// Expiry, seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exp: Option<u64>,
+    /// Issue time, seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iat: Option<u64>,
+    /// Resource id of the identity: the VM itself when system-assigned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xms_mirid: Option<String>,
+    /// Resource id of the VM, with a user-assigned identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xms_az_rid: Option<String>,
+}
+
+impl Claims {
+    /// The claims of a token; empty when it is not a JSON Web Token.
+    pub fn of(token: &str) -> Self {
+        let Some(payload) = token.split('.').nth(1) else { return Self::default() };
+        let decoded = GeneralPurpose::new(&URL_SAFE, LENIENT)
+            .decode(payload)
+            .or_else(|_| GeneralPurpose::new(&STANDARD, LENIENT).decode(payload));
+        let Ok(Value::Object(claims)) = serde_json::from_slice(&decoded.unwrap_or_default()) else {
+            return Self::default();
+        };
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        let number = |name: &str| claims.get(name).and_then(seconds);
+        let aud = match claims.get("aud") {
+            Some(Value::String(one)) => vec![one.clone()],
+            Some(Value::Array(several)) => {
+                several.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self {
+            aud,
+            tid: text("tid"),
+            oid: text("oid").or_else(|| text("sub")),
+            appid: text("appid"),
+            exp: number("exp"),
+            iat: number("iat"),
+            xms_mirid: text("xms_mirid"),
+            xms_az_rid: text("xms_az_rid"),
+        }
+    }
+
+    /// The VM's name in Azure: of the resource that asked, never of a user-assigned identity itself.
+    pub fn vm_name(&self) -> Option<String> {
+        let id = self.xms_az_rid.as_deref().or(self.xms_mirid.as_deref())?;
+        let (path, name) = id.rsplit_once('/')?;
+        path.to_ascii_lowercase().ends_with("/virtualmachines").then(|| name.to_owned())
+    }
+}
+
+/// A time in seconds, written as a whole number, a fraction or text.
+fn seconds(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64)),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+    fn token(payload: &str) -> String {
+        format!("eyJhbGciOiJub25lIn0.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    #[test]
+    fn the_useful_claims_are_read() {
+        let claims = Claims::of(&token(
+            r#"{"aud":"https://management.azure.com/","tid":"t","oid":"o","exp":1760086700,"iat":1.76e9,
+                "xms_mirid":"/subscriptions/s/resourcegroups/g/providers/Microsoft.NetworkCloud/virtualMachines/vm1"}"#,
+        ));
+        assert_eq!(claims.aud, ["https://management.azure.com/"]);
+        assert_eq!((claims.tid.as_deref(), claims.oid.as_deref()), (Some("t"), Some("o")));
+        assert_eq!((claims.exp, claims.iat), (Some(1_760_086_700), Some(1_760_000_000)));
+        assert_eq!(claims.vm_name().as_deref(), Some("vm1"));
+    }
+
+    #[test]
+    fn a_user_assigned_identity_is_not_the_vm() {
+        let id = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/u";
+        let claims = Claims::of(&token(&format!(r#"{{"xms_mirid":"{id}"}}"#)));
+        assert_eq!(claims.vm_name(), None);
+    }
+
+    #[test]
+    fn what_does_not_decode_is_no_claims() {
+        let not_utf8 = format!("a.{}.c", BASE64_URL_SAFE_NO_PAD.encode([0xff, 0xfe]));
+        for opaque in ["", "opaque-token-value-0123456789", "a.b", "a.!!!.c", &token("[1]"), &token("{"), &not_utf8] {
+            assert_eq!(Claims::of(opaque), Claims::default(), "{opaque}");
+        }
+    }
+
+    #[test]
+    fn odd_types_are_passed_over() {
+        let claims = Claims::of(&token(r#"{"aud":["a","b",3],"tid":7,"exp":"99","iat":-4,"oid":null,"sub":"s"}"#));
+        assert_eq!(claims.aud, ["a", "b"]);
+        assert_eq!((claims.tid, claims.exp, claims.iat), (None, Some(99), None));
+        assert_eq!(claims.oid.as_deref(), Some("s"));
+    }
+}

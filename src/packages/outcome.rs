@@ -1,0 +1,325 @@
+//! What a package manager's words mean: why an installation failed, and whether waiting can help.
+//!
+//! The words are those of apt 2.6, dpkg 1.21, dnf 4.14 and zypper 1.14 in the C locale, provoked and
+//! recorded; those of yum 3 and tdnf are taken from their sources and from reports.
+
+/// Why it failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The class.
+    pub kind: Kind,
+    /// The line of the output that says so.
+    pub line: String,
+}
+
+/// Classes of failures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Another package manager is at work.
+    Locked {
+        /// Its process, if named.
+        pid: Option<u32>,
+        /// Its name, if named.
+        name: Option<String>,
+    },
+    /// The repository cannot be reached.
+    Unreachable(Cause),
+    /// No repository knows the package.
+    PackageNotFound,
+    /// The package exists, but not in this version.
+    VersionNotFound,
+    /// A signature or key is missing or wrong.
+    Untrusted {
+        /// The key that is missing, if named.
+        key: Option<String>,
+    },
+    /// The package manager cannot read its own lists of repositories.
+    BrokenSources,
+    /// No space is left.
+    DiskFull,
+    /// dpkg was stopped in the middle, and wants `dpkg --configure -a`.
+    Interrupted,
+    /// Something that the package depends on cannot be had.
+    UnmetDependencies,
+    /// What was fetched is not what the index announced: a mirror or proxy in transition.
+    Mismatch,
+    /// Something else.
+    Other,
+}
+
+/// What kept a repository from being reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its name is not known.
+    Name,
+    /// No connection.
+    Connection,
+    /// The proxy refused, with this status.
+    Proxy(u16),
+    /// It answered with this status.
+    Status(u16),
+    /// Its certificate was not accepted.
+    Certificate,
+    /// It does not say.
+    Unknown,
+}
+
+impl Kind {
+    /// Whether the same command may work later without anybody doing anything.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Locked { .. } | Self::Mismatch => true,
+            Self::Unreachable(Cause::Status(status)) => *status == 429 || *status >= 500,
+            Self::Unreachable(Cause::Certificate) => false,
+            // A proxy refuses until the endpoint is added to its list, which happens while a machine waits.
+            Self::Unreachable(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The class of a failed command's output; to be called when the command failed.
+pub fn classify(output: &str) -> Failure {
+    find(output).unwrap_or_else(|| Failure { kind: Kind::Other, line: shown(last_meaningful(output)) })
+}
+
+/// The failure that an output tells of, if it does, whatever the exit code was.
+///
+/// apt before 2.1 has no `APT::Update::Error-Mode`: its `update` ends with 0 though nothing was reached.
+pub fn find(output: &str) -> Option<Failure> {
+    let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // The lists begin with the most telling words.
+    let first = |words: &[&str]| {
+        words.iter().find_map(|words| lines.iter().find(|line| line.contains(words))).copied()
+    };
+    let with = |kind: Kind, line: &str| Some(Failure { kind, line: shown(line) });
+    if let Some(line) = first(DISK_FULL) {
+        return with(Kind::DiskFull, line);
+    }
+    if let Some(line) = first(&["dpkg was interrupted"]) {
+        return with(Kind::Interrupted, line);
+    }
+    if let Some(line) = first(LOCKED) {
+        return with(locked(&lines), line);
+    }
+    if let Some(line) = first(BROKEN_SOURCES) {
+        return with(Kind::BrokenSources, line);
+    }
+    if let Some(line) = first(UNTRUSTED) {
+        return with(Kind::Untrusted { key: lines.iter().find_map(|line| missing_key(line)) }, line);
+    }
+    if let Some((cause, line)) = unreachable(&lines) {
+        return with(Kind::Unreachable(cause), line);
+    }
+    if let Some(line) = first(&["Hash Sum mismatch", "File has unexpected size", "checksum doesn't match"]) {
+        return with(Kind::Mismatch, line);
+    }
+    // Only now: apt says it of any repository whose index did not arrive.
+    if let Some(line) = first(&["is not signed", "is unsigned"]) {
+        return with(Kind::Untrusted { key: None }, line);
+    }
+    if let Some(line) = first(NOT_FOUND) {
+        let kind = if names_version(line) { Kind::VersionNotFound } else { Kind::PackageNotFound };
+        return with(kind, line);
+    }
+    if let Some(line) = first(UNMET) {
+        return with(Kind::UnmetDependencies, line);
+    }
+    // Said while waiting; it is the reason only when nothing else was said before the time was up.
+    let line = first(&["Waiting for cache lock", "Waiting for process with pid"])?;
+    with(locked(&lines), line)
+}
+
+const DISK_FULL: &[&str] = &[
+    "No space left on device",
+    "You don't have enough free space in",
+    "more space needed on the",
+    "Disk quota exceeded",
+];
+
+const LOCKED: &[&str] = &[
+    "Unable to acquire the dpkg frontend lock",
+    "Unable to lock the administration directory",
+    "Unable to lock directory",
+    "lock was locked by another process",
+    "already locked by",
+    "System management is locked by the application",
+    "currently holding the yum lock",
+    "waiting for tdnf_instance lock",
+];
+
+const BROKEN_SOURCES: &[&str] = &[
+    "Conflicting values set for option Signed-By",
+    "Malformed entry",
+    "The list of sources could not be read",
+];
+
+const UNTRUSTED: &[&str] = &[
+    "NO_PUBKEY",
+    "BADSIG",
+    "EXPKEYSIG",
+    "REVKEYSIG",
+    "signatures were invalid",
+    "signatures couldn't be verified",
+    "GPG check FAILED",
+    "Signature verification failed",
+    "repomd.xml GPG signature verification error",
+    "Public key for",
+    "gpgkey entry is missing",
+];
+
+const NOT_FOUND: &[&str] = &[
+    "was not found",
+    "Unable to locate package",
+    "has no installation candidate",
+    "Unable to find a match",
+    "No match for argument",
+    "No provider of",
+    "No matching packages",
+    "package not found or not installed",
+];
+
+const UNMET: &[&str] = &[
+    "; however:",
+    "Depends:",
+    "nothing provides",
+    "unmet dependencies",
+    "held broken packages",
+    "Depsolve Error",
+    "dependency problems",
+    "Requires:",
+];
+
+/// Who holds the lock, from whichever line names it.
+fn locked(lines: &[&str]) -> Kind {
+    let markers = ["held by process ", "with pid ", "locked by ", "pid: "];
+    let found = lines.iter().find_map(|line| {
+        markers.into_iter().find_map(|marker| {
+            let (_, rest) = line.split_once(marker)?;
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let (pid, rest) = rest.split_at(digits);
+            let name = rest.trim_start().strip_prefix('(').and_then(|rest| rest.split_once(')'));
+            Some((pid.parse::<u32>().ok()?, name.map(|(name, _)| name.to_owned())))
+        })
+    });
+    let (pid, name) = found.map_or((None, None), |(pid, name)| (Some(pid), name));
+    let named = |marker: &str| lines.iter().find_map(|line| line.split_once(marker));
+    // dnf and yum say the name on a line of its own.
+    let name = name.or_else(|| named(" is: ").map(|(_, name)| name.trim().to_owned()));
+    Kind::Locked { pid, name }
+}
+
+/// The id behind NO_PUBKEY, or of the key that rpm misses.
+fn missing_key(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("NO_PUBKEY ").or_else(|| line.split_once("key ID "))?;
+    let id: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+    (id.len() >= 8).then_some(id)
+}
+
+/// Words that tell of a repository out of reach, the telling ones before those that always come along.
+const UNREACHABLE: &[(&str, Cause)] = &[
+    ("Could not resolve", Cause::Name),
+    ("Couldn't resolve host", Cause::Name),
+    ("Temporary failure resolving", Cause::Name),
+    ("ertificate verif", Cause::Certificate),
+    ("SSL certificate problem", Cause::Certificate),
+    ("SSL peer certificate", Cause::Certificate),
+    ("Could not connect to", Cause::Connection),
+    ("Couldn't connect to server", Cause::Connection),
+    ("Failed to connect to", Cause::Connection),
+    ("Unable to connect to", Cause::Connection),
+    ("Connection timed out", Cause::Connection),
+    ("Connection failed", Cause::Connection),
+    ("Timeout was reached", Cause::Connection),
+    ("Curl error", Cause::Unknown),
+    ("Failed to fetch", Cause::Unknown),
+    ("does not have a Release file", Cause::Unknown),
+    ("Failed to download metadata", Cause::Unknown),
+    ("Failed to synchronize cache", Cause::Unknown),
+    ("Valid metadata not found", Cause::Unknown),
+    ("Cannot retrieve repository metadata", Cause::Unknown),
+];
+
+fn unreachable<'a>(lines: &[&'a str]) -> Option<(Cause, &'a str)> {
+    if let Some(found) = lines.iter().find_map(|line| Some((refusal(line)?, *line))) {
+        return Some(found);
+    }
+    let status = lines.iter().find_map(|line| Some((status(line)?, *line)));
+    if let Some((status, line)) = status {
+        return Some((if status == 407 { Cause::Proxy(status) } else { Cause::Status(status) }, line));
+    }
+    UNREACHABLE
+        .iter()
+        .find_map(|(words, cause)| lines.iter().find(|line| line.contains(words)).map(|line| (*cause, *line)))
+}
+
+/// The status with which a proxy refused to open a tunnel.
+fn refusal(line: &str) -> Option<Cause> {
+    let after = |marker: &str| line.split_once(marker).map(|(_, rest)| rest);
+    let rest = after("Invalid response from proxy: HTTP/1.0 ")
+        .or_else(|| after("Invalid response from proxy: HTTP/1.1 "))
+        .or_else(|| after("CONNECT tunnel failed, response "))
+        .or_else(|| after("Received HTTP code ").filter(|rest| rest.contains("from proxy")))?;
+    leading_status(rest).map(Cause::Proxy)
+}
+
+/// The status with which a repository answered, as each tool prints it.
+fn status(line: &str) -> Option<u16> {
+    let markers =
+        ["Status code: ", "The requested URL returned error: ", "HTTP Error ", "HTTP response: ", "Error: "];
+    let marked = markers
+        .into_iter()
+        .find_map(|marker| line.split_once(marker).and_then(|(_, rest)| leading_status(rest)));
+    // apt: the status at the start of a line, or behind two blanks after a URL.
+    let plain = || leading_status(line).filter(|_| line.get(3..5) == Some("  "));
+    let fetched = || {
+        line.split_once("Failed to fetch ")
+            .and_then(|(_, rest)| rest.split_once("  "))
+            .and_then(|(_, rest)| leading_status(rest))
+    };
+    marked.or_else(plain).or_else(fetched)
+}
+
+/// Three digits of an error status at the start of a text.
+fn leading_status(text: &str) -> Option<u16> {
+    let digits = text.get(..3).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    if text.get(3..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric())) {
+        return None;
+    }
+    digits.parse().ok().filter(|status| (400..600).contains(status))
+}
+
+/// Whether a package is named with a version.
+fn names_version(line: &str) -> bool {
+    let versioned = |separator: &str| {
+        line.split_once(&format!("{}{separator}", super::PACKAGE))
+            .is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit() || c == '='))
+    };
+    line.contains("Version '") || ["-", "=", "<", ">"].into_iter().any(versioned)
+}
+
+/// The line that most likely says what went wrong, when none is known.
+fn last_meaningful(output: &str) -> &str {
+    const BEGINNINGS: [&str; 6] = ["dpkg: error", "E: ", "Error: ", "error: ", "Error(", "Problem: "];
+    // Said after every failure of dpkg, which said more itself.
+    const ECHOES: [&str; 2] = ["E: Sub-process", "Errors were encountered while processing"];
+    let lines = || output.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let begins = |line: &&str, with: &[&str]| with.iter().any(|beginning| line.starts_with(beginning));
+    lines()
+        .filter(|line| !begins(line, &ECHOES))
+        .find(|line| begins(line, &BEGINNINGS))
+        .or_else(|| lines().next())
+        .unwrap_or("it said nothing")
+}
+
+/// A line as it is shown: not longer than a log line should be.
+fn shown(line: &str) -> String {
+    const LONGEST: usize = 300;
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

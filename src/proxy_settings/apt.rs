@@ -1,0 +1,134 @@
+//! apt's own proxy setting, in a file that is wholly ours.
+//!
+//! apt.conf(5): the last file that sets an option wins, and an option of apt wins over the environment. A
+//! scheme whose proxy another file sets is therefore left to that file. Quoted values know no escapes: what
+//! stands between the quotation marks is the value (tried with apt 2.6).
+
+use super::{Context, Error};
+
+const HEADER: &str = "\
+// Written by arc-enroll; changes here are overwritten.
+// The proxy of the cloud services network. A scheme that another file sets is left to that file.
+";
+
+const SCHEMES: [&str; 2] = ["http", "https"];
+
+/// The new content of the file; none when there is nothing to set and no file that would have to be emptied.
+pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
+    let theirs: Vec<(String, String)> = context.others.iter().flat_map(|other| options(other.text)).collect();
+    let mut text = HEADER.to_owned();
+    let mut any = false;
+    if let Some(url) = context.wanted.url() {
+        context.check("Acquire::http::Proxy", url, &[('"', "a quotation mark")])?;
+        for scheme in SCHEMES {
+            let name = format!("acquire::{scheme}::proxy");
+            if !theirs.iter().any(|(theirs, value)| *theirs == name && !value.is_empty()) {
+                text.push_str(&format!("Acquire::{scheme}::Proxy \"{url}\";\n"));
+                any = true;
+            }
+        }
+    }
+    Ok((any || context.existing.is_some()).then_some(text))
+}
+
+#[derive(Debug, PartialEq)]
+enum Token {
+    Word(String),
+    Open,
+    Close,
+    End,
+}
+
+/// The options that a file sets: full names in lower case, and values, in its order.
+fn options(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut scopes: Vec<String> = Vec::new();
+    let mut statement: Vec<String> = Vec::new();
+    for token in tokens(text) {
+        match token {
+            Token::Word(word) => statement.push(word),
+            Token::Open => {
+                let tag = statement.drain(..).next().unwrap_or_default();
+                scopes.push(tag);
+            }
+            Token::Close => {
+                found.extend(option(&scopes, &mut statement));
+                scopes.pop();
+            }
+            Token::End => found.extend(option(&scopes, &mut statement)),
+        }
+    }
+    found
+}
+
+/// Ends a statement: its first word names the option, the others are its value.
+fn option(scopes: &[String], statement: &mut Vec<String>) -> Option<(String, String)> {
+    let mut words = statement.drain(..);
+    let tag = words.next()?;
+    let value = words.collect::<Vec<_>>().join(" ");
+    let name: Vec<&str> = scopes.iter().map(String::as_str).chain([tag.as_str()]).collect();
+    Some((name.join("::").to_ascii_lowercase(), value))
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        rest = match c {
+            '#' => after_any(after, "\n"),
+            '/' if after.starts_with('/') => after_any(after, "\n"),
+            '/' if after.starts_with('*') => after_any(after, "*/"),
+            '{' | '}' | ';' => {
+                tokens.push(match c {
+                    '{' => Token::Open,
+                    '}' => Token::Close,
+                    _ => Token::End,
+                });
+                after
+            }
+            '"' => {
+                let (value, after) = after.split_once('"').unwrap_or((after, ""));
+                tokens.push(Token::Word(value.to_owned()));
+                after
+            }
+            c if c.is_whitespace() => after,
+            _ => {
+                let end = rest.find(|c: char| c.is_whitespace() || "{};\"".contains(c)).unwrap_or(rest.len());
+                let (word, after) = rest.split_at(end);
+                tokens.push(Token::Word(word.to_owned()));
+                after
+            }
+        };
+    }
+    tokens
+}
+
+/// What follows the first `end`.
+fn after_any<'a>(text: &'a str, end: &str) -> &'a str {
+    text.split_once(end).map_or("", |(_, after)| after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_set_a_proxy_is_recognised() {
+        let rows = [
+            ("Acquire::http::Proxy \"http://x:1\";", vec![("acquire::http::proxy", "http://x:1")]),
+            ("Acquire { http { Proxy \"a\"; }; https::Proxy \"b\"; };", vec![("acquire::http::proxy", "a"), ("acquire::https::proxy", "b")]),
+            ("acquire::HTTP\n{\n  proxy \"a\" };", vec![("acquire::http::proxy", "a")]),
+            ("// Acquire::http::Proxy \"a\";\n# Acquire::http::Proxy \"b\";\n/* Acquire::http::Proxy\n\"c\"; */", vec![]),
+            ("Acquire::http::Proxy::mirror.example \"DIRECT\";", vec![("acquire::http::proxy::mirror.example", "DIRECT")]),
+            ("Acquire::http::Proxy \"a;b//c#d{\"; // end", vec![("acquire::http::proxy", "a;b//c#d{")]),
+            ("Acquire::https::Proxy bare;", vec![("acquire::https::proxy", "bare")]),
+        ];
+        for (text, expected) in rows {
+            let found = options(text);
+            let found: Vec<(&str, &str)> =
+                found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(found, expected, "{text:?}");
+        }
+    }
+}

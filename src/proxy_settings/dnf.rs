@@ -1,0 +1,116 @@
+//! The main configuration of dnf, yum and tdnf, which share the option names.
+//!
+//! dnf.conf(5), yum.conf(5) and tdnf's configuration: `proxy`, `proxy_username` and `proxy_password` in
+//! `[main]`. The URL has no credentials in it; they have options of their own, and stand there as they are
+//! and not percent-encoded.
+
+use super::lines::{self, Assignment, Dialect, Setting};
+use super::{Context, Error};
+
+const DIALECT: Dialect = Dialect { assignment, section: Some("[main]"), continues: true };
+
+/// The new content of the file.
+pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
+    let Some(url) = context.wanted.url() else {
+        return Ok(context.existing.map(str::to_owned));
+    };
+    let parts = Parts::of(url);
+    let theirs = text_proxy(context.text());
+    // A user name and password that stand beside this very proxy belong to it and stay.
+    let keep_credentials = parts.username.is_none() && theirs.as_deref() == Some(parts.bare.as_str());
+    let mut settings = vec![setting(context, "proxy", Some(parts.bare))?];
+    if !keep_credentials {
+        settings.push(setting(context, "proxy_username", parts.username)?);
+        settings.push(setting(context, "proxy_password", parts.password)?);
+    }
+    Ok(Some(lines::apply(context.text(), &DIALECT, &settings)))
+}
+
+fn setting(context: &Context<'_>, name: &'static str, value: Option<String>) -> Result<Setting, Error> {
+    if let Some(value) = &value {
+        context.check(name, value, &[(' ', "a space")])?;
+    }
+    let wanted = value.map(|value| {
+        let line = format!("{name}={value}");
+        (value, line)
+    });
+    Ok(Setting { name, wanted, keep_old: true })
+}
+
+/// The proxy that `[main]` sets: the last one.
+fn text_proxy(text: &str) -> Option<String> {
+    let mut in_main = false;
+    let mut proxy = None;
+    for line in text.lines() {
+        if line.trim().starts_with('[') {
+            in_main = line.trim() == "[main]";
+        } else if let Some(found) = assignment(line).filter(|found| in_main && found.name == "proxy") {
+            proxy = Some(found.value);
+        }
+    }
+    proxy
+}
+
+fn assignment(line: &str) -> Option<Assignment> {
+    if line.starts_with(['#', ';', '[', ' ', '\t']) {
+        return None;
+    }
+    let (name, value) = line.split_once('=')?;
+    Some(Assignment { prefix: String::new(), name: name.trim().to_owned(), value: value.trim().to_owned() })
+}
+
+/// A proxy URL taken apart.
+struct Parts {
+    bare: String,
+    username: Option<String>,
+    password: Option<String>,
+}
+
+impl Parts {
+    fn of(url: &str) -> Self {
+        let whole = || Self { bare: url.to_owned(), username: None, password: None };
+        let Some((scheme, rest)) = url.split_once("://") else { return whole() };
+        let Some((credentials, host)) = rest.rsplit_once('@') else { return whole() };
+        let (username, password) = match credentials.split_once(':') {
+            Some((username, password)) => (username, Some(decoded(password))),
+            None => (credentials, None),
+        };
+        Self { bare: format!("{scheme}://{host}"), username: Some(decoded(username)), password }
+    }
+}
+
+/// Percent-decoded; what is not a percent code, or no text afterwards, stays as it is.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = (byte == b'%').then(|| after.get(..2)).flatten();
+        let code = code.and_then(|code| std::str::from_utf8(code).ok());
+        let code = code.filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(value) => {
+                bytes.push(value);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let parts = Parts::of("http://us%40er:p%3Aw%2@h:3128");
+        assert_eq!(parts.bare, "http://h:3128");
+        assert_eq!(parts.username.as_deref(), Some("us@er"));
+        assert_eq!(parts.password.as_deref(), Some("p:w%2"));
+        assert_eq!(Parts::of("http://h:1").bare, "http://h:1");
+    }
+}

@@ -1,0 +1,111 @@
+//! `/etc/environment`, as pam_env reads it (pam_env(8) and its `_parse_env_file`).
+//!
+//! NAME=VALUE lines; leading blanks and `export ` are skipped, a `#` ends the line wherever it stands, one
+//! pair of quotes around the value falls away, nothing is expanded. A carriage return belongs to the
+//! value, so lines that are written here end in a newline only.
+
+use std::collections::BTreeMap;
+
+use super::lines::{self, Assignment, Dialect, Setting};
+use super::{Context, Error, NO_PROXY_NAMES, PROXY_NAMES};
+
+const DIALECT: Dialect = Dialect { assignment, section: None, continues: false };
+
+/// The new content of the file.
+pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
+    let mut settings = Vec::new();
+    if let Some(url) = context.wanted.url() {
+        for name in PROXY_NAMES {
+            settings.push(setting(context, name, url.to_owned(), true)?);
+        }
+    }
+    let own: Vec<String> = assignments(context.text())
+        .into_iter()
+        .filter(|(name, _)| NO_PROXY_NAMES.contains(&name.as_str()))
+        .map(|(_, value)| value)
+        .collect();
+    let no_proxy = context.no_proxy(&own);
+    for name in NO_PROXY_NAMES {
+        settings.push(setting(context, name, no_proxy.clone(), false)?);
+    }
+    Ok(Some(lines::apply(context.text(), &DIALECT, &settings)))
+}
+
+/// What the variables of this file are for a login: the last value of each name.
+///
+/// Values may hold credentials.
+pub fn effective(text: &str) -> BTreeMap<String, String> {
+    assignments(text).into_iter().collect()
+}
+
+/// Every name and value, in the file's order.
+pub(super) fn assignments(text: &str) -> Vec<(String, String)> {
+    text.split('\n').filter_map(assignment).map(|found| (found.name, found.value)).collect()
+}
+
+fn assignment(line: &str) -> Option<Assignment> {
+    let line = line.trim_start_matches([' ', '\t']);
+    let (prefix, rest) = match line.strip_prefix("export ") {
+        Some(rest) => ("export ", rest),
+        None => ("", line),
+    };
+    let rest = rest.split('#').next()?;
+    let (name, value) = rest.split_once('=')?;
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return None;
+    }
+    Some(Assignment { prefix: prefix.to_owned(), name: name.to_owned(), value: unquoted(value).to_owned() })
+}
+
+fn unquoted(value: &str) -> &str {
+    match value.strip_prefix(['"', '\'']) {
+        Some(inner) => inner.strip_suffix(['"', '\'']).unwrap_or(inner),
+        None => value,
+    }
+}
+
+fn setting(
+    context: &Context<'_>,
+    name: &'static str,
+    value: String,
+    keep_old: bool,
+) -> Result<Setting, Error> {
+    context.check(name, &value, &[('#', "#"), ('\'', "an apostrophe"), ('"', "a quotation mark")])?;
+    // Quotes only where a shell or systemd, which read this file too, would otherwise see more than a word.
+    let plain = value.chars().all(|c| c.is_alphanumeric() || ":/._,@%+=*[]~^-".contains(c));
+    let line = if plain { format!("{name}={value}") } else { format!("{name}='{value}'") };
+    Ok(Setting { name, wanted: Some((value, line)), keep_old })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_pam_env_reads_them() {
+        let rows = [
+            ("A=b", Some(("A", "b"))),
+            ("  export A=b", Some(("A", "b"))),
+            ("A=\"b c\"", Some(("A", "b c"))),
+            ("A='b'", Some(("A", "b"))),
+            ("A=b # c", Some(("A", "b "))),
+            ("A=b\r", Some(("A", "b\r"))),
+            ("A=", Some(("A", ""))),
+            ("# A=b", None),
+            ("A = b", None),
+            ("just words", None),
+            ("=b", None),
+        ];
+        for (line, expected) in rows {
+            let found = assignment(line).map(|found| (found.name, found.value));
+            assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_several_values_holds() {
+        let map = effective("A=1\nB=2\nexport A=\"3\"\n");
+        assert_eq!(map.get("A").map(String::as_str), Some("3"));
+        assert_eq!(map.len(), 2);
+    }
+}

@@ -1,0 +1,142 @@
+//! The value of NO_PROXY: what stands there, joined with what has to.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{environment, suse, systemd, Other, NO_PROXY_NAMES};
+
+/// Joins values of NO_PROXY with required entries: existing ones first, each once, parted by commas.
+///
+/// Addresses lose their port: `169.254.169.254:80` is not understood by curl, Python and reqwest, the bare
+/// address by all. Nothing else is changed or dropped. Required entries are added even where `*` stands,
+/// because not every client takes `*` for an address.
+pub fn merge_no_proxy(existing: &[&str], required: &[String]) -> String {
+    let mut merged: Vec<String> = Vec::new();
+    let entries = existing.iter().copied().chain(required.iter().map(String::as_str));
+    for entry in entries.flat_map(entries_of) {
+        let entry = bare(entry);
+        if !merged.iter().any(|known| known.eq_ignore_ascii_case(&entry)) {
+            merged.push(entry);
+        }
+    }
+    merged.join(",")
+}
+
+/// The entries of one value, whichever way they are parted, without quotes that were left over.
+fn entries_of(value: &str) -> impl Iterator<Item = &str> {
+    let entries = value.split([',', ' ', '\t', '\r', '\n']);
+    entries.map(|entry| entry.trim_matches(['"', '\''])).filter(|entry| !entry.is_empty())
+}
+
+/// An address without port and brackets; anything else as it is.
+fn bare(entry: &str) -> String {
+    if let Ok(address) = entry.parse::<SocketAddr>() {
+        return address.ip().to_string();
+    }
+    let unbracketed = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match unbracketed.and_then(|inner| inner.parse::<IpAddr>().ok()) {
+        Some(address) => address.to_string(),
+        None => entry.to_owned(),
+    }
+}
+
+/// Entries that other files hold, without the required ones.
+///
+/// The required ones are left out so that they come last, however often the files have been joined:
+/// otherwise the second run would find another order than the first.
+pub(super) fn elsewhere(others: &[Other<'_>], required: &[String]) -> Vec<String> {
+    let required: Vec<String> = required.iter().map(|entry| bare(entry)).collect();
+    let mut found: Vec<String> = Vec::new();
+    for value in others.iter().flat_map(values_in) {
+        for entry in entries_of(&value).filter(|entry| is_plain(entry)) {
+            let entry = bare(entry);
+            if !required.iter().chain(&found).any(|known| known.eq_ignore_ascii_case(&entry)) {
+                found.push(entry);
+            }
+        }
+    }
+    found
+}
+
+/// Whether an entry is a name, an address, a network or a pattern, and not a piece of shell.
+fn is_plain(entry: &str) -> bool {
+    entry.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '*' | '/' | '[' | ']'))
+}
+
+/// The values of NO_PROXY in one file, read as that file is read.
+fn values_in(other: &Other<'_>) -> Vec<String> {
+    let (pairs, names) = match other.path {
+        "/etc/sysconfig/proxy" => (suse::assignments(other.text), &suse::NO_PROXY_NAMES[..]),
+        "/etc/environment" => (environment::assignments(other.text), &NO_PROXY_NAMES[..]),
+        path if path.starts_with("/etc/systemd/") => (systemd::assignments(other.text), &NO_PROXY_NAMES[..]),
+        path if path.ends_with(".sh") => (shell_assignments(other.text), &NO_PROXY_NAMES[..]),
+        _ => return Vec::new(),
+    };
+    let values = pairs.into_iter().filter(|(name, _)| names.contains(&name.as_str()));
+    values.map(|(_, value)| value).collect()
+}
+
+/// Plain assignments of a shell script; what the shell would have to expand falls away with `is_plain`.
+fn shell_assignments(text: &str) -> Vec<(String, String)> {
+    let statements = text.lines().flat_map(|line| line.split(';'));
+    statements.flat_map(environment::assignments).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(existing: &[&str], required: &[&str]) -> String {
+        let required: Vec<String> = required.iter().map(|entry| (*entry).to_owned()).collect();
+        merge_no_proxy(existing, &required)
+    }
+
+    const NEEDED: [&str; 4] = ["localhost", "127.0.0.1", "::1", "169.254.169.254"];
+
+    #[test]
+    fn existing_entries_come_first_and_stay() {
+        let rows = [
+            (vec![], "localhost,127.0.0.1,::1,169.254.169.254"),
+            (vec![""], "localhost,127.0.0.1,::1,169.254.169.254"),
+            (vec!["*"], "*,localhost,127.0.0.1,::1,169.254.169.254"),
+            (
+                vec!["10.0.0.0/8, .corp  host:8443"],
+                "10.0.0.0/8,.corp,host:8443,localhost,127.0.0.1,::1,169.254.169.254",
+            ),
+            (vec!["169.254.169.254:80"], "169.254.169.254,localhost,127.0.0.1,::1"),
+            (vec!["[::1]:80,[fe80::1]"], "::1,fe80::1,localhost,127.0.0.1,169.254.169.254"),
+            (vec!["a,b", "B\tc"], "a,b,c,localhost,127.0.0.1,::1,169.254.169.254"),
+            (vec!["\"a,b\"\r"], "a,b,localhost,127.0.0.1,::1,169.254.169.254"),
+            (vec!["LOCALHOST,127.0.0.1\r"], "LOCALHOST,127.0.0.1,::1,169.254.169.254"),
+        ];
+        for (existing, expected) in rows {
+            assert_eq!(merged(&existing, &NEEDED), expected, "{existing:?}");
+        }
+    }
+
+    #[test]
+    fn merging_again_changes_nothing() {
+        for existing in ["", "*", "x:1 ,y", "[::1]:8,::1,127.0.0.1:80", "Ä,ä"] {
+            let once = merged(&[existing], &NEEDED);
+            assert_eq!(merged(&[&once], &NEEDED), once);
+        }
+    }
+
+    #[test]
+    fn other_files_are_read_in_their_own_syntax() {
+        let others = [
+            Other { path: "/etc/environment", text: "NO_PROXY=a,169.254.169.254\nno_proxy=\"b\"\n" },
+            Other { path: "/etc/sysconfig/proxy", text: "NO_PROXY=\"c, localhost\"\nHTTP_PROXY=\"x\"\n" },
+            Other {
+                path: "/etc/profile.d/corp.sh",
+                text: "NO_PROXY=d,$MORE; export NO_PROXY\nexport no_proxy='e'\n",
+            },
+            Other {
+                path: "/etc/systemd/system.conf.d/x.conf",
+                text: "[Manager]\nDefaultEnvironment=\"NO_PROXY=f g\" A=b\n",
+            },
+            Other { path: "/etc/other", text: "NO_PROXY=z\n" },
+        ];
+        let required: Vec<String> = NEEDED.map(str::to_owned).to_vec();
+        assert_eq!(elsewhere(&others, &required), ["a", "b", "c", "d", "e", "f", "g"]);
+    }
+}

@@ -1,0 +1,313 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+type Files = BTreeMap<String, String>;
+
+fn wanted(url: Option<&str>) -> Wanted {
+    Wanted {
+        url: url.map(Secret::new),
+        shown: "http://169.254.0.11:3128".to_owned(),
+        has_credentials: url.is_some_and(|url| url.contains('@')),
+        no_proxy: ["localhost", "127.0.0.1", "::1", "169.254.169.254"].map(str::to_owned).to_vec(),
+    }
+}
+
+const PROXY: &str = "http://169.254.0.11:3128";
+const NO_PROXY: &str = "localhost,127.0.0.1,::1,169.254.169.254";
+
+fn place(path: &str) -> &'static Place {
+    static ALL: [Place; 8] = PLACES;
+    ALL.iter().find(|place| place.path.ends_with(path)).expect("a known place")
+}
+
+/// The edit of one place, checked to be the last one.
+fn edited(path: &str, wanted: &Wanted, existing: Option<&str>, others: &[Other<'_>]) -> Option<Edit> {
+    let place = place(path);
+    let edit = place.edit(wanted, existing, others).unwrap();
+    if let Some(edit) = &edit {
+        assert_eq!(place.edit(wanted, Some(&edit.content), others), Ok(None), "not stable");
+    }
+    edit
+}
+
+fn content(path: &str, existing: Option<&str>) -> String {
+    edited(path, &wanted(Some(PROXY)), existing, &[]).expect("an edit").content
+}
+
+#[test]
+fn an_empty_environment_gets_all_six() {
+    let expected = format!(
+        "# Set by arc-enroll:\nHTTPS_PROXY={PROXY}\nhttps_proxy={PROXY}\nHTTP_PROXY={PROXY}\nhttp_proxy={PROXY}\nNO_PROXY={NO_PROXY}\nno_proxy={NO_PROXY}\n"
+    );
+    assert_eq!(content("/etc/environment", None), expected);
+    assert_eq!(content("/etc/environment", Some("")), expected);
+    let path = "PATH=\"/usr/bin\"\n# mine\n\n";
+    assert_eq!(content("/etc/environment", Some(path)), format!("{path}{expected}"));
+}
+
+#[test]
+fn what_the_user_set_is_kept_as_a_comment_or_merged() {
+    let text = "PATH=/bin\r\nexport https_proxy=http://old:1\nHTTP_PROXY=\"http://169.254.0.11:3128\"\nno_proxy=\"corp, 10.0.0.0/8\"\nNO_PROXY=.corp\nFTP_PROXY=x";
+    let merged = "corp,10.0.0.0/8,.corp,localhost,127.0.0.1,::1,169.254.169.254";
+    let expected = format!(
+        "PATH=/bin\r\n# Replaced by arc-enroll: export https_proxy=http://old:1\nexport https_proxy={PROXY}\nHTTP_PROXY=\"http://169.254.0.11:3128\"\nno_proxy={merged}\nNO_PROXY={merged}\nFTP_PROXY=x\n# Set by arc-enroll:\nHTTPS_PROXY={PROXY}\nhttp_proxy={PROXY}\n"
+    );
+    assert_eq!(content("/etc/environment", Some(text)), expected);
+}
+
+#[test]
+fn without_a_proxy_only_no_proxy_is_held() {
+    let edit = edited("/etc/environment", &wanted(None), Some("http_proxy=http://mine:1\n"), &[]).unwrap();
+    assert_eq!(
+        edit.content,
+        format!("http_proxy=http://mine:1\n# Set by arc-enroll:\nNO_PROXY={NO_PROXY}\nno_proxy={NO_PROXY}\n")
+    );
+    assert_eq!(edited("/etc/dnf/dnf.conf", &wanted(None), Some("[main]\n"), &[]), None);
+    assert_eq!(edited("95arc-enroll-proxy", &wanted(None), None, &[]), None);
+    let emptied =
+        edited("95arc-enroll-proxy", &wanted(None), Some("Acquire::http::Proxy \"x\";\n"), &[]).unwrap();
+    assert!(!emptied.content.contains("Acquire"));
+}
+
+#[test]
+fn a_changed_proxy_leaves_no_trail_of_our_own_old_values() {
+    let first = content("/etc/environment", Some("https_proxy=http://users:1\n"));
+    let second = edited("/etc/environment", &wanted(Some("http://other:8080")), Some(&first), &[]).unwrap();
+    assert!(!second.content.contains(PROXY), "{}", second.content);
+    assert_eq!(second.content.matches("# Replaced by arc-enroll").count(), 1);
+}
+
+#[test]
+fn whole_files() {
+    assert_eq!(
+        content("arc-enroll-proxy.sh", None).lines().skip(2).collect::<Vec<_>>(),
+        [
+            "export HTTPS_PROXY='http://169.254.0.11:3128'",
+            "export https_proxy='http://169.254.0.11:3128'",
+            "export HTTP_PROXY='http://169.254.0.11:3128'",
+            "export http_proxy='http://169.254.0.11:3128'",
+            "export NO_PROXY='localhost,127.0.0.1,::1,169.254.169.254'",
+            "export no_proxy='localhost,127.0.0.1,::1,169.254.169.254'",
+        ]
+    );
+    let systemd = edited("50-arc-enroll-proxy.conf", &wanted(Some("http://u:p%40@h:1")), None, &[]).unwrap();
+    assert!(systemd.content.contains("[Manager]\nDefaultEnvironment=\"HTTPS_PROXY=http://u:p%%40@h:1\"\n"));
+    assert!(systemd.private);
+}
+
+#[test]
+fn apt_leaves_schemes_to_other_files() {
+    let users = Other {
+        path: "/etc/apt/apt.conf.d/90cloud-init-aptproxy",
+        text: "Acquire::http::Proxy \"http://mine:1\";\n",
+    };
+    let edit = edited("95arc-enroll-proxy", &wanted(Some(PROXY)), None, &[users]).unwrap();
+    assert!(
+        edit.content.ends_with("Acquire::https::Proxy \"http://169.254.0.11:3128\";\n"),
+        "{}",
+        edit.content
+    );
+    assert!(!edit.content.contains("Acquire::http::"));
+    // Its own content, given among the others, does not count.
+    let own = Other { path: "/etc/apt/apt.conf.d/95arc-enroll-proxy", text: &edit.content };
+    assert_eq!(
+        place("95arc-enroll-proxy").edit(&wanted(Some(PROXY)), Some(&edit.content), &[own, users]),
+        Ok(None)
+    );
+    let both = Other {
+        path: "/etc/apt/apt.conf",
+        text: "Acquire { http { Proxy \"a\"; }; https { Proxy \"b\"; }; };",
+    };
+    assert_eq!(edited("95arc-enroll-proxy", &wanted(Some(PROXY)), None, &[both]), None);
+}
+
+#[test]
+fn dnf_has_credentials_apart() {
+    assert_eq!(
+        content("/etc/dnf/dnf.conf", Some("[main]\ngpgcheck=1\n\n[x]\nproxy=_none_\n")),
+        format!("[main]\ngpgcheck=1\n# Set by arc-enroll:\nproxy={PROXY}\n\n[x]\nproxy=_none_\n")
+    );
+    let with = wanted(Some("http://us%40er:p%3Aw@h:1"));
+    let edit =
+        edited("/etc/yum.conf", &with, Some("[main]\nproxy = http://old:1\nproxy_username=me"), &[]).unwrap();
+    assert!(edit.private);
+    assert_eq!(
+        edit.content,
+        "[main]\n# Replaced by arc-enroll: proxy = http://old:1\nproxy=http://h:1\n# Replaced by arc-enroll: proxy_username=me\nproxy_username=us@er\n# Set by arc-enroll:\nproxy_password=p:w\n"
+    );
+    let same = format!("[main]\nproxy={PROXY}\nproxy_username=me\n");
+    assert_eq!(edited("/etc/tdnf/tdnf.conf", &wanted(Some(PROXY)), Some(&same), &[]), None);
+    let other = "[main]\nproxy=http://old:1\nproxy_username=me\n";
+    assert!(!content("/etc/tdnf/tdnf.conf", Some(other)).contains("\nproxy_username"));
+}
+
+#[test]
+fn suse_is_enabled_and_merged() {
+    let text = "## Type: yesno\nPROXY_ENABLED=\"no\"\nHTTP_PROXY=\"\"\nFTP_PROXY=\"\"\nHTTPS_PROXY=\"http://old:1\"\nNO_PROXY=\"localhost, 127.0.0.1, .corp\"\n";
+    assert_eq!(
+        content("/etc/sysconfig/proxy", Some(text)),
+        "## Type: yesno\nPROXY_ENABLED=\"yes\"\nHTTP_PROXY=\"http://169.254.0.11:3128\"\nFTP_PROXY=\"\"\n# Replaced by arc-enroll: HTTPS_PROXY=\"http://old:1\"\nHTTPS_PROXY=\"http://169.254.0.11:3128\"\nNO_PROXY=\"localhost,127.0.0.1,.corp,::1,169.254.169.254\"\n"
+    );
+}
+
+#[test]
+fn what_a_file_cannot_express_is_an_error() {
+    for (path, url) in [
+        ("/etc/environment", "http://u:a#b@h:1"),
+        ("/etc/environment", "http://u:a'b@h:1"),
+        ("95arc-enroll-proxy", "http://u:a\"b@h:1"),
+        ("/etc/sysconfig/proxy", "http://u:a\"b@h:1"),
+        ("/etc/dnf/dnf.conf", "http://u:a%20b@h:1"),
+        ("arc-enroll-proxy.sh", "http://u:a\nb@h:1"),
+    ] {
+        let error = place(path).edit(&wanted(Some(url)), Some("[main]\n"), &[]).unwrap_err();
+        assert!(!error.to_string().contains("u:a"), "{error}");
+    }
+}
+
+#[test]
+fn nothing_shows_a_credential_by_accident() {
+    let edit = edited("/etc/environment", &wanted(Some("http://me:hunter22@h:1")), None, &[]).unwrap();
+    assert!(edit.private && edit.content.contains("hunter22"));
+    assert!(!format!("{edit:?} {:?}", wanted(Some("http://me:hunter22@h:1"))).contains("hunter22"));
+}
+
+#[test]
+fn exports_survive_any_shell() {
+    let text = exports(&wanted(Some("http://u:it's$(x)@h:1")), &["a b"]);
+    assert!(text.starts_with("export HTTPS_PROXY='http://u:it'\\''s$(x)@h:1'\n"), "{text}");
+    assert!(text.ends_with(&format!("export no_proxy='a,b,{NO_PROXY}'\n")));
+    assert_eq!(variables(&wanted(None), &[]).len(), 2);
+}
+
+#[test]
+fn patterns_of_other_files() {
+    assert!(place("arc-enroll-proxy.sh").looks_at("/etc/profile.d/corp.sh"));
+    assert!(!place("arc-enroll-proxy.sh").looks_at("/etc/profile.d/arc-enroll-proxy.sh"));
+    assert!(!place("arc-enroll-proxy.sh").looks_at("/etc/profile.d/x/corp.sh"));
+    assert!(place("95arc-enroll-proxy").looks_at("/etc/apt/apt.conf"));
+    assert!(!place("/etc/environment").looks_at("/etc/environment"));
+}
+
+/// Applies every place to files as a run would do it, either reading all before writing or one by one.
+fn run(files: &Files, wanted: &Wanted, one_by_one: bool) -> (Files, usize) {
+    let mut after = files.clone();
+    let mut edits = 0;
+    for place in PLACES {
+        let seen = if one_by_one { after.clone() } else { files.clone() };
+        let others: Vec<Other<'_>> = seen
+            .iter()
+            .filter(|(path, _)| place.looks_at(path))
+            .map(|(path, text)| Other { path, text })
+            .collect();
+        let existing = seen.get(place.path).map(String::as_str);
+        if place.presence == Presence::File && existing.is_none() {
+            continue;
+        }
+        if let Some(edit) = place.edit(wanted, existing, &others).unwrap() {
+            after.insert(edit.path.to_owned(), edit.content);
+            edits += 1;
+        }
+    }
+    (after, edits)
+}
+
+/// A file put together at random from lines that matter and lines that do not.
+fn random_text(random: &mut fastrand::Rng, pool: &[&str]) -> String {
+    let mut text = String::new();
+    for _ in 0..random.usize(0..9) {
+        text.push_str(pool[random.usize(0..pool.len())]);
+        text.push_str(["\n", "\n", "\n", "\r\n", "\n\n"][random.usize(0..5)]);
+    }
+    if random.bool() {
+        text.truncate(text.trim_end().len());
+    }
+    text
+}
+
+#[test]
+fn whatever_stands_there_the_second_run_finds_nothing_to_do() {
+    let pool = [
+        "NO_PROXY=a, b",
+        "no_proxy=\"[::1]:80 corp\"",
+        "export NO_PROXY='*'",
+        "HTTP_PROXY=http://x:1",
+        "http_proxy=",
+        "https_proxy=\"http://169.254.0.11:3128\"",
+        "HTTPS_PROXY=http://169.254.0.11:3128",
+        "# comment",
+        "PATH=/bin",
+        "[main]",
+        "[other]",
+        "proxy=http://x:1",
+        " proxy=http://x:2",
+        "proxy_username=me",
+        "proxy_password = x",
+        "proxy=",
+        "PROXY_ENABLED=\"no\"",
+        "HTTP_PROXY=\"\"",
+        "DefaultEnvironment=\"NO_PROXY=s t\" A=b",
+        "[Manager]",
+        "what = ever",
+        "Acquire::http::Proxy \"x\";",
+        "Acquire { https { Proxy \"y\"; }; };",
+        "# Set by arc-enroll:",
+        "export no_proxy=$X,z",
+        "# Replaced by arc-enroll: HTTP_PROXY=http://y:1",
+        "# Replaced by arc-enroll: proxy=http://y:1",
+        "\"",
+        "NO_PROXY=",
+        "=",
+    ];
+    let paths = [
+        "/etc/environment",
+        "/etc/profile.d/arc-enroll-proxy.sh",
+        "/etc/profile.d/corp.sh",
+        "/etc/apt/apt.conf",
+        "/etc/systemd/system.conf.d/50-arc-enroll-proxy.conf",
+        "/etc/systemd/system.conf.d/x.conf",
+        "/etc/systemd/system.conf",
+        "/etc/apt/apt.conf.d/95arc-enroll-proxy",
+        "/etc/dnf/dnf.conf",
+        "/etc/yum.conf",
+        "/etc/tdnf/tdnf.conf",
+        "/etc/sysconfig/proxy",
+    ];
+    let mut random = fastrand::Rng::with_seed(7);
+    for round in 0..2000 {
+        let mut files = Files::new();
+        for path in paths {
+            if random.bool() {
+                files.insert(path.to_owned(), random_text(&mut random, &pool));
+            }
+        }
+        let url = [None, Some(PROXY), Some("http://u:p%40w@h:8080")][random.usize(0..3)];
+        let wanted = wanted(url);
+        let (once, _) = run(&files, &wanted, round % 2 == 0);
+        let (twice, edits) = run(&once, &wanted, round % 3 == 0);
+        assert_eq!(edits, 0, "round {round}: {files:#?}\n{once:#?}\n{twice:#?}");
+        for (path, text) in &files {
+            for line in text.lines().filter(|line| line.starts_with("PATH=") || line.starts_with("what")) {
+                let ours = path.contains("arc-enroll");
+                assert!(ours || once[path].contains(line), "{path} lost {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn both_cases_of_a_variable_are_identical_afterwards() {
+    for text in [
+        "no_proxy=a\nNO_PROXY=b\n",
+        "NO_PROXY=x\nNO_PROXY=y\nno_proxy=z",
+        "HTTP_PROXY=a\nhttp_proxy=b\nhttp_proxy=c\n",
+    ] {
+        let map = effective(&content("/etc/environment", Some(text)));
+        for (upper, lower) in
+            [("HTTP_PROXY", "http_proxy"), ("HTTPS_PROXY", "https_proxy"), ("NO_PROXY", "no_proxy")]
+        {
+            assert_eq!(map[upper], map[lower], "{text:?}");
+        }
+    }
+}

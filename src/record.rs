@@ -1,0 +1,98 @@
+//! What the last run did, kept for `status` and for the next run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::files::{FileError, Files, Readable};
+
+/// Where the record is, below `--root`.
+pub const PATH: &str = "/var/lib/arc-enroll/status.json";
+
+/// The version of the record's form.
+const VERSION: u32 = 1;
+
+/// A finished run. Unknown members of a later version are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Form of this record.
+    pub version: u32,
+    /// Version of the program that wrote it.
+    pub agent: String,
+    /// The run.
+    pub run_id: String,
+    /// When it began, RFC 3339.
+    pub started: String,
+    /// When it ended, RFC 3339.
+    pub finished: String,
+    /// `enrolled`, `waiting` or `failed`.
+    pub outcome: String,
+    /// Code of the fault that ended it.
+    pub fault: Option<String>,
+    /// What was seen of it.
+    pub evidence: Option<String>,
+    /// Exit code.
+    pub exit_code: u8,
+    /// What comes next.
+    pub next: String,
+}
+
+impl Record {
+    /// The version that this program writes.
+    pub fn version() -> u32 {
+        VERSION
+    }
+
+    /// Writes the record, whole or not at all.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, files: &Files) -> Result<(), FileError> {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        files.write(PATH, text.as_bytes(), Readable::Everyone)
+    }
+}
+
+/// The last record, or why it cannot be used; an unreadable one is no reason to stop.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn read(files: &Files) -> Result<Option<Record>, String> {
+    let text = match files.read(PATH) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    match serde_json::from_str::<Record>(&text) {
+        Ok(record) if record.version == VERSION => Ok(Some(record)),
+        Ok(record) => Err(format!("{PATH} has version {}, this program reads {VERSION}", record.version)),
+        Err(error) => Err(format!("{PATH} cannot be read: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_back_and_a_broken_one_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::new(dir.path().to_owned());
+        assert_eq!(read(&files), Ok(None));
+        let record = Record {
+            version: VERSION,
+            agent: "0.1.0".into(),
+            run_id: "r".into(),
+            started: "s".into(),
+            finished: "f".into(),
+            outcome: "failed".into(),
+            fault: Some("imds.refused".into()),
+            evidence: None,
+            exit_code: 75,
+            next: "n".into(),
+        };
+        record.write(&files).unwrap();
+        assert_eq!(read(&files), Ok(Some(record)));
+        files.write(PATH, b"{\"version\":", Readable::Everyone).unwrap();
+        assert!(read(&files).unwrap_err().contains("cannot be read"));
+    }
+}

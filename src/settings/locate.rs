@@ -1,0 +1,369 @@
+//! From a key to the place in the source text where it stands, and to its value as it was written.
+//!
+//! The YAML reader itself is asked: the document is walked towards the key, and where the key (or
+//! the list entry) is met the walk stops with an error, because errors are what the reader knows
+//! the place of. So block and flow style, quotes, comments and anchors are all its business.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// One step on the way to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Into the value of this key.
+    Key(String),
+    /// To this entry of a list, counted from 0.
+    Entry(usize),
+}
+
+/// The line, counted from 1, where the last step of the path stands in the text.
+///
+/// When only a part of the path exists, the line of the last step that does.
+pub fn line(text: &str, path: &[Step]) -> Option<usize> {
+    (1..=path.len()).rev().find_map(|length| exact_line(text, path.get(..length)?))
+}
+
+fn exact_line(text: &str, path: &[Step]) -> Option<usize> {
+    let walk = Walk { path, goal: Goal::Place };
+    match walk.deserialize(serde_yaml::Deserializer::from_str(text)) {
+        Ok(_) => None,
+        Err(error) if error.to_string().contains(FOUND) => error.location().map(|place| place.line()),
+        Err(_) => None,
+    }
+}
+
+/// The scalar at the end of the path as it was written: `1.50` stays `1.50`.
+pub fn written(text: &str, path: &[Step]) -> Option<String> {
+    let walk = Walk { path, goal: Goal::Text };
+    walk.deserialize(serde_yaml::Deserializer::from_str(text)).ok().flatten()
+}
+
+/// The first key that stands twice in one mapping, and the line of its second standing.
+pub fn duplicate(text: &str) -> Option<(String, usize)> {
+    let error = Unique.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
+    let message = error.to_string();
+    let key = message.split(FOUND).nth(1)?;
+    Some((key.to_owned(), error.location()?.line()))
+}
+
+/// The error that marks the place; no document can bring it about.
+const FOUND: &str = "\u{1}found\u{1}";
+
+#[derive(Clone, Copy)]
+enum Goal {
+    Place,
+    Text,
+}
+
+#[derive(Clone, Copy)]
+struct Walk<'p> {
+    path: &'p [Step],
+    goal: Goal,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        match self.path.first() {
+            Some(Step::Key(_)) => deserializer.deserialize_map(self),
+            Some(Step::Entry(_)) => deserializer.deserialize_seq(self),
+            None => deserializer.deserialize_str(Scalar).map(Some),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Some((Step::Key(wanted), rest)) = self.path.split_first() else { return Ok(None) };
+        let stop = rest.is_empty() && matches!(self.goal, Goal::Place);
+        let mut found = None;
+        while let Some(matches) = map.next_key_seed(Key { wanted, stop })? {
+            if matches && found.is_none() {
+                found = map.next_value_seed(Walk { path: rest, goal: self.goal })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let Some((Step::Entry(wanted), rest)) = self.path.split_first() else { return Ok(None) };
+        for _ in 0..*wanted {
+            if entries.next_element::<IgnoredAny>()?.is_none() {
+                return Ok(None);
+            }
+        }
+        let found = if rest.is_empty() && matches!(self.goal, Goal::Place) {
+            entries.next_element_seed(Stop)?
+        } else {
+            entries.next_element_seed(Walk { path: rest, goal: self.goal })?
+        };
+        while entries.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(found.flatten())
+    }
+}
+
+/// Compares a key; stops the walk at it when it is the last one.
+struct Key<'p> {
+    wanted: &'p str,
+    stop: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<bool, E> {
+        match key == self.wanted {
+            true if self.stop => Err(E::custom(FOUND)),
+            matches => Ok(matches),
+        }
+    }
+}
+
+/// Stops the walk at whatever value comes.
+struct Stop;
+
+impl<'de> DeserializeSeed<'de> for Stop {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+macro_rules! stop_at {
+    ($($visit:ident($type:ty)),+) => {$(
+        fn $visit<E: Error>(self, _: $type) -> Result<Self::Value, E> {
+            Err(E::custom(FOUND))
+        }
+    )+};
+}
+
+impl<'de> Visitor<'de> for Stop {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    stop_at!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Err(E::custom(FOUND))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        Err(A::Error::custom(FOUND))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        Err(A::Error::custom(FOUND))
+    }
+}
+
+/// Walks over everything and stops at a key that its mapping already holds.
+#[derive(Clone, Copy)]
+struct Unique;
+
+impl<'de> DeserializeSeed<'de> for Unique {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+macro_rules! pass_over {
+    ($($visit:ident($type:ty)),+) => {$(
+        fn $visit<E: Error>(self, _: $type) -> Result<(), E> {
+            Ok(())
+        }
+    )+};
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    pass_over!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while entries.next_element_seed(Self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = BTreeSet::new();
+        while map.next_key_seed(NewKey(&mut seen))?.is_some() {
+            map.next_value_seed(Self)?;
+        }
+        Ok(())
+    }
+}
+
+struct NewKey<'s>(&'s mut BTreeSet<String>);
+
+impl<'de> DeserializeSeed<'de> for NewKey<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NewKey<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
+        match self.0.insert(key.to_owned()) {
+            true => Ok(()),
+            false => Err(E::custom(format_args!("{FOUND}{key}{FOUND}"))),
+        }
+    }
+}
+
+/// Takes any scalar as text.
+struct Scalar;
+
+impl Visitor<'_> for Scalar {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a scalar")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(dotted: &str) -> Vec<Step> {
+        dotted
+            .split('.')
+            .map(|step| step.parse().map_or_else(|_| Step::Key(step.to_owned()), Step::Entry))
+            .collect()
+    }
+
+    fn line_of(text: &str, dotted: &str) -> Option<usize> {
+        line(text, &path(dotted))
+    }
+
+    const BLOCK: &str = "\
+# azure: not here
+azure:
+  # location: nor here
+  note: 'azure: location: nor here'
+  text: |
+    location: nor here
+    tags:
+  location: eastus   # location
+  \"resource_group\": rg
+  'tenant_id':
+    null
+  tags: {a: 1,
+     b: 2, \"c d\": [x, y]}
+proxy:
+  no_proxy:
+  - localhost
+  # between
+  - 127.0.0.1
+  -
+    ::1
+agent: {install: never, token: file}
+";
+
+    #[test]
+    fn keys_in_block_flow_quotes_and_comments() {
+        let cases = [
+            ("azure", 2),
+            ("azure.note", 4),
+            ("azure.location", 8),
+            ("azure.resource_group", 9),
+            ("azure.tenant_id", 10),
+            ("azure.tags", 12),
+            ("azure.tags.a", 12),
+            ("azure.tags.b", 13),
+            ("azure.tags.c d", 13),
+            ("azure.tags.c d.1", 13),
+            ("proxy.no_proxy.0", 16),
+            ("proxy.no_proxy.1", 18),
+            ("proxy.no_proxy.2", 20),
+            ("agent.token", 21),
+        ];
+        for (dotted, expected) in cases {
+            assert_eq!(line_of(BLOCK, dotted), Some(expected), "{dotted}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_stands_at_its_parent() {
+        assert_eq!(line_of(BLOCK, "azure.nothing"), Some(2));
+        assert_eq!(line_of(BLOCK, "proxy.no_proxy.9"), Some(15));
+        assert_eq!(line_of(BLOCK, "nothing.at.all"), None);
+        assert_eq!(line_of("", "azure"), None);
+    }
+
+    #[test]
+    fn windows_lines_anchors_and_documents() {
+        assert_eq!(line_of("a: 1\r\nb:\r\n  c: 2\r\n", "b.c"), Some(3));
+        assert_eq!(line_of("---\na: &x {k: 1}\nb: *x\nc: 3\n", "c"), Some(4));
+        assert_eq!(line_of("a: [1, {b: 2},\n {c: 3}]\n", "a.2.c"), Some(2));
+    }
+
+    #[test]
+    fn keys_that_stand_twice() {
+        assert_eq!(duplicate("a: 1\nb:\n  c: 1\n  d: 2\n  'c': 3\n"), Some(("c".to_owned(), 5)));
+        assert_eq!(duplicate("a: {x: 1, x: 2}"), Some(("x".to_owned(), 1)));
+        assert_eq!(duplicate("a: {x: 1}\nb: {x: 1}\nc: [{x: 1}, {x: 2}, ~, 1.5, true, -1]\n"), None);
+        assert_eq!(duplicate(""), None);
+    }
+
+    #[test]
+    fn values_as_written() {
+        let text = "a: 1.50\nb: [0x10, true, 007]\nc: \"1.0\"\nd: {e: 1_000}\nf: [x]\n";
+        let cases =
+            [("a", "1.50"), ("b.0", "0x10"), ("b.1", "true"), ("b.2", "007"), ("c", "1.0"), ("d.e", "1_000")];
+        for (dotted, expected) in cases {
+            assert_eq!(written(text, &path(dotted)).as_deref(), Some(expected), "{dotted}");
+        }
+        assert_eq!(written(text, &path("f")), None);
+        assert_eq!(written(text, &path("z")), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! `enroll`: makes every condition hold, and says how it ended, in the log, in the record and to the person.
+
+use std::io::IsTerminal;
+use std::time::{Instant, SystemTime};
+
+use humantime::format_rfc3339_millis as rfc3339;
+use tokio::signal::unix::{signal, SignalKind};
+use tracing::{error, info, warn};
+
+use super::{describe, host, load, vm, Environment};
+use crate::cli::{Invocation, Output};
+use crate::conditions::Vm;
+use crate::converge::{converge, Verdict};
+use crate::fault::{self, Fault, Outlook};
+use crate::host::files::Files;
+use crate::host::{output, Host, SharedMask};
+use crate::logging::{self, Destination, Sink};
+use crate::progress::{Mode, Progress};
+use crate::record::Record;
+use crate::report::{self, Style};
+use crate::settings::{Level, Problem};
+use crate::{retry, EXIT_USAGE};
+
+/// Where the log is when no configuration could be read.
+const DEFAULT_LOG: &str = "/var/log/cloud-init-output.log";
+
+/// When and as what a run began.
+struct Start {
+    instant: Instant,
+    time: SystemTime,
+    run_id: String,
+}
+
+pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
+    let mut start = Start { instant: Instant::now(), time: SystemTime::now(), run_id: super::run_id() };
+    let settings = match load(invocation, None) {
+        Ok(loaded) => loaded.settings,
+        Err(problems) => return refuse(invocation, &start, &problems),
+    };
+    let host = host(invocation, environment, &settings);
+    let mut vm = match vm(invocation, settings, host, true) {
+        Ok(vm) => vm,
+        Err(code) => return code,
+    };
+    vm.run_id = start.run_id.clone();
+    let log_file = vm.settings.log.file.clone();
+    let level = level(vm.settings.log.level, invocation.verbose);
+    let (destination, mode) = start_log(invocation, &vm.host.files, &log_file, level, &start, vm.host.mask.clone());
+    let progress = Progress::new(mode, style(mode), vm.host.mask.clone());
+    begin(&vm, &progress);
+
+    let verdict = tokio::select! {
+        verdict = enroll(&vm, &progress, destination) => verdict,
+        name = told_to_stop() => Verdict::Stopped(fault::RUN_INTERRUPTED.seen(format!("by {name}"))),
+    };
+    // Whatever was running when the run was told to stop has been told the same; it gets time to end.
+    vm.host.commands.reap().await;
+    start.run_id.clone_from(&vm.run_id);
+    finish(&vm, &start, &progress, mode, &verdict)
+}
+
+/// A fleet that boots at the same moment does not ask the token service at the same moment.
+async fn enroll(vm: &Vm, progress: &Progress, destination: Destination) -> Verdict {
+    let is_first_boot = destination == Destination::LogFile && !vm.host.files.exists(crate::record::PATH);
+    if is_first_boot {
+        let machine_id = vm.host.files.read("/etc/machine-id").ok().flatten().unwrap_or_default();
+        let delay = retry::start_delay(&machine_id);
+        info!(event = "start.delayed", delay_ms = delay.as_millis(), "spreading the fleet: {} ms", delay.as_millis());
+        tokio::time::sleep(delay).await;
+    }
+    converge(vm, progress).await
+}
+
+fn begin(vm: &Vm, progress: &Progress) {
+    let azure = &vm.settings.azure;
+    let name = vm.resource_name().map(|name| name.to_string()).unwrap_or_default();
+    info!(
+        event = "run.started",
+        version = env!("CARGO_PKG_VERSION"),
+        subscription_id = %azure.subscription_id,
+        resource_group = %azure.resource_group,
+        location = %azure.location,
+        resource_name = %name,
+        identity = %vm.settings.identity,
+        "enrolling {name}"
+    );
+    progress.say(&format!(
+        "arc-enroll {}: enrolling {name} into {} ({})\n",
+        env!("CARGO_PKG_VERSION"),
+        azure.resource_group,
+        azure.location
+    ));
+}
+
+/// Record, last log line, verdict for the person; the exit code.
+fn finish(vm: &Vm, start: &Start, progress: &Progress, mode: Mode, verdict: &Verdict) -> u8 {
+    let (outcome, fault, exit_code) = match verdict {
+        Verdict::Enrolled(_) => ("enrolled", None, 0),
+        Verdict::Stopped(fault) => {
+            let outcome = if fault.entry.outlook == Outlook::Time { "waiting" } else { "failed" };
+            (outcome, Some(fault), fault.entry.exit_code())
+        }
+    };
+    let next = next(vm, fault);
+    let record = Record {
+        version: Record::version(),
+        agent: env!("CARGO_PKG_VERSION").to_owned(),
+        run_id: start.run_id.clone(),
+        started: rfc3339(start.time).to_string(),
+        finished: rfc3339(SystemTime::now()).to_string(),
+        outcome: outcome.to_owned(),
+        fault: fault.map(|fault| fault.code().to_owned()),
+        evidence: fault.map(|fault| vm.host.mask.apply(&fault.evidence)),
+        exit_code,
+        next: next.clone(),
+    };
+    // Without the rights to enroll there are none to write the record either, and no news in saying so.
+    if !fault.is_some_and(|fault| fault.entry.outlook == Outlook::Machine) {
+        if let Err(error) = record.write(&vm.host.files) {
+            warn!(event = "record.lost", "the record was not written: {}", describe(&error));
+        }
+    }
+    finished(outcome, fault, exit_code, start.instant, &next);
+    match (verdict, mode) {
+        (_, Mode::Silent) => {}
+        (Verdict::Enrolled(evidence), _) => progress.say(&format!("\nENROLLED: {evidence}\n")),
+        (Verdict::Stopped(fault), _) => progress.say(&report::verdict(vm, &style(mode), fault)),
+    }
+    exit_code
+}
+
+/// The last line of every run.
+fn finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Instant, next: &str) {
+    let elapsed_ms = since.elapsed().as_millis();
+    match fault {
+        None => info!(event = "run.finished", outcome, fault = Option::<&str>::None, exit_code, elapsed_ms, next, "enrolled"),
+        Some(fault) => error!(
+            event = "run.finished",
+            condition = fault.entry.condition.name(),
+            outcome,
+            fault = fault.code(),
+            exit_code,
+            elapsed_ms,
+            next,
+            "{fault}"
+        ),
+    }
+}
+
+fn next(vm: &Vm, fault: Option<&Fault>) -> String {
+    match fault {
+        None => "nothing to do".to_owned(),
+        Some(fault) if fault.entry.outlook == Outlook::Time => {
+            "not over: run `arc-enroll enroll` again, it goes on where this run stopped".to_owned()
+        }
+        Some(fault) => fault.entry.person.first().map(|step| vm.fill(step)).unwrap_or_default(),
+    }
+}
+
+/// A configuration that cannot be used ends the run before it begins, and the log says so too.
+fn refuse(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
+    let host = Host::new(invocation.root.clone(), "", Vec::new());
+    let log_file = DEFAULT_LOG.as_ref();
+    start_log(invocation, &host.files, log_file, tracing::Level::INFO, start, SharedMask::default());
+    for problem in problems {
+        error!(event = "configuration.fault", place = %problem.place, key = %problem.key, "{problem}");
+        output::complain(&format!("{problem}\n"));
+    }
+    let fault = fault::CONFIGURATION_INVALID.seen(format!("{} faults", problems.len()));
+    output::complain("arc-enroll: the configuration cannot be used; nothing was changed\n");
+    finished("failed", Some(&fault), EXIT_USAGE, start.instant, "correct the configuration, then run: arc-enroll enroll");
+    EXIT_USAGE
+}
+
+/// Decides where the lines and where the progress go, and starts the log.
+fn start_log(
+    invocation: &Invocation,
+    files: &Files,
+    log_file: &std::path::Path,
+    level: tracing::Level,
+    start: &Start,
+    mask: SharedMask,
+) -> (Destination, Mode) {
+    let destination = logging::choose(&files.path(log_file));
+    let mut lost = None;
+    let to_stdout = destination == Destination::LogFile || invocation.output == Some(Output::Json);
+    let mut sink = if destination == Destination::LogFile { Sink::stdout() } else { Sink::nowhere() };
+    if destination != Destination::LogFile {
+        if let Some(parent) = log_file.parent() {
+            let _reported_by_opening = files.make_dir(parent);
+        }
+        match files.open_to_append(log_file) {
+            Ok(file) => sink = Sink::file(file),
+            Err(error) => lost = Some(describe(&error)),
+        }
+        if to_stdout {
+            sink = sink.and_stdout();
+        }
+    }
+    logging::start(&start.run_id, level, sink, mask);
+    if let Some(reason) = lost {
+        warn!(event = "log.lost", "the log file is not written: {reason}");
+        if !to_stdout {
+            output::complain(&format!("arc-enroll: warning: the log file is not written: {reason}\n"));
+        }
+    }
+    let mode = match destination {
+        _ if to_stdout => Mode::Silent,
+        Destination::Terminal => Mode::Live,
+        _ => Mode::Lines,
+    };
+    (destination, mode)
+}
+
+fn style(mode: Mode) -> Style {
+    if mode == Mode::Live && std::io::stdout().is_terminal() {
+        Style::Colour
+    } else {
+        Style::Plain
+    }
+}
+
+fn level(configured: Level, verbose: u8) -> tracing::Level {
+    let configured = match configured {
+        Level::Error => tracing::Level::ERROR,
+        Level::Warn => tracing::Level::WARN,
+        Level::Info => tracing::Level::INFO,
+        Level::Debug => tracing::Level::DEBUG,
+        Level::Trace => tracing::Level::TRACE,
+    };
+    match verbose {
+        0 => configured,
+        1 => configured.max(tracing::Level::DEBUG),
+        _ => tracing::Level::TRACE,
+    }
+}
+
+/// Ends when the process is told to stop; the name of the signal.
+async fn told_to_stop() -> &'static str {
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = kinds.map(signal) else {
+        // Without handlers the signals end the process by themselves, as they do everywhere.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        _ = hangup.recv() => "SIGHUP",
+    }
+}

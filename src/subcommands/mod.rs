@@ -1,0 +1,152 @@
+//! What each subcommand does, in terms of the modules.
+
+mod doctor;
+mod enroll;
+mod print;
+mod write_user_data;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::cli::{self, Command, Invocation};
+use crate::conditions::{Learnt, Vm};
+use crate::host::files::read_path;
+use crate::host::link_local::LinkLocal;
+use crate::host::{output, Host};
+use crate::proxy_settings::{self, Wanted};
+use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
+use crate::{EXIT_INTERNAL, EXIT_USAGE};
+
+/// Variables about the machine's trust store, which children need as much as this process does.
+const TRUST: [&str; 3] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"];
+
+/// How this program is told about the environment.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Runs the subcommand; the exit code.
+pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
+    match &invocation.command {
+        Command::Help(topic) => {
+            output::print(&cli::help(*topic));
+            0
+        }
+        Command::Version => {
+            output::print(concat!("arc-enroll ", env!("CARGO_PKG_VERSION"), "\n"));
+            0
+        }
+        Command::Explain { code } => print::explain(code.as_deref(), invocation.output),
+        Command::Enroll => enroll::run(invocation, environment).await,
+        Command::Doctor => doctor::run(invocation, environment).await,
+        Command::Status => print::status(invocation, environment).await,
+        Command::Token { resource, identity } => {
+            print::token(invocation, environment, resource.as_deref(), identity.as_ref()).await
+        }
+        Command::Env => print::env(invocation, environment),
+        Command::Validate { file } => print::validate(invocation, file.as_ref()),
+        Command::UserData { base64, gzip, include } => {
+            write_user_data::run(invocation, *base64, *gzip, include.as_deref())
+        }
+    }
+}
+
+/// The configuration's text, where it came from, and the settings that it makes.
+struct Loaded {
+    settings: Settings,
+    text: String,
+}
+
+/// Reads the configuration: the named file as it is, or the default one below the root when it exists.
+fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<Problem>> {
+    let named = named.or(invocation.config.as_ref());
+    let host = Host::new(invocation.root.clone(), "", Vec::new());
+    let path = named.cloned().unwrap_or_else(|| host.files.path(DEFAULT_PATH));
+    let origin = path.display().to_string();
+    let at_fault = |message: String| {
+        vec![Problem { place: origin.clone(), key: String::new(), line: None, message }]
+    };
+    let bytes = read_path(&path).map_err(|error| at_fault(describe(&error)))?;
+    if bytes.is_none() && named.is_some() {
+        return Err(at_fault("there is no such file".to_owned()));
+    }
+    let text = match bytes.map(String::from_utf8) {
+        None => None,
+        Some(Ok(text)) => Some(text),
+        Some(Err(_)) => return Err(at_fault("it is not UTF-8 text; save it as UTF-8".to_owned())),
+    };
+    let settings = settings::load(text.as_deref(), &origin, &invocation.overrides)
+        .map_err(|problems| problems.as_slice().to_vec())?;
+    Ok(Loaded { settings, text: text.unwrap_or_default() })
+}
+
+/// Loads the settings or says on standard error what is wrong with them.
+fn load_or_complain(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, u8> {
+    load(invocation, named).map_err(|problems| {
+        for problem in &problems {
+            output::complain(&format!("{problem}\n"));
+        }
+        let count = problems.len();
+        let noun = if count == 1 { "fault" } else { "faults" };
+        output::complain(&format!("arc-enroll: {count} {noun} in the configuration\n"));
+        EXIT_USAGE
+    })
+}
+
+/// The host as this invocation and the settings want it.
+fn host(invocation: &Invocation, environment: Environment<'_>, settings: &Settings) -> Host {
+    let trust = TRUST.iter().filter_map(|name| Some(((*name).to_owned(), environment(name)?))).collect();
+    let path = environment("PATH").unwrap_or_default();
+    let host = Host::new(invocation.root.clone(), &path, trust);
+    if let Some((_, password)) = settings.proxy.url.as_ref().and_then(settings::ProxyUrl::credentials) {
+        host.mask.learn(password);
+    }
+    let existing = existing_no_proxy(environment, &host);
+    let existing: Vec<&str> = existing.iter().map(String::as_str).collect();
+    for (name, value) in proxy_settings::variables(&Wanted::from(&settings.proxy), &existing) {
+        host.commands.set_environment(name, value.reveal());
+    }
+    host
+}
+
+/// What is excepted from the proxy so far: in this process's environment and in the logins'.
+fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
+    let text = host.files.read("/etc/environment").ok().flatten().unwrap_or_default();
+    let stored = proxy_settings::effective(&text);
+    let names = ["NO_PROXY", "no_proxy"];
+    let in_file = names.iter().filter_map(|name| stored.get(*name).cloned());
+    in_file.chain(names.iter().filter_map(|name| environment(name))).collect()
+}
+
+/// A VM to observe or to enroll.
+fn vm(invocation: &Invocation, settings: Settings, host: Host, exclusive: bool) -> Result<Vm, u8> {
+    let link_local = LinkLocal::new().map_err(|error| {
+        output::complain(&format!("arc-enroll: cannot set up HTTP: {error}\n"));
+        EXIT_INTERNAL
+    })?;
+    Ok(Vm {
+        run_id: run_id(),
+        verbose: invocation.verbose > 0,
+        deadline: Instant::now() + settings.wait.boot,
+        exclusive,
+        settings,
+        host,
+        link_local,
+        learnt: Learnt::default(),
+    })
+}
+
+/// A random id from the kernel, which is also the correlation id of the onboarding.
+fn run_id() -> String {
+    let id = read_path("/proc/sys/kernel/random/uuid".as_ref()).ok().flatten();
+    id.and_then(|id| String::from_utf8(id).ok()).map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// An error with its causes on one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(&format!(": {source}"));
+        cause = source.source();
+    }
+    text
+}

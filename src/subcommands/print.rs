@@ -1,0 +1,162 @@
+//! The subcommands that print one thing: `explain`, `status`, `token`, `env`, `validate`.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{existing_no_proxy, host, load_or_complain, vm, Environment};
+use crate::azcmagent;
+use crate::cli::{Invocation, Output};
+use crate::conditions::Condition;
+use crate::fault::{self, Entry, CATALOGUE};
+use crate::host::output;
+use crate::proxy_settings::{self, Wanted};
+use crate::record;
+use crate::report;
+use crate::settings::{nearest, Identity};
+use crate::EXIT_USAGE;
+
+pub(super) fn explain(code: Option<&str>, form: Option<Output>) -> u8 {
+    let as_json = form == Some(Output::Json);
+    let entries: Vec<&Entry> = match code.map(fault::find) {
+        None => CATALOGUE.to_vec(),
+        Some(Some(entry)) => vec![entry],
+        Some(None) => {
+            let code = code.unwrap_or_default();
+            let near = nearest(code, CATALOGUE.iter().map(|entry| entry.code));
+            let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            output::complain(&format!("arc-enroll: there is no fault {code:?}{hint}\nTry 'arc-enroll explain'\n"));
+            return EXIT_USAGE;
+        }
+    };
+    let text = match (as_json, code) {
+        (true, Some(_)) => entries.iter().map(|entry| format!("{}\n", to_json(entry))).collect(),
+        (true, None) => format!("{}\n", json!(entries.iter().map(|entry| to_json(entry)).collect::<Vec<_>>())),
+        (false, Some(_)) => entries.iter().map(|entry| report::explanation(entry)).collect(),
+        (false, None) => report::catalogue(),
+    };
+    output::print(&text);
+    0
+}
+
+fn to_json(entry: &Entry) -> serde_json::Value {
+    json!({
+        "code": entry.code, "condition": entry.condition.name(), "exit_code": entry.exit_code(),
+        "means": entry.means, "causes": entry.causes, "agent": entry.agent, "person": entry.person,
+        "guide": entry.guide,
+    })
+}
+
+pub(super) async fn status(invocation: &Invocation, environment: Environment<'_>) -> u8 {
+    let settings = match load_or_complain(invocation, None) {
+        Ok(loaded) => loaded.settings,
+        Err(code) => return code,
+    };
+    let host = host(invocation, environment, &settings);
+    let (record, trouble) = match record::read(&host.files) {
+        Ok(record) => (record, None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let show = match host.commands.find(azcmagent::PROGRAM) {
+        Some(_) => azcmagent::show(&host.commands).await.ok().and_then(|(show, _)| show),
+        None => None,
+    };
+    let state = show.as_ref().map_or("not installed or not answering", |show| show.status.as_str());
+    let place = show.as_ref().filter(|show| show.is_onboarded()).map(azcmagent::show::Show::place);
+    if invocation.output == Some(Output::Json) {
+        let agent = json!({ "status": state, "resource_id": place });
+        output::print(&format!("{}\n", json!({ "last_run": record, "warning": trouble, "azcmagent": agent })));
+    } else {
+        if let Some(reason) = trouble {
+            output::complain(&format!("arc-enroll: warning: {reason}\n"));
+        }
+        output::print(&match &record {
+            None => "last run:   none\n".to_owned(),
+            Some(record) => format!(
+                "last run:   {} at {}{}\nnext:       {}\n",
+                record.outcome,
+                record.finished,
+                record.fault.as_ref().map(|code| format!(", {code}")).unwrap_or_default(),
+                record.next
+            ),
+        });
+        let place = place.map(|place| format!(", {place}")).unwrap_or_default();
+        output::print(&format!("azcmagent:  {state}{place}\n"));
+    }
+    record.map_or(fault::EXIT_NOT_YET, |record| record.exit_code)
+}
+
+pub(super) async fn token(
+    invocation: &Invocation,
+    environment: Environment<'_>,
+    resource: Option<&str>,
+    identity: Option<&Identity>,
+) -> u8 {
+    let mut settings = match load_or_complain(invocation, None) {
+        Ok(loaded) => loaded.settings,
+        Err(code) => return code,
+    };
+    if let Some(resource) = resource {
+        settings.imds.resource = resource.to_owned();
+    }
+    if let Some(identity) = identity {
+        settings.identity = identity.clone();
+    }
+    let host = host(invocation, environment, &settings);
+    let vm = match vm(invocation, settings, host, false) {
+        Ok(vm) => vm,
+        Err(code) => return code,
+    };
+    if let Err(fault) = vm.await_token(resource.is_none()).await {
+        output::complain(&format!("arc-enroll: {}\n", vm.host.mask.apply(&fault.to_string())));
+        output::complain(&format!("More: arc-enroll explain {}\n", fault.code()));
+        return fault.entry.exit_code();
+    }
+    let token = vm.learnt.token.borrow();
+    let Some(token) = token.as_ref() else { return 10 + Condition::Identity.number() };
+    let expires = token.expires.map(|at| humantime::format_rfc3339_seconds(at).to_string());
+    let text = if invocation.output == Some(Output::Json) {
+        json!({ "access_token": token.secret.reveal(), "expires_on": expires, "claims": token.claims }).to_string()
+    } else {
+        token.secret.reveal().to_owned()
+    };
+    output::print(&format!("{text}\n"));
+    0
+}
+
+pub(super) fn env(invocation: &Invocation, environment: Environment<'_>) -> u8 {
+    let settings = match load_or_complain(invocation, None) {
+        Ok(loaded) => loaded.settings,
+        Err(code) => return code,
+    };
+    let host = host(invocation, environment, &settings);
+    let existing = existing_no_proxy(environment, &host);
+    let existing: Vec<&str> = existing.iter().map(String::as_str).collect();
+    output::print(&proxy_settings::exports(&Wanted::from(&settings.proxy), &existing));
+    0
+}
+
+pub(super) fn validate(invocation: &Invocation, file: Option<&PathBuf>) -> u8 {
+    if invocation.output == Some(Output::Json) {
+        return validate_json(invocation, file);
+    }
+    match load_or_complain(invocation, file) {
+        Ok(_) => {
+            output::print("the configuration is valid\n");
+            0
+        }
+        Err(code) => code,
+    }
+}
+
+fn validate_json(invocation: &Invocation, file: Option<&PathBuf>) -> u8 {
+    let problems = super::load(invocation, file).err().unwrap_or_default();
+    let listed: Vec<_> = problems
+        .iter()
+        .map(|problem| {
+            json!({ "place": problem.place, "key": problem.key, "line": problem.line, "message": problem.message })
+        })
+        .collect();
+    output::print(&format!("{}\n", json!({ "valid": listed.is_empty(), "problems": listed })));
+    if listed.is_empty() { 0 } else { EXIT_USAGE }
+}

@@ -1,0 +1,374 @@
+//! User-data: what cloud-init needs to put this very binary and its configuration onto a new VM and start it.
+//!
+//! Alone it is one cloud-config. Together with user-data that somebody has already, it is a multi-part
+//! message whose first part is theirs, character by character: cloud-init reads YAML 1.1, so reading and
+//! writing their text again would change values such as `0644`, `yes` or `12:30:45`.
+//! Everything here is composition; files and standard output are the caller's.
+
+mod create_command;
+mod include;
+
+pub use create_command::create_command;
+
+use std::io::{self, Write};
+
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
+use flate2::{Compression, GzBuilder};
+use thiserror::Error;
+
+/// Where the binary is put: a directory that is in every PATH, exists everywhere, and is never mounted
+/// `noexec` or cleaned at boot, as `/tmp`, `/var/tmp` and `/opt` can be.
+pub const BINARY_PATH: &str = "/usr/local/bin/arc-enroll";
+
+/// Where the configuration is put.
+pub const CONFIGURATION_PATH: &str = crate::settings::DEFAULT_PATH;
+
+/// Longest base64 string of user-data that is produced. Azure Resource Manager takes 1 MiB for a whole
+/// resource, and a Kubernetes Secret holds as much.
+pub const CEILING: usize = 1_000_000;
+
+/// The length aimed at: it leaves room for the user's own part.
+pub const GOAL: usize = 700_000;
+
+/// Our script among those that cloud-init runs in the order of their names: after `part-001`, where a
+/// script of the user stands, and after `runcmd`.
+const SCRIPT_NAME: &str = "zz-arc-enroll";
+
+/// Joins our `write_files` with the user's. Ours go first because cloud-init 22.4 gives up the rest of
+/// the list at the first file that cannot be written (an owner that does not exist yet, say).
+const MERGE_TYPE: &str = "list(prepend)+dict(recurse_array,no_replace)+str()";
+
+/// What goes into user-data.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The agent, as it shall stand on the VM.
+    pub binary: &'a [u8],
+    /// The configuration as the user wrote it, already validated.
+    pub configuration: &'a str,
+    /// The user's own user-data, to be joined with ours.
+    pub include: Option<&'a str>,
+}
+
+/// How user-data is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As the text it is.
+    Text,
+    /// Compressed, which cloud-init unpacks by itself.
+    Gzip,
+}
+
+/// User-data in the form asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// What is to be written, to the byte.
+    pub bytes: Vec<u8>,
+    /// How large it is.
+    pub size: Size,
+}
+
+/// How large user-data is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Bytes that cloud-init gets.
+    pub user_data: usize,
+    /// Length of the base64 string that Azure gets.
+    pub encoded: usize,
+}
+
+impl Size {
+    /// The size of user-data that is this many bytes long.
+    fn of(user_data: usize) -> Self {
+        Self { user_data, encoded: user_data.div_ceil(3).saturating_mul(4) }
+    }
+}
+
+/// Why there is no user-data.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The text to include is of no kind that cloud-init knows.
+    #[error(
+        "its first line is {first_line:?}, by which cloud-init would ignore it; a cloud-config begins with \
+         `#cloud-config`, a script with `#!/bin/sh`, a multi-part message with its `Content-Type: multipart/mixed` \
+         and `MIME-Version: 1.0` headers"
+    )]
+    UnknownKind {
+        /// What it begins with, shortened.
+        first_line: String,
+    },
+    /// The cloud-config to include cannot be read.
+    #[error("it cannot be read as YAML: {0}")]
+    Yaml(String),
+    /// The cloud-config to include is a list or a single value.
+    #[error(
+        "it is not a cloud-config: keys such as `write_files:` or `runcmd:` are expected at its top level"
+    )]
+    NotKeys,
+    /// Our files cannot be joined with theirs.
+    #[error(
+        "its `write_files` is {found} and not a list, so no file can be added to it; make it a list or remove it"
+    )]
+    WriteFilesNotAList {
+        /// What stands there.
+        found: &'static str,
+    },
+    /// The user writes one of our files.
+    #[error(
+        "its `write_files` holds {path}, which this user-data writes itself; remove that entry \
+         (the configuration comes from --config)"
+    )]
+    Conflict {
+        /// The file that both sides write.
+        path: &'static str,
+    },
+    /// The result would not be accepted.
+    #[error(
+        "the user-data is {encoded} bytes long in base64, over the ceiling of {ceiling}; build the small static \
+         binary with packaging/build-static and run `dist/arc-enroll user-data`, or add --gzip, or host the \
+         binary where the VM can fetch it (cloud-init/README.md)"
+    )]
+    TooLarge {
+        /// Length of the base64 string.
+        encoded: usize,
+        /// The most it may be.
+        ceiling: usize,
+    },
+    /// Compression failed.
+    #[error("compressing: {0}")]
+    Compress(#[from] io::Error),
+}
+
+/// The user-data, as text.
+pub fn compose(parts: &Parts<'_>) -> Result<String, Error> {
+    let files = write_files(parts)?;
+    let Some(theirs) = parts.include else {
+        // The last line of `runcmd` is the one whose exit status cloud-init sees.
+        return Ok(format!("{files}runcmd:\n- [{BINARY_PATH}, enroll]\n"));
+    };
+    let theirs = include::part(theirs)?;
+    // A script of its own, and not one more line of `runcmd`: an `exit` or `set -e` in the user's
+    // commands would end ours, and ours would hide the exit status of theirs.
+    let script = format!("#!/bin/sh\nexec {BINARY_PATH} enroll\n");
+    let ours = [
+        format!(
+            "Content-Type: text/cloud-config; charset=\"us-ascii\"\nMIME-Version: 1.0\nMerge-Type: {MERGE_TYPE}\n\
+             Content-Disposition: attachment; filename=\"arc-enroll.yaml\"\n\n{files}"
+        ),
+        format!(
+            "Content-Type: text/x-shellscript; charset=\"us-ascii\"\nMIME-Version: 1.0\n\
+             Content-Disposition: attachment; filename=\"{SCRIPT_NAME}\"\n\n{script}"
+        ),
+    ];
+    Ok(multi_part(&theirs, &ours))
+}
+
+/// The bytes to write: as text or compressed, plain or as the string for `--user-data-content @FILE`.
+/// The ceiling holds in every form, since the base64 string is what travels in the end.
+pub fn encode(text: &str, form: Form, base64: bool) -> Result<Encoded, Error> {
+    let user_data = match form {
+        Form::Text => text.as_bytes().to_vec(),
+        Form::Gzip => gzip(text.as_bytes())?,
+    };
+    let size = Size::of(user_data.len());
+    if size.encoded > CEILING {
+        return Err(Error::TooLarge { encoded: size.encoded, ceiling: CEILING });
+    }
+    let bytes = if base64 { STANDARD.encode(&user_data).into_bytes() } else { user_data };
+    Ok(Encoded { bytes, size })
+}
+
+/// Our cloud-config up to and including `write_files`.
+fn write_files(parts: &Parts<'_>) -> Result<String, Error> {
+    let configuration = content(parts.configuration);
+    // One long line: wrapped and indented lines would cost a tenth more.
+    let binary = STANDARD.encode(gzip(parts.binary)?);
+    Ok(format!(
+        "#cloud-config\n\
+         # Made by `arc-enroll user-data`, version {version}: enrolls this VM as an Azure Arc-enabled server.\n\
+         write_files:\n\
+         - path: {CONFIGURATION_PATH}\n  owner: root:root\n  permissions: '0600'\n{configuration}\
+         - path: {BINARY_PATH}\n  owner: root:root\n  permissions: '0755'\n  encoding: gz+b64\n  content: {binary}\n",
+        version = env!("CARGO_PKG_VERSION"),
+    ))
+}
+
+/// The `content` of a file: readable where YAML carries it to the byte, else base64.
+fn content(text: &str) -> String {
+    if !is_plain_block(text) {
+        // In quotes: a short one could read as a number or a word that YAML knows.
+        return format!("  encoding: b64\n  content: '{}'\n", STANDARD.encode(text));
+    }
+    // The number says how far the block is indented, or else a first line that begins with spaces would.
+    let mut block = String::from("  content: |2\n");
+    for line in text.lines() {
+        if !line.is_empty() {
+            block.push_str("    ");
+            block.push_str(line);
+        }
+        block.push('\n');
+    }
+    block
+}
+
+/// Whether a literal block gives the text back unchanged: printable ASCII in lines, one line feed at the end.
+fn is_plain_block(text: &str) -> bool {
+    let plain = |line: &str| line.is_empty() || !line.trim().is_empty();
+    text.ends_with('\n')
+        && !text.ends_with("\n\n")
+        && text.len() > 1
+        && text.bytes().all(|b| b == b'\n' || (b' '..=b'~').contains(&b))
+        && text.lines().all(plain)
+}
+
+/// A multi-part message of their part and ours.
+fn multi_part(theirs: &str, ours: &[String]) -> String {
+    let boundary = boundary(theirs);
+    let mut message = format!(
+        "Content-Type: multipart/mixed; boundary=\"{boundary}\"\nMIME-Version: 1.0\n\n\
+         Made by `arc-enroll user-data`: user-data that was there already, then what enrolls this VM.\n"
+    );
+    for part in std::iter::once(theirs).chain(ours.iter().map(String::as_str)) {
+        // The line feed before a boundary belongs to the boundary and not to the part.
+        message.push_str(&format!("\n--{boundary}\n{part}"));
+    }
+    message.push_str(&format!("\n--{boundary}--\n"));
+    message
+}
+
+/// A boundary that their text does not hold; the same one each time for the same text.
+fn boundary(theirs: &str) -> String {
+    let mut boundary = String::from("==arc-enroll==");
+    while theirs.contains(&boundary) {
+        boundary.push('=');
+    }
+    boundary
+}
+
+/// Compressed as small as gzip goes, without a time, so that the same input gives the same bytes.
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>, io::Error> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    const BINARY: &[u8] = b"\x7fELF\0\x01\x02\xff\n";
+    const CONFIGURATION: &str = "# mine\nazure:\n  location: eastus\n";
+
+    fn composed(configuration: &str, include: Option<&str>) -> String {
+        compose(&Parts { binary: BINARY, configuration, include }).unwrap()
+    }
+
+    fn gunzip(bytes: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+        plain
+    }
+
+    #[test]
+    fn alone_it_is_a_cloud_config() {
+        let text = composed(CONFIGURATION, None);
+        assert!(text.starts_with("#cloud-config\n"));
+        let config: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+        let [configuration, binary] = config["write_files"].as_sequence().unwrap().as_slice() else {
+            panic!("two files are expected: {text}")
+        };
+        assert_eq!(configuration["path"], "/etc/arc-enroll/config.yaml");
+        assert_eq!(configuration["permissions"], "0600");
+        assert_eq!(configuration["content"], CONFIGURATION);
+        assert_eq!(binary["path"], "/usr/local/bin/arc-enroll");
+        assert_eq!(binary["permissions"], "0755");
+        assert_eq!(binary["encoding"], "gz+b64");
+        let content = STANDARD.decode(binary["content"].as_str().unwrap()).unwrap();
+        assert_eq!(gunzip(&content), BINARY);
+        let command: Vec<&str> =
+            config["runcmd"][0].as_sequence().unwrap().iter().filter_map(|word| word.as_str()).collect();
+        assert_eq!(command, ["/usr/local/bin/arc-enroll", "enroll"]);
+    }
+
+    #[test]
+    fn the_configuration_survives_to_the_byte() {
+        let texts = [
+            "a: 1\n",
+            "a: 1",
+            "",
+            "\n",
+            "  a: 1\n",
+            "\n\na: 1\n",
+            "a: 1\n\n\n",
+            "a:\n   \n  b: 1\n",
+            "a: ü\n",
+            "a: 1\r\n",
+            "a:\tb\n",
+            "--- \n# {{ x }}\n...\n",
+            "#cloud-config\n'\"\\\n",
+            " \n",
+            "a: 1\n \n",
+        ];
+        for text in texts {
+            let config: serde_yaml::Value = serde_yaml::from_str(&composed(text, None)).unwrap();
+            let file = &config["write_files"][0];
+            let content = file["content"].as_str().unwrap();
+            let arrived = match file.get("encoding") {
+                Some(_) => String::from_utf8(STANDARD.decode(content).unwrap()).unwrap(),
+                None => content.to_owned(),
+            };
+            assert_eq!(arrived, text);
+        }
+    }
+
+    #[test]
+    fn with_a_cloud_config_it_is_a_message_of_three_parts() {
+        let theirs = "#cloud-config\nruncmd:\n- exit 3\nmode: 0644\n";
+        let text = composed(CONFIGURATION, Some(theirs));
+        let beginning: String = text.chars().take(200).collect();
+        assert!(beginning.contains("MIME-Version: 1.0\n"));
+        let parts: Vec<&str> = text.split("\n--==arc-enroll==").collect();
+        assert_eq!(parts.len(), 5, "{text}");
+        assert!(parts[1].ends_with(theirs));
+        assert!(parts[2].contains("Merge-Type: list(prepend)+") && !parts[2].contains("runcmd"));
+        assert!(parts[3].ends_with("#!/bin/sh\nexec /usr/local/bin/arc-enroll enroll\n"));
+        assert_eq!(parts[4], "--\n");
+    }
+
+    #[test]
+    fn the_boundary_is_not_in_their_text() {
+        let theirs = "#!/bin/sh\n# --==arc-enroll==\n# ==arc-enroll===\n";
+        let text = composed(CONFIGURATION, Some(theirs));
+        assert!(text.contains("boundary=\"==arc-enroll====\""), "{text}");
+        assert_eq!(text.matches("\n--==arc-enroll====\n").count(), 3);
+    }
+
+    #[test]
+    fn every_form_holds_the_same_text_and_repeats() {
+        let text = composed(CONFIGURATION, None);
+        let plain = encode(&text, Form::Text, false).unwrap();
+        assert_eq!(plain.bytes, text.as_bytes());
+        let encoded = encode(&text, Form::Text, true).unwrap();
+        assert_eq!(STANDARD.decode(&encoded.bytes).unwrap(), text.as_bytes());
+        assert_eq!(encoded.size, plain.size);
+        assert_eq!(encoded.size, Size { user_data: text.len(), encoded: encoded.bytes.len() });
+        let gzip = encode(&text, Form::Gzip, false).unwrap();
+        assert_eq!(gunzip(&gzip.bytes), text.as_bytes());
+        assert_eq!(gzip, encode(&text, Form::Gzip, false).unwrap());
+        assert_eq!(gzip.bytes[4..8], [0; 4], "the time of compression would differ from run to run");
+    }
+
+    #[test]
+    fn the_ceiling_is_that_of_the_base64_string() {
+        assert_eq!(Size::of(0).encoded, 0);
+        assert_eq!(Size::of(1).encoded, 4);
+        assert_eq!(Size::of(750_000).encoded, CEILING);
+        assert!(encode(&"x".repeat(750_000), Form::Text, false).is_ok());
+        let error = encode(&"x".repeat(750_001), Form::Text, true).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { encoded: 1_000_004, ceiling: CEILING }));
+        assert!(error.to_string().contains("packaging/build-static"));
+        assert!(encode(&"x".repeat(750_001), Form::Gzip, true).is_ok());
+    }
+}

@@ -1,0 +1,95 @@
+//! Starts the servers of one VM and keeps their ports as the plan says: open, closed for a while, closed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::BufReader;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::nexus::spec::Door;
+use crate::world::{Server, World};
+use crate::{csn, http1, sidecar};
+
+/// Where the two servers listen.
+#[derive(Clone, Copy)]
+pub struct Addresses {
+    pub imds: SocketAddr,
+    pub csn: SocketAddr,
+}
+
+/// Binds both ports that are to be open now, so that a caller knows that they answer, and goes on serving.
+pub async fn start(world: &World, tls: &TlsAcceptor, addresses: Addresses) -> io::Result<()> {
+    for (server, address) in [(Server::Imds, addresses.imds), (Server::Csn, addresses.csn)] {
+        let listener = match door(world, server) {
+            Door::Open => Some(TcpListener::bind(address).await?),
+            Door::Closed | Door::ClosedFor(_) => None,
+        };
+        tokio::spawn(keep(world.clone(), tls.clone(), server, address, listener));
+    }
+    Ok(())
+}
+
+fn door(world: &World, server: Server) -> Door {
+    let state = world.state();
+    let door = match server {
+        Server::Imds => state.imds.door,
+        Server::Csn | Server::Azure => state.csn.door,
+    };
+    match door {
+        Door::ClosedFor(ms) if world.elapsed_ms() >= ms => Door::Open,
+        door => door,
+    }
+}
+
+async fn keep(
+    world: World,
+    tls: TlsAcceptor,
+    server: Server,
+    address: SocketAddr,
+    mut listener: Option<TcpListener>,
+) {
+    let mut changed = world.changed.subscribe();
+    loop {
+        let door = door(&world, server);
+        if door != Door::Open {
+            listener = None;
+        } else if listener.is_none() {
+            listener = TcpListener::bind(address).await.ok();
+        }
+        let pause = match door {
+            Door::ClosedFor(ms) => Duration::from_millis(ms.saturating_sub(world.elapsed_ms()) + 1),
+            _ if listener.is_none() && door == Door::Open => Duration::from_millis(20),
+            _ => Duration::from_secs(3600),
+        };
+        tokio::select! {
+            result = changed.changed() => if result.is_err() { return },
+            () = tokio::time::sleep(pause) => {}
+            accepted = accept(listener.as_ref()) => {
+                if let Ok(stream) = accepted {
+                    tokio::spawn(connection(world.clone(), tls.clone(), server, stream));
+                }
+            }
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
+
+async fn connection(world: World, tls: TlsAcceptor, server: Server, stream: TcpStream) {
+    // A client that goes away early is its own business.
+    drop(match server {
+        Server::Imds => {
+            let offset = world.state().imds.clock_offset_s;
+            let mut stream = BufReader::new(stream);
+            http1::serve(&mut stream, offset, |request| sidecar::answer(&world, request)).await
+        }
+        Server::Csn | Server::Azure => csn::serve(world, tls, stream).await,
+    });
+}
