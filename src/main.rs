@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(event = "run.panicked", place = %place, exit_code = EXIT_INTERNAL, "{panic}");
         output::complain(&format!("arc-enroll: internal error: {panic}\n"));
-        #[expect(clippy::exit, reason = "a panic ends with the exit code of internal errors, not with a signal")]
+        // Not a signal: a panic ends with the exit code of internal errors, after what had to be removed.
         std::process::exit(i32::from(EXIT_INTERNAL));
     }));
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -1,6 +1,7 @@
 //! What a person sees while a run goes on: a line a condition, and a live state while it waits.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use tracing::info;
@@ -56,7 +57,12 @@ impl Progress {
 
     /// A condition fails for good.
     pub fn fails(&self, fault: &Fault) {
-        self.say(&report::line(&self.style, report::Mark::Bad, fault.entry.condition.name(), fault.entry.means));
+        self.say(&report::line(
+            &self.style,
+            report::Mark::Bad,
+            fault.entry.condition.name(),
+            fault.entry.means,
+        ));
     }
 
     /// A repair begins.
@@ -66,44 +72,82 @@ impl Progress {
         self.say(&report::line(&self.style, report::Mark::Busy, fault.entry.condition.name(), &text));
     }
 
-    /// Waits before looking again: logged once a wait, shown live where there is a terminal.
-    pub async fn wait(&self, fault: &Fault, delay: Duration, left: Duration) {
-        info!(
-            event = "wait.started",
-            fault = fault.code(),
-            delay_ms = delay.as_millis(),
-            remaining_s = left.as_secs(),
-            "looking again in {:.1} s",
-            delay.as_secs_f64()
-        );
-        match self.mode {
-            Mode::Live => self.count_down(fault, delay, left).await,
-            Mode::Lines | Mode::Silent => {
-                if self.waiting_for.replace(Some(fault.code())) != Some(fault.code()) {
-                    let text = format!("{} Waiting, at most {} more.", fault.entry.means, report::span(left));
-                    self.say(&report::line(&self.style, report::Mark::Busy, fault.entry.condition.name(), &text));
+    /// Shows how long something takes, where there is a terminal.
+    pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        if self.mode != Mode::Live {
+            return work.await;
+        }
+        let started = Instant::now();
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => {
+                    output::print(CLEAR);
+                    return done;
                 }
-                tokio::time::sleep(delay).await;
+                () = tokio::time::sleep(TICK) => {
+                    output::print(&format!("{CLEAR}      for {} so far", report::span(started.elapsed())));
+                }
             }
         }
     }
 
-    async fn count_down(&self, fault: &Fault, delay: Duration, left: Duration) {
-        if self.waiting_for.replace(Some(fault.code())) != Some(fault.code()) {
-            self.say(&report::line(&self.style, report::Mark::Busy, fault.entry.condition.name(), fault.entry.means));
+    /// Waits before looking again: logged once a wait, shown live where there is a terminal.
+    pub async fn wait(&self, fault: &Fault, wait: &Wait) {
+        info!(
+            event = "wait.started",
+            fault = fault.code(),
+            delay_ms = wait.delay.as_millis(),
+            waited_s = wait.waited.as_secs(),
+            remaining_s = wait.left.as_secs(),
+            "looking again in {:.1} s",
+            wait.delay.as_secs_f64()
+        );
+        let is_news = self.waiting_for.replace(Some(fault.code())) != Some(fault.code());
+        if is_news {
+            let limit = match self.mode {
+                Mode::Live => String::new(),
+                Mode::Lines | Mode::Silent => format!(" Waiting, at most {} more.", report::span(wait.left)),
+            };
+            let text = format!("{}{limit}", fault.entry.means);
+            self.say(&report::line(&self.style, report::Mark::Busy, fault.entry.condition.name(), &text));
         }
-        let started = Instant::now();
-        loop {
-            let passed = started.elapsed();
-            let Some(rest) = delay.checked_sub(passed).filter(|rest| !rest.is_zero()) else { break };
-            let text = format!(
-                "      looking again in {}; giving up in {}",
-                report::span(rest),
-                report::span(left.saturating_sub(passed))
-            );
-            output::print(&format!("\r{text}\x1b[K"));
-            tokio::time::sleep(rest.min(Duration::from_secs(1))).await;
+        match self.mode {
+            Mode::Live => count_down(wait).await,
+            Mode::Lines | Mode::Silent => tokio::time::sleep(wait.delay).await,
         }
-        output::print("\r\x1b[K");
     }
+}
+
+/// One wait of the loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// Until the next look.
+    pub delay: Duration,
+    /// How long the condition has been failing.
+    pub waited: Duration,
+    /// How much longer it may fail.
+    pub left: Duration,
+}
+
+/// How often the live state is rewritten.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Back to the beginning of the line, and the line empty.
+const CLEAR: &str = "\r\x1b[K";
+
+async fn count_down(wait: &Wait) {
+    let started = Instant::now();
+    loop {
+        let passed = started.elapsed();
+        let Some(rest) = wait.delay.checked_sub(passed).filter(|rest| !rest.is_zero()) else { break };
+        output::print(&format!(
+            "{CLEAR}      for {} so far; looking again in {}; giving up in {}",
+            report::span(wait.waited + passed),
+            report::span(rest),
+            report::span(wait.left.saturating_sub(passed))
+        ));
+        tokio::time::sleep(rest.min(TICK)).await;
+    }
+    output::print(CLEAR);
 }

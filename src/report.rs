@@ -96,7 +96,8 @@ pub fn verdict(vm: &Vm, style: &Style, fault: &Fault) -> String {
 
 /// A catalogue entry, for `explain`.
 pub fn explanation(entry: &Entry) -> String {
-    let mut text = format!("{} (condition {}, exit code {})\n", entry.code, entry.condition.name(), entry.exit_code());
+    let mut text =
+        format!("{} (condition {}, exit code {})\n", entry.code, entry.condition.name(), entry.exit_code());
     text.push_str(&paragraph("  ", entry.means));
     text.push_str("\n  Likely causes:\n");
     for cause in entry.causes {

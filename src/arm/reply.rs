@@ -23,7 +23,9 @@ pub enum Permission {
 /// Reads a listing of permissions: the union over the assignments of actions without their exceptions.
 pub fn may_write_machines(body: &str) -> Permission {
     let Ok(listing) = serde_json::from_str::<Value>(body) else { return Permission::Unknown };
-    let Some(assignments) = listing.get("value").and_then(Value::as_array) else { return Permission::Unknown };
+    let Some(assignments) = listing.get("value").and_then(Value::as_array) else {
+        return Permission::Unknown;
+    };
     let grants = |assignment: &Value| {
         matches_any(assignment.get("actions"), WRITE) && !matches_any(assignment.get("notActions"), WRITE)
     };
@@ -41,9 +43,10 @@ pub fn may_write_machines(body: &str) -> Permission {
 /// Whether a list of action patterns covers an action; `*` stands for anything, letter case does not count.
 fn matches_any(patterns: Option<&Value>, action: &str) -> bool {
     let patterns = patterns.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    patterns.iter().filter_map(Value::as_str).any(|pattern| {
-        matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
-    })
+    patterns
+        .iter()
+        .filter_map(Value::as_str)
+        .any(|pattern| matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase()))
 }
 
 fn matches(pattern: &str, text: &str) -> bool {
@@ -69,7 +72,9 @@ pub fn read_refusal(reply: &Reply) -> Option<Fault> {
     let entry: &'static Entry = match (reply.status, code.as_str()) {
         (_, "InvalidAuthenticationTokenTenant") => &fault::IDENTITY_TENANT,
         (_, "InvalidAuthenticationTokenAudience") => &fault::IDENTITY_AUDIENCE,
-        (401, _) | (_, "InvalidAuthenticationToken" | "ExpiredAuthenticationToken") => &fault::IDENTITY_TOKEN_REJECTED,
+        (401, _) | (_, "InvalidAuthenticationToken" | "ExpiredAuthenticationToken") => {
+            &fault::IDENTITY_TOKEN_REJECTED
+        }
         (_, "RequestDisallowedByPolicy") => &fault::ACCESS_POLICY,
         (_, "ScopeLocked") => &fault::ACCESS_LOCK,
         (_, "MissingSubscriptionRegistration") => &fault::ACCESS_PROVIDER,

@@ -6,7 +6,7 @@ use super::tags;
 use crate::fault::{self, Entry, Fault};
 use crate::host::commands::tail;
 use crate::secret::Secret;
-use crate::settings::Azure;
+use crate::settings::{Azure, ResourceId};
 
 /// The words by which connect asks a person to sign in; it then waits five minutes for a person.
 pub const SIGN_IN: &str = "To sign in, use a web browser";
@@ -29,24 +29,24 @@ pub struct Target<'a> {
 pub fn configuration(target: &Target<'_>, token: Option<&Secret>) -> Secret {
     let azure = target.azure;
     let mut members = Map::new();
-    let mut put = |name: &str, value: String| {
+    let mut put = |name: &str, value: &str| {
         if !value.is_empty() {
-            members.insert(name.to_owned(), Value::String(value));
+            members.insert(name.to_owned(), Value::String(value.to_owned()));
         }
     };
     if let Some(token) = token {
-        put("access-token", token.reveal().to_owned());
+        put("access-token", token.reveal());
     }
-    put("subscription-id", azure.subscription_id.to_string());
-    put("resource-group", azure.resource_group.to_string());
-    put("tenant-id", target.tenant.to_owned());
-    put("location", azure.location.to_string());
-    put("resource-name", target.name.to_owned());
-    put("cloud", azure.cloud.name().to_owned());
-    put("correlation-id", target.correlation_id.to_owned());
-    put("tags", tags::encode(&azure.tags));
-    put("private-link-scope", azure.private_link_scope.as_ref().map(ToString::to_string).unwrap_or_default());
-    put("gateway-id", azure.gateway_id.as_ref().map(ToString::to_string).unwrap_or_default());
+    put("subscription-id", azure.subscription_id.as_str());
+    put("resource-group", azure.resource_group.as_str());
+    put("tenant-id", target.tenant);
+    put("location", azure.location.as_str());
+    put("resource-name", target.name);
+    put("cloud", azure.cloud.name());
+    put("correlation-id", target.correlation_id);
+    put("tags", &tags::encode(&azure.tags));
+    put("private-link-scope", azure.private_link_scope.as_ref().map(ResourceId::as_str).unwrap_or_default());
+    put("gateway-id", azure.gateway_id.as_ref().map(ResourceId::as_str).unwrap_or_default());
     Secret::new(Value::Object(members).to_string())
 }
 
@@ -103,7 +103,9 @@ fn by_text(transcript: &str) -> Option<&'static Entry> {
         ];
         let named = table.iter().find(|(words, _)| all(words)).map(|(_, entry)| *entry);
         // A proxy's refusal is a bare ": Forbidden" behind a URL; Azure's own 403 is named above.
-        named.or_else(|| (text.contains("://") && text.contains(": forbidden")).then_some(&fault::CONNECTED_NETWORK))
+        named.or_else(|| {
+            (text.contains("://") && text.contains(": forbidden")).then_some(&fault::CONNECTED_NETWORK)
+        })
     })
 }
 
@@ -153,7 +155,10 @@ mod tests {
         let role = "FATAL   Message: The client 'x' with object id 'x' does not have authorization to perform action \
                     'Microsoft.HybridCompute/machines/write' Code: AuthorizationFailed httpStatusCode:403";
         assert_eq!(code_of(42, role), "access.role-missing");
-        assert_eq!(code_of(42, "Code: MissingSubscriptionRegistration httpStatusCode:409"), "access.provider-unregistered");
+        assert_eq!(
+            code_of(42, "Code: MissingSubscriptionRegistration httpStatusCode:409"),
+            "access.provider-unregistered"
+        );
         assert_eq!(code_of(42, "Code: RequestDisallowedByPolicy"), "access.policy");
         assert_eq!(code_of(43, "Code: ScopeLocked httpStatusCode:409"), "access.locked");
         assert_eq!(code_of(42, "Resource group 'x' could not be found."), "access.resource-group-missing");
@@ -185,7 +190,10 @@ mod tests {
 
     #[test]
     fn the_code_in_the_text_wins_over_the_exit_code() {
-        assert_eq!(code_of(1, "INFO    Exit Code:  AZCM0044: Resource Already Exists"), "connected.name-taken");
+        assert_eq!(
+            code_of(1, "INFO    Exit Code:  AZCM0044: Resource Already Exists"),
+            "connected.name-taken"
+        );
         let fault = read_failure(Some(1), "INFO    AZCM0026: Network Error");
         assert_eq!(fault.code(), "connected.network");
         assert!(fault.evidence.contains("AZCM0026, exit code 1"), "{}", fault.evidence);

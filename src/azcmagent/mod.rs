@@ -77,7 +77,9 @@ fn read_version(text: &str) -> Option<String> {
         let digits = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
         word.split('.').count() >= 2 && word.split('.').all(digits)
     };
-    text.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | '{' | '}')).find(is_version).map(str::to_owned)
+    text.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | '{' | '}'))
+        .find(is_version)
+        .map(str::to_owned)
 }
 
 /// A property's value in the output of `config get` (the bare value, or `name : value`) or `config list`.

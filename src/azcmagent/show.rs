@@ -126,7 +126,16 @@ mod tests {
 
     #[test]
     fn what_is_not_readable_is_none() {
-        for output in ["", "{", "{\"status\":", "{}", "{\"status\":null}", "You must be root", "[1,2]", "{\"status\":\" \"}"] {
+        for output in [
+            "",
+            "{",
+            "{\"status\":",
+            "{}",
+            "{\"status\":null}",
+            "You must be root",
+            "[1,2]",
+            "{\"status\":\" \"}",
+        ] {
             assert_eq!(Show::read(output), None, "{output}");
         }
     }

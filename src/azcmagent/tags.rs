@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// stands outside the quotes behind a backslash, which reads the same whether or not the reader knows escapes
 /// inside quotes (it does since 1.50).
 pub fn encode(tags: &BTreeMap<String, String>) -> String {
-    let pairs: Vec<String> = tags.iter().map(|(name, value)| format!("{}={}", word(name), word(value))).collect();
+    let pairs: Vec<String> =
+        tags.iter().map(|(name, value)| format!("{}={}", word(name), word(value))).collect();
     pairs.join(",")
 }
 

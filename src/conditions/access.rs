@@ -32,11 +32,13 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
             // A role that was granted meanwhile may need a token that was issued after it.
             *vm.learnt.token.borrow_mut() = None;
             let has = if instead.is_empty() { "none at all".to_owned() } else { format!("only {instead}") };
-            let evidence = format!("it lacks Microsoft.HybridCompute/machines/write; of actions there it has {has}");
+            let evidence =
+                format!("it lacks Microsoft.HybridCompute/machines/write; of actions there it has {has}");
             Err(fault::ACCESS_ROLE.seen(evidence))
         }
-        Permission::Unknown => {
-            Ok(format!("not known: ARM answered {} without a listing; azcmagent's own attempt decides", reply.status))
-        }
+        Permission::Unknown => Ok(format!(
+            "not known: ARM answered {} without a listing; azcmagent's own attempt decides",
+            reply.status
+        )),
     }
 }

@@ -13,8 +13,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if vm.host.commands.find(PROGRAM).is_none() {
-        let entry =
-            if vm.settings.agent.install == Install::Never { &fault::AGENT_NOT_WANTED } else { &fault::AGENT_ABSENT };
+        let entry = if vm.settings.agent.install == Install::Never {
+            &fault::AGENT_NOT_WANTED
+        } else {
+            &fault::AGENT_ABSENT
+        };
         return Err(entry.seen("there is no program azcmagent"));
     }
     let commands = &vm.host.commands;
@@ -72,7 +75,7 @@ fn read_units(text: &str) -> Vec<Unit> {
 fn judge_units(units: &[Unit]) -> Result<(), Fault> {
     let describe = |unit: &Unit| format!("{} is {} ({}, {})", unit.id, unit.active, unit.sub, unit.file);
     let counts = |unit: &&Unit| unit.id == MAIN_SERVICE || unit.file.starts_with("enabled");
-    for unit in units.iter().filter(|unit| unit.load == "masked" && unit.id == MAIN_SERVICE) {
+    if let Some(unit) = units.iter().find(|unit| unit.load == "masked" && unit.id == MAIN_SERVICE) {
         return Err(fault::AGENT_SERVICE_MASKED.seen(describe(unit)));
     }
     let is_down = |unit: &&Unit| matches!(unit.active.as_str(), "inactive" | "failed" | "deactivating");
@@ -96,7 +99,8 @@ fn judge_proxy(vm: &Vm, current: Option<String>) -> Result<(), Fault> {
         return Ok(());
     }
     let shown = if current.is_empty() { "not set".to_owned() } else { vm.host.mask.apply(&current) };
-    Err(fault::AGENT_PROXY_DIFFERS.seen(format!("proxy.url is {shown}, not {}", wanted.without_credentials())))
+    Err(fault::AGENT_PROXY_DIFFERS
+        .seen(format!("proxy.url is {shown}, not {}", wanted.without_credentials())))
 }
 
 #[cfg(test)]
@@ -104,7 +108,13 @@ mod tests {
     use super::*;
 
     fn unit(id: &str, active: &str, file: &str) -> Unit {
-        Unit { id: id.into(), load: "loaded".into(), active: active.into(), sub: "x".into(), file: file.into() }
+        Unit {
+            id: id.into(),
+            load: "loaded".into(),
+            active: active.into(),
+            sub: "x".into(),
+            file: file.into(),
+        }
     }
 
     #[test]
@@ -119,7 +129,8 @@ mod tests {
 
     #[test]
     fn a_disabled_extra_service_is_no_fault() {
-        let fine = [unit("himdsd.service", "active", "enabled"), unit("gcad.service", "inactive", "disabled")];
+        let fine =
+            [unit("himdsd.service", "active", "enabled"), unit("gcad.service", "inactive", "disabled")];
         assert!(judge_units(&fine).is_ok());
         let down = [unit("himdsd.service", "failed", "enabled")];
         assert_eq!(judge_units(&down).unwrap_err().code(), "agent.service-down");

@@ -26,11 +26,14 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
 fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
     if !show.is_onboarded() {
         // Right after connect himds may not have read its new state yet.
-        let entry = if vm.learnt.connected.get() { &fault::CONNECTED_PENDING } else { &fault::CONNECTED_NOT_YET };
+        let entry =
+            if vm.learnt.connected.get() { &fault::CONNECTED_PENDING } else { &fault::CONNECTED_NOT_YET };
         return Err(entry.seen(format!("azcmagent says {} and names no resource", show.status)));
     }
     if let Some(difference) = elsewhere(vm, show) {
-        return Err(fault::CONNECTED_ELSEWHERE.seen(format!("it is connected as {}: {difference}", show.place())));
+        return Err(
+            fault::CONNECTED_ELSEWHERE.seen(format!("it is connected as {}: {difference}", show.place()))
+        );
     }
     let error = if show.error.is_empty() { String::new() } else { format!(", {}", show.error) };
     if show.is("Connected") {
@@ -52,7 +55,11 @@ fn elsewhere(vm: &Vm, show: &Show) -> Option<String> {
         parts.find(|part| part.eq_ignore_ascii_case(segment)).and_then(|_| parts.next()).map(str::to_owned)
     };
     let or_id = |value: &str, segment: &str| {
-        if value.is_empty() { from_id(segment).unwrap_or_default() } else { value.to_owned() }
+        if value.is_empty() {
+            from_id(segment).unwrap_or_default()
+        } else {
+            value.to_owned()
+        }
     };
     let subscription = or_id(&show.subscription_id, "subscriptions");
     let group = or_id(&show.resource_group, "resourceGroups");

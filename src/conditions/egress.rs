@@ -33,7 +33,9 @@ pub(super) fn endpoints(vm: &Vm) -> Vec<String> {
                 "agentserviceapi.guestconfiguration.azure.com",
                 "guestnotificationservice.azure.com",
             ),
-            Cloud::UsGovernment => ("gbl.his.arc.azure.us", "agentserviceapi.guestconfiguration.azure.us", ""),
+            Cloud::UsGovernment => {
+                ("gbl.his.arc.azure.us", "agentserviceapi.guestconfiguration.azure.us", "")
+            }
             Cloud::China => ("gbl.his.arc.azure.cn", "agentserviceapi.guestconfiguration.azure.cn", ""),
         };
         names.push(his);
@@ -106,7 +108,7 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, (&'static Entry, String)>
             },
             None => Ok(Checked::TunnelOnly),
         },
-        Err(HttpsError::Curl { tunnel_status, detail, .. }) if tunnel_status >= 400 && tunnel_status < 500 => {
+        Err(HttpsError::Curl { tunnel_status, detail, .. }) if (400..500).contains(&tunnel_status) => {
             Err((&fault::EGRESS_REFUSED, format!("the proxy answers {tunnel_status}: {detail}")))
         }
         // man curl, EXIT CODES: 51 and 60 are certificates that do not verify, 77 a broken CA file.
@@ -129,7 +131,11 @@ pub(super) async fn join_all(futures: Vec<impl std::future::Future<Output = ()>>
                 }
             }
         }
-        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+        if pending {
+            std::task::Poll::Pending
+        } else {
+            std::task::Poll::Ready(())
+        }
     })
     .await;
 }

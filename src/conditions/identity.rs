@@ -53,14 +53,19 @@ async fn acquire(vm: &Vm) -> Result<Token, Fault> {
     let attempt = vm.learnt.token_attempts.get() + 1;
     vm.learnt.token_attempts.set(attempt);
     info!(event = "token.attempt", attempt, "asking the sidecar for a token, attempt {attempt}");
-    let reply =
-        imds::request_token(&vm.link_local, &settings.imds.endpoint, &settings.imds.resource, &settings.identity)
-            .await
-            .map_err(unreachable)?;
+    let reply = imds::request_token(
+        &vm.link_local,
+        &settings.imds.endpoint,
+        &settings.imds.resource,
+        &settings.identity,
+    )
+    .await
+    .map_err(unreachable)?;
     let token = imds::read_token(&reply, SystemTime::now()).map_err(|refusal| refused(&refusal, &reply))?;
     vm.host.mask.learn(&token.secret);
     *vm.learnt.claims.borrow_mut() = token.claims.clone();
-    let expires = token.expires.map(|at| humantime::format_rfc3339_seconds(at).to_string()).unwrap_or_default();
+    let expires =
+        token.expires.map(|at| humantime::format_rfc3339_seconds(at).to_string()).unwrap_or_default();
     let claims = &token.claims;
     info!(
         event = "token.acquired",
@@ -91,7 +96,8 @@ fn refused(refusal: &Refusal, reply: &Reply) -> Fault {
     let sign = imds::signs_of_a_proxy(reply).map(|sign| format!("; {sign}")).unwrap_or_default();
     let wish = reply.header("retry-after").and_then(|value| retry::retry_after(value, SystemTime::now()));
     // The body of a success that cannot be read may hold half a token.
-    let words = if *refusal == Refusal::Unreadable { format!("HTTP {}", reply.status) } else { imds::words(reply) };
+    let words =
+        if *refusal == Refusal::Unreadable { format!("HTTP {}", reply.status) } else { imds::words(reply) };
     entry.seen(format!("{words}{sign}")).asked_to_wait(wish)
 }
 
@@ -105,7 +111,8 @@ fn check(vm: &Vm, token: &Token) -> Result<(), Fault> {
             return Err(fault::IDENTITY_TENANT.seen(evidence));
         }
     }
-    let is_arm = |audience: &String| arm_audiences(vm.settings.azure.cloud).contains(&audience.trim_end_matches('/'));
+    let is_arm =
+        |audience: &String| arm_audiences(vm.settings.azure.cloud).contains(&audience.trim_end_matches('/'));
     if !claims.aud.is_empty() && !claims.aud.iter().any(is_arm) {
         return Err(fault::IDENTITY_AUDIENCE.seen(format!("the token is for {}", claims.aud.join(", "))));
     }
@@ -120,7 +127,9 @@ fn arm_audiences(cloud: Cloud) -> [&'static str; 3] {
         Cloud::UsGovernment => {
             ["https://management.usgovcloudapi.net", "https://management.core.usgovcloudapi.net", id]
         }
-        Cloud::China => ["https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn", id],
+        Cloud::China => {
+            ["https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn", id]
+        }
     }
 }
 

@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tracing::info;
 
 use super::proxy_environment::not_writable;
@@ -66,7 +65,8 @@ async fn from_repository(vm: &Vm) -> Result<(), Fault> {
     let repository = repository(vm)?;
     let listed = {
         let texts = source_lists(vm, repository.family);
-        let pairs: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let pairs: Vec<(&str, &str)> =
+            texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
         plan::find_listed(&repository, &pairs)
     };
     let armored = match (repository.key(), &listed) {
@@ -123,24 +123,37 @@ async fn from_package(vm: &Vm, package: &Package) -> Result<(), Fault> {
     let path = match &package.source {
         PackageSource::File(path) => path.clone(),
         PackageSource::Url(url) => {
-            let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-            let target = Path::new(WORK).join(name);
-            fetch(vm, url, &target, INSTALL_LIMIT).await?;
-            target
+            let name =
+                url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+            Path::new(WORK).join(name)
         }
     };
-    let bytes = vm.host.files.read_bytes(&path).map_err(|error| not_writable(&error))?;
-    let Some(bytes) = bytes else {
-        return Err(fault::AGENT_DIGEST.seen(format!("there is no file {}", path.display())));
-    };
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if digest != package.sha256 {
-        let evidence = format!("{} has {digest}, expected {}", path.display(), package.sha256);
-        return Err(fault::AGENT_DIGEST.seen(evidence));
+    let digest = || vm.host.files.sha256(&path).map_err(|error| not_writable(&error));
+    if let PackageSource::Url(url) = &package.source {
+        // What an earlier try has fetched is good for the next one.
+        if digest()?.as_ref() != Some(&package.sha256) {
+            fetch(vm, url, &path, INSTALL_LIMIT).await?;
+        }
     }
+    let result = match digest()? {
+        Some(found) if found == package.sha256 => install_file(vm, &path).await,
+        Some(found) => {
+            let evidence = format!("{} has {found}, expected {}", path.display(), package.sha256);
+            Err(fault::AGENT_DIGEST.seen(evidence))
+        }
+        None => Err(fault::AGENT_DIGEST.seen(format!("there is no file {}", path.display()))),
+    };
+    let is_of_use = result.as_ref().is_err_and(|fault| fault.code() != fault::AGENT_DIGEST.code);
+    if matches!(package.source, PackageSource::Url(_)) && !is_of_use {
+        let _left_for_the_next_run = vm.host.files.remove(&path);
+    }
+    result
+}
+
+async fn install_file(vm: &Vm, path: &Path) -> Result<(), Fault> {
     let is_deb = path.extension().is_some_and(|extension| extension == "deb");
     let family = if is_deb { Family::Apt } else { repository(vm)?.family };
-    let real = vm.host.files.path(&path).display().to_string();
+    let real = vm.host.files.path(path).display().to_string();
     carry_out(vm, family, plan::from_file(family, &real)).await
 }
 
@@ -167,10 +180,16 @@ async fn by_script(vm: &Vm) -> Result<(), Fault> {
 
 async fn run_script(vm: &Vm, script: &Path) -> Result<(), Fault> {
     let real = |name: &str| vm.host.files.path(Path::new(WORK).join(name)).display().to_string();
-    let temporary = vm.host.files.make_dir(Path::new(WORK).join("tmp")).map_err(|error| not_writable(&error))?;
+    let temporary =
+        vm.host.files.make_dir(Path::new(WORK).join("tmp")).map_err(|error| not_writable(&error))?;
     let output = Path::new(WORK).join("result.json");
     let mut args = vec![vm.host.files.path(script).display().to_string()];
-    args.extend(["--output".to_owned(), real("result.json"), "--tempdir".to_owned(), temporary.display().to_string()]);
+    args.extend([
+        "--output".to_owned(),
+        real("result.json"),
+        "--tempdir".to_owned(),
+        temporary.display().to_string(),
+    ]);
     let proxy = vm.settings.proxy.url.as_ref();
     // With a password the proxy goes by environment alone: arguments can be read by every process.
     if let Some(proxy) = proxy.filter(|proxy| proxy.credentials().is_none()) {
@@ -186,7 +205,10 @@ async fn run_script(vm: &Vm, script: &Path) -> Result<(), Fault> {
         // The script calls sudo for everything; we are root already.
         let shim = "#!/bin/sh\n[ \"$1\" = -E ] && shift\nexec env \"$@\"\n";
         let path = Path::new(WORK).join("bin/sudo");
-        vm.host.files.write(&path, shim.as_bytes(), Readable::Program).map_err(|error| not_writable(&error))?;
+        vm.host
+            .files
+            .write(&path, shim.as_bytes(), Readable::Program)
+            .map_err(|error| not_writable(&error))?;
         run.env.push(("PATH".to_owned(), format!("{}:{}", real("bin"), vm.host.commands.search_path())));
     }
     let finished = vm.host.commands.run(run).await.map_err(|error| not_run(&error))?;
@@ -209,7 +231,9 @@ fn script_failed(vm: &Vm, words: &str) -> Fault {
         () if has("AZCM0146") => fault::AGENT_SOURCE.seen(said),
         () if has("AZCM0147") => fault::AGENT_VERSION_UNKNOWN.seen(said),
         () if has("AZCM0130") => fault::HOST_NO_SYSTEMD.seen(said),
-        () if ["AZCM0131", "AZCM0132", "AZCM0133"].iter().any(|code| has(code)) => fault::AGENT_DISTRIBUTION.seen(said),
+        () if ["AZCM0131", "AZCM0132", "AZCM0133"].iter().any(|code| has(code)) => {
+            fault::AGENT_DISTRIBUTION.seen(said)
+        }
         () => failed(vm, &outcome::classify(words)),
     }
 }
@@ -217,7 +241,8 @@ fn script_failed(vm: &Vm, words: &str) -> Fault {
 /// Writes the plan's files and runs its commands; the second attempt only where the first one is not enough.
 async fn carry_out(vm: &Vm, family: Family, plan: Plan) -> Result<(), Fault> {
     for file in &plan.files {
-        let unchanged = vm.host.files.read(file.path).ok().flatten().as_deref() == Some(file.content.as_str());
+        let unchanged =
+            vm.host.files.read(file.path).ok().flatten().as_deref() == Some(file.content.as_str());
         if !unchanged {
             vm.host
                 .files
@@ -247,7 +272,11 @@ async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<
     for command in commands {
         let mut run = Run::new(command.program, &[], vm.within_the_run(INSTALL_LIMIT));
         run.args = command.arguments;
-        run.env = command.environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        run.env = command
+            .environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let finished = vm.host.commands.run(run).await.map_err(|error| not_run(&error))?;
         let refreshes = matches!(command.purpose, Purpose::Refresh);
         let failure = match finished.code {
@@ -256,7 +285,8 @@ async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<
             _ => Some(outcome::classify(&finished.transcript)),
         };
         let tolerated = |failure: &Failure| {
-            command.purpose == Purpose::RefreshAll && !matches!(failure.kind, Kind::Locked { .. } | Kind::Interrupted)
+            command.purpose == Purpose::RefreshAll
+                && !matches!(failure.kind, Kind::Locked { .. } | Kind::Interrupted)
         };
         if let Some(failure) = failure.filter(|failure| !tolerated(failure)) {
             return Ok(Some(failure));

@@ -220,7 +220,8 @@ impl Vm {
     /// Fills a catalogue text with this VM's own values.
     pub fn fill(&self, text: &str) -> String {
         let azure = &self.settings.azure;
-        let scope = format!("/subscriptions/{}/resourceGroups/{}", azure.subscription_id, azure.resource_group);
+        let scope =
+            format!("/subscriptions/{}/resourceGroups/{}", azure.subscription_id, azure.resource_group);
         let claims = self.learnt.claims.borrow();
         let endpoints = self.learnt.endpoints.borrow();
         let proxy = self.settings.proxy.url.as_ref();

@@ -13,8 +13,11 @@ pub(super) fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if edits.is_empty() {
         return Ok(format!("{} in every place", Wanted::from(&vm.settings.proxy).shown));
     }
-    let places: Vec<&str> = edits.iter().map(|edit| edit.path).collect();
-    Err(fault::PROXY_ENV_MISSING.seen(format!("to be written: {}", places.join(", "))))
+    let readers =
+        |path: &str| PLACES.iter().find(|place| place.path == path).map_or("", |place| place.readers);
+    let places: Vec<String> =
+        edits.iter().map(|edit| format!("{} ({})", edit.path, readers(edit.path))).collect();
+    Err(fault::PROXY_ENV_MISSING.seen(format!("not yet right: {}", places.join(", "))))
 }
 
 /// Writes what is missing; whether the systemd manager has to read its settings anew.
@@ -22,7 +25,10 @@ pub(super) fn persist(vm: &Vm) -> Result<bool, Fault> {
     let mut for_manager = false;
     for edit in edits(vm)? {
         let readable = if edit.private { Readable::Owner } else { Readable::Everyone };
-        vm.host.files.write(edit.path, edit.content.as_bytes(), readable).map_err(|error| not_writable(&error))?;
+        vm.host
+            .files
+            .write(edit.path, edit.content.as_bytes(), readable)
+            .map_err(|error| not_writable(&error))?;
         for_manager |= edit.path.starts_with("/etc/systemd/");
     }
     Ok(for_manager)
@@ -65,9 +71,15 @@ fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<Edit>, Fault> 
         }
     }
     let others: Vec<Other<'_>> = texts.iter().map(|(path, text)| Other { path, text }).collect();
-    place
+    let edit = place
         .edit(wanted, existing.as_deref(), &others)
-        .map_err(|error| fault::AGENT_CONFIGURATION.seen(error.to_string()))
+        .map_err(|error| fault::AGENT_CONFIGURATION.seen(error.to_string()))?;
+    // The right text with a password in it is not right as long as everybody can read it.
+    let is_exposed = place.private(wanted) && vm.host.files.is_world_readable(place.path);
+    Ok(match (edit, existing) {
+        (None, Some(content)) if is_exposed => Some(Edit { path: place.path, content, private: true }),
+        (edit, _) => edit,
+    })
 }
 
 /// The files that a place wants to see, its patterns resolved.
@@ -77,7 +89,9 @@ fn others(vm: &Vm, place: &Place) -> Vec<String> {
         match pattern.rsplit_once('/') {
             Some((directory, name)) if name.contains('*') => {
                 let names = vm.host.files.names(directory).into_iter();
-                paths.extend(names.map(|name| format!("{directory}/{name}")).filter(|path| place.looks_at(path)));
+                paths.extend(
+                    names.map(|name| format!("{directory}/{name}")).filter(|path| place.looks_at(path)),
+                );
             }
             _ => paths.push((*pattern).to_owned()),
         }

@@ -132,13 +132,16 @@ impl Vm {
             return Err(fault::IDENTITY_TOKEN_REJECTED.seen("the token is spent"));
         };
         let Some(name) = self.resource_name() else {
-            return Err(fault::AGENT_CONFIGURATION.seen("the hostname makes no legal name; set azure.resource_name"));
+            return Err(
+                fault::AGENT_CONFIGURATION.seen("the hostname makes no legal name; set azure.resource_name")
+            );
         };
         let Some(tenant) = self.tenant() else {
             return Err(fault::AGENT_CONFIGURATION.seen("the token names no tenant; set azure.tenant_id"));
         };
         let azure = &self.settings.azure;
-        let correlation = azure.correlation_id.as_ref().map_or_else(|| self.run_id.clone(), ToString::to_string);
+        let correlation =
+            azure.correlation_id.as_ref().map_or_else(|| self.run_id.clone(), ToString::to_string);
         let target =
             connect::Target { azure, tenant: &tenant, name: name.as_str(), correlation_id: &correlation };
         let by_file = self.settings.agent.token == TokenHandover::File;
@@ -176,10 +179,14 @@ impl Vm {
         let transcript = transcript.take();
         let failure = match result {
             Ok(finished) if finished.succeeded() => return Ok(()),
-            Ok(finished) if finished.code == Some(67) || transcript.contains(ALREADY_CONNECTED) => return Ok(()),
+            Ok(finished) if finished.code == Some(67) || transcript.contains(ALREADY_CONNECTED) => {
+                return Ok(())
+            }
             Ok(finished) => connect::read_failure(finished.code, &transcript),
             Err(error @ CommandError::TimedOut { .. }) => fault::CONNECTED_TIMEOUT.seen(error.to_string()),
-            Err(error @ CommandError::Stopped { .. }) => fault::CONNECTED_TOKEN_NOT_TAKEN.seen(error.to_string()),
+            Err(error @ CommandError::Stopped { .. }) => {
+                fault::CONNECTED_TOKEN_NOT_TAKEN.seen(error.to_string())
+            }
             Err(error @ CommandError::NotFound { .. }) => fault::AGENT_ABSENT.seen(error.to_string()),
             Err(error @ CommandError::Start { .. }) => fault::AGENT_BROKEN.seen(error.to_string()),
         };
@@ -193,7 +200,8 @@ impl Vm {
     /// Quoting of `--tags` has changed over the versions of azcmagent: what is not plain is looked at in Azure.
     async fn settle_tags(&self, token: &crate::secret::Secret, name: &str) {
         let azure = &self.settings.azure;
-        let is_plain = |text: &String| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let is_plain =
+            |text: &String| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         if azure.tags.iter().all(|(name, value)| is_plain(name) && is_plain(value)) {
             return;
         }
@@ -201,19 +209,29 @@ impl Vm {
         let arm = Arm { commands: &self.host.commands, proxy, azure, token };
         let machine = match arm.machine(name).await {
             Ok(reply) if reply.status == 200 => reply.body,
-            Ok(reply) => return warn!(event = "tags.unchecked", "the tags were not checked: ARM answered {}", reply.status),
+            Ok(reply) => {
+                return warn!(
+                    event = "tags.unchecked",
+                    "the tags were not checked: ARM answered {}", reply.status
+                )
+            }
             Err(error) => return warn!(event = "tags.unchecked", "the tags were not checked: {error}"),
         };
         let machine: serde_json::Value = serde_json::from_str(&machine).unwrap_or_default();
         let stored = |(name, value): (&String, &String)| {
-            machine.get("tags").and_then(|tags| tags.get(name)).and_then(serde_json::Value::as_str) == Some(value)
+            machine.get("tags").and_then(|tags| tags.get(name)).and_then(serde_json::Value::as_str)
+                == Some(value)
         };
         if azure.tags.iter().all(stored) {
             return info!(event = "tags.checked", "the tags stand in Azure as configured");
         }
         match arm.set_tags(name).await {
-            Ok(reply) if (200..300).contains(&reply.status) => info!(event = "tags.written", "the tags were written again"),
-            Ok(reply) => warn!(event = "tags.differ", "the tags differ in Azure; ARM answered {}", reply.status),
+            Ok(reply) if (200..300).contains(&reply.status) => {
+                info!(event = "tags.written", "the tags were written again")
+            }
+            Ok(reply) => {
+                warn!(event = "tags.differ", "the tags differ in Azure; ARM answered {}", reply.status)
+            }
             Err(error) => warn!(event = "tags.differ", "the tags differ in Azure: {error}"),
         }
     }

@@ -11,7 +11,7 @@ use tracing::{info, info_span, warn, Instrument};
 
 use crate::conditions::{Condition, Evidence, Vm};
 use crate::fault::{Fault, Repair};
-use crate::progress::Progress;
+use crate::progress::{Progress, Wait};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -61,7 +61,8 @@ enum Next {
 /// Whether the goal is reached already, so that the way there need not be walked. Asked once a run.
 async fn is_connected(vm: &Vm, already: &mut Option<bool>) -> bool {
     if already.is_none() {
-        let observed = vm.observe(Condition::Connected).instrument(info_span!("condition", condition = "connected"));
+        let observed =
+            vm.observe(Condition::Connected).instrument(info_span!("condition", condition = "connected"));
         *already = Some(observed.await.is_ok());
     }
     *already == Some(true)
@@ -86,11 +87,13 @@ async fn overcome(vm: &Vm, met: Fault, patience: &mut Patience, progress: &Progr
     loop {
         let span = info_span!("condition", condition = fault.entry.condition.name());
         tell(&fault, patience, vm, &span);
-        let Some(repair) = fault.entry.repair.filter(|repair| vm.may(*repair) && patience.may_repair(*repair)) else {
+        let Some(repair) =
+            fault.entry.repair.filter(|repair| vm.may(*repair) && patience.may_repair(*repair))
+        else {
             break;
         };
         progress.repairing(&fault, repair);
-        match run_repair(vm, &fault, repair).instrument(span).await {
+        match progress.during(run_repair(vm, &fault, repair)).instrument(span).await {
             Ok(()) => {
                 patience.repaired(repair);
                 return Next::LookAgainFrom(fault.entry.again_from);
@@ -103,7 +106,8 @@ async fn overcome(vm: &Vm, met: Fault, patience: &mut Patience, progress: &Progr
     let window = fault.entry.condition.window(&vm.settings);
     match patience.delay(&fault, window) {
         Some(delay) => {
-            progress.wait(&fault, delay, patience.left(&fault, window)).instrument(span).await;
+            let wait = Wait { delay, waited: patience.waited(&fault), left: patience.left(&fault, window) };
+            progress.wait(&fault, &wait).instrument(span).await;
             Next::LookAgainFrom(fault.entry.again_from)
         }
         None => Next::Stop(fault),

@@ -65,6 +65,11 @@ impl Patience {
         (since + window).min(self.deadline).saturating_duration_since(now)
     }
 
+    /// How long the condition of a fault has been failing.
+    pub fn waited(&self, fault: &Fault) -> Duration {
+        self.since.get(&fault.entry.condition).map(Instant::elapsed).unwrap_or_default()
+    }
+
     /// The wait before looking again; none when waiting is over or pointless.
     pub fn delay(&self, fault: &Fault, window: Duration) -> Option<Duration> {
         let pace = fault.entry.pace?;

@@ -201,12 +201,7 @@ impl Commands {
         result
     }
 
-    async fn run_found(
-        &self,
-        program: &Path,
-        shown: &str,
-        run: Run<'_>,
-    ) -> Result<Finished, CommandError> {
+    async fn run_found(&self, program: &Path, shown: &str, run: Run<'_>) -> Result<Finished, CommandError> {
         let failed = |source| CommandError::Start { program: program.to_owned(), source };
         let mut command = Command::new(program);
         command.args(&run.args).env_clear().envs(self.environment.borrow().iter());
@@ -233,7 +228,10 @@ impl Commands {
             }
             Ended::ByTheWatch(line) => {
                 group.stop(&mut child).await;
-                return Err(CommandError::Stopped { command: shown.to_owned(), line: self.mask.apply(&line) });
+                return Err(CommandError::Stopped {
+                    command: shown.to_owned(),
+                    line: self.mask.apply(&line),
+                });
             }
         };
         group.ended();
@@ -329,9 +327,13 @@ async fn listen(
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     let reading = async {
-        let (first, second) =
-            tokio::join!(read_lines(stdout, true, transcript, watch), read_lines(stderr, false, transcript, watch));
-        first.or(second)
+        let out = read_lines(stdout, true, transcript, watch);
+        let err = read_lines(stderr, false, transcript, watch);
+        tokio::pin!(out, err);
+        tokio::select! {
+            line = &mut out => if line.is_some() { line } else { err.await },
+            line = &mut err => if line.is_some() { line } else { out.await },
+        }
     };
     tokio::pin!(reading);
     tokio::select! {

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
+use sha2::{Digest, Sha256};
 use tracing::info;
 
 /// The largest file that is read: every file this program reads is a few KiB, its own binary aside.
@@ -86,9 +87,29 @@ impl Files {
         read_path(&self.path(inside))
     }
 
+    /// The SHA-256 of a file of any size, in hexadecimal digits; `None` when there is none.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn sha256(&self, inside: impl AsRef<Path>) -> Result<Option<String>, FileError> {
+        let path = self.path(inside);
+        let mut digest = Sha256::new();
+        let copied = fs::File::open(&path).and_then(|mut file| std::io::copy(&mut file, &mut digest));
+        match copied {
+            Ok(_) => Ok(Some(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())),
+            Err(source) if source.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FileError { action: "read", path, source }),
+        }
+    }
+
     /// Whether something is there.
     pub fn exists(&self, inside: impl AsRef<Path>) -> bool {
         self.path(inside).exists()
+    }
+
+    /// Whether anybody on the machine may read a file.
+    pub fn is_world_readable(&self, inside: impl AsRef<Path>) -> bool {
+        fs::metadata(self.path(inside)).is_ok_and(|facts| facts.mode() & 0o004 != 0)
     }
 
     /// Whether a directory is there.

@@ -3,9 +3,10 @@
 //! Everything goes to curl as configuration on its standard input, so that no secret is in its arguments.
 //! Without curl the caller learns that TLS was not checked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use tracing::info;
 
 use super::commands::{tail, CommandError, Commands, Run};
 use crate::secret::Secret;
@@ -76,8 +77,23 @@ pub async fn send(
     proxy: Option<&ProxyUrl>,
     request: Request<'_>,
 ) -> Result<Reply, HttpsError> {
+    let shown = format!("{} {}", request.method, without_query(request.url));
+    info!(event = "http.started", method = request.method, url = %without_query(request.url), "{shown}");
+    let started = Instant::now();
+    let result = exchange(commands, proxy, &request).await;
+    let elapsed_ms = started.elapsed().as_millis();
+    let status = result.as_ref().map_or_else(ToString::to_string, |reply| reply.status.to_string());
+    info!(event = "http.finished", url = %without_query(request.url), status = %status, elapsed_ms, "{shown}: {status}");
+    result
+}
+
+async fn exchange(
+    commands: &Commands,
+    proxy: Option<&ProxyUrl>,
+    request: &Request<'_>,
+) -> Result<Reply, HttpsError> {
     let mut run = Run::new("curl", &["--config", "-"], request.limit + Duration::from_secs(5));
-    run.stdin = Some(configuration(proxy, &request));
+    run.stdin = Some(configuration(proxy, request));
     let finished = match commands.run(run).await {
         Ok(finished) => finished,
         Err(CommandError::NotFound { .. }) => return Err(HttpsError::NoCurl),
@@ -110,17 +126,28 @@ pub async fn download(
 ) -> Result<(), HttpsError> {
     let request = Request { method: "GET", url, bearer: None, json: None, limit };
     let mut text = configuration(proxy, &request).reveal().to_owned();
-    text.push_str(&format!("fail\nlocation\nmax-filesize = 536870912\noutput = {}\n", quoted(&to.display().to_string())));
+    text.push_str(&format!(
+        "fail\nlocation\nmax-filesize = 536870912\noutput = {}\n",
+        quoted(&to.display().to_string())
+    ));
     let mut run = Run::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
     run.stdin = Some(Secret::new(text));
     match commands.run(run).await {
         Ok(finished) if finished.succeeded() => Ok(()),
         Ok(finished) => {
-            let report = finished.stdout.rsplit_once(SEPARATOR).and_then(|(_, text)| serde_json::from_str(text).ok());
-            let tunnel_status = report.and_then(|report: Report| report.http_connect.parse().ok()).unwrap_or(0);
-            let words: Vec<&str> = finished.transcript.lines().filter(|line| line.starts_with("curl:")).collect();
+            let report =
+                finished.stdout.rsplit_once(SEPARATOR).and_then(|(_, text)| serde_json::from_str(text).ok());
+            let tunnel_status =
+                report.and_then(|report: Report| report.http_connect.parse().ok()).unwrap_or(0);
+            let words: Vec<&str> =
+                finished.transcript.lines().filter(|line| line.starts_with("curl:")).collect();
             let code = finished.code.unwrap_or(-1);
-            Err(HttpsError::Curl { url: without_query(url), code, tunnel_status, detail: tail(&words.join("\n")) })
+            Err(HttpsError::Curl {
+                url: without_query(url),
+                code,
+                tunnel_status,
+                detail: tail(&words.join("\n")),
+            })
         }
         Err(CommandError::NotFound { .. }) => Err(HttpsError::NoCurl),
         Err(error) => Err(HttpsError::Run(error)),

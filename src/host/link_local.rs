@@ -101,7 +101,14 @@ impl LinkLocal {
         let elapsed_ms = started.elapsed().as_millis();
         match &result {
             Ok(reply) => {
-                info!(event = "http.finished", url, status = reply.status, elapsed_ms, "GET {url}: {}", reply.status);
+                info!(
+                    event = "http.finished",
+                    url,
+                    status = reply.status,
+                    elapsed_ms,
+                    "GET {url}: {}",
+                    reply.status
+                );
             }
             Err(error) => info!(event = "http.finished", url, status = "none", elapsed_ms, "{error}"),
         }
@@ -111,7 +118,8 @@ impl LinkLocal {
     async fn exchange(&self, url: &str) -> Result<Reply, reqwest::Error> {
         let mut response = self.client.get(url).header("Metadata", "true").send().await?;
         let status = response.status().as_u16();
-        let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let text =
+            |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers =
             response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         let mut body = Vec::new();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use nix::sys::statfs::{statfs, TMPFS_MAGIC};
+use tracing::info;
 
 use super::files::{FileError, Files};
 use crate::secret::Secret;
@@ -42,6 +43,7 @@ impl MemoryFile {
         let mut open =
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
         open.write_all(content.reveal().as_bytes()).map_err(failed)?;
+        info!(event = "secret-file.written", path = %path.display(), "a private file in memory for azcmagent");
         Ok(file)
     }
 
@@ -54,6 +56,7 @@ impl MemoryFile {
 impl Drop for MemoryFile {
     fn drop(&mut self) {
         let _gone = fs::remove_file(&self.path);
+        info!(event = "secret-file.removed", path = %self.path.display(), "the private file is gone");
         LIVING.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.path);
     }
 }
@@ -92,7 +95,9 @@ fn directory(files: &Files) -> Result<PathBuf, FileError> {
         }
     }
     let path = candidates.into_iter().next().unwrap_or_default();
-    let source = std::io::Error::other("no file system here is in memory (tmpfs), and the token must not reach a disk");
+    let source = std::io::Error::other(
+        "no file system here is in memory (tmpfs), and the token must not reach a disk",
+    );
     Err(FileError { action: "keep a secret in", path, source })
 }
 

@@ -103,7 +103,11 @@ async fn open(mut stream: TcpStream, proxy: &ProxyUrl, host: &str, port: u16) ->
     loop {
         let read = stream.read(&mut chunk).await?;
         if read == 0 {
-            let text = if header.is_empty() { "it closed the connection without a word" } else { "its answer breaks off" };
+            let text = if header.is_empty() {
+                "it closed the connection without a word"
+            } else {
+                "its answer breaks off"
+            };
             return Ok(Tunnel::Broken(text.to_owned()));
         }
         header.extend_from_slice(chunk.get(..read).unwrap_or_default());
@@ -131,7 +135,10 @@ fn parse(header: &[u8]) -> Result<Option<Tunnel>, httparse::Error> {
     }
     let mut detail = response.reason.unwrap_or_default().to_owned();
     for field in response.headers.iter() {
-        if ["x-squid-error", "proxy-authenticate", "server", "via"].iter().any(|name| field.name.eq_ignore_ascii_case(name)) {
+        if ["x-squid-error", "proxy-authenticate", "server", "via"]
+            .iter()
+            .any(|name| field.name.eq_ignore_ascii_case(name))
+        {
             detail.push_str(&format!("; {}: {}", field.name, String::from_utf8_lossy(field.value)));
         }
     }
@@ -146,7 +153,8 @@ mod tests {
     fn answers_are_told_apart() {
         assert_eq!(parse(b"HTTP/1.1 200 Connection established\r\n\r\n"), Ok(Some(Tunnel::Open)));
         assert_eq!(parse(b"HTTP/1.1 200 Connection est"), Ok(None));
-        let refused = parse(b"HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nAge: 1\r\n\r\n<html>");
+        let refused =
+            parse(b"HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nAge: 1\r\n\r\n<html>");
         let detail = "Forbidden; X-Squid-Error: ERR_ACCESS_DENIED 0".to_owned();
         assert_eq!(refused, Ok(Some(Tunnel::Answered { status: 403, detail })));
         assert!(parse(b"SSH-2.0-OpenSSH_9.2\r\n").is_err());

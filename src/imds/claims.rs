@@ -80,7 +80,9 @@ impl Claims {
 /// A time in seconds, written as a whole number, a fraction or text.
 fn seconds(value: &Value) -> Option<u64> {
     match value {
-        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64)),
+        Value::Number(number) => {
+            number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))
+        }
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
@@ -109,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_user_assigned_identity_is_not_the_vm() {
-        let id = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/u";
+        let id =
+            "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/u";
         let claims = Claims::of(&token(&format!(r#"{{"xms_mirid":"{id}"}}"#)));
         assert_eq!(claims.vm_name(), None);
     }
@@ -117,14 +120,17 @@ mod tests {
     #[test]
     fn what_does_not_decode_is_no_claims() {
         let not_utf8 = format!("a.{}.c", BASE64_URL_SAFE_NO_PAD.encode([0xff, 0xfe]));
-        for opaque in ["", "opaque-token-value-0123456789", "a.b", "a.!!!.c", &token("[1]"), &token("{"), &not_utf8] {
+        for opaque in
+            ["", "opaque-token-value-0123456789", "a.b", "a.!!!.c", &token("[1]"), &token("{"), &not_utf8]
+        {
             assert_eq!(Claims::of(opaque), Claims::default(), "{opaque}");
         }
     }
 
     #[test]
     fn odd_types_are_passed_over() {
-        let claims = Claims::of(&token(r#"{"aud":["a","b",3],"tid":7,"exp":"99","iat":-4,"oid":null,"sub":"s"}"#));
+        let claims =
+            Claims::of(&token(r#"{"aud":["a","b",3],"tid":7,"exp":"99","iat":-4,"oid":null,"sub":"s"}"#));
         assert_eq!(claims.aud, ["a", "b"]);
         assert_eq!((claims.tid, claims.exp, claims.iat), (None, Some(99), None));
         assert_eq!(claims.oid.as_deref(), Some("s"));

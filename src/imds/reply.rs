@@ -63,7 +63,8 @@ pub fn signs_of_a_proxy(reply: &Reply) -> Option<String> {
     }
     let page = reply.body.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).to_ascii_lowercase();
     let content_type = reply.header("content-type").unwrap_or_default().to_ascii_lowercase();
-    let is_html = content_type.contains("text/html") || page.starts_with("<!doctype html") || page.starts_with("<html");
+    let is_html =
+        content_type.contains("text/html") || page.starts_with("<!doctype html") || page.starts_with("<html");
     is_html.then(|| "an HTML page".to_owned())
 }
 
@@ -77,7 +78,8 @@ pub fn words(reply: &Reply) -> String {
         (None, None) => reply.body.clone(),
     };
     let text = Mask::default().apply(&text);
-    let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT).collect();
+    let printable: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT).collect();
     match printable.trim() {
         "" => format!("HTTP {}, an empty body", reply.status),
         words => format!("HTTP {}, {words}", reply.status),
@@ -92,10 +94,16 @@ fn classify(status: u16, body: &str) -> Refusal {
     }
     match status {
         400 if text.contains("multiple user assigned") => Refusal::SeveralIdentities,
-        400 if text.contains("invalid_resource") || text.contains("aadsts500011") || text.contains("aadsts50001") => {
+        400 if text.contains("invalid_resource")
+            || text.contains("aadsts500011")
+            || text.contains("aadsts50001") =>
+        {
             Refusal::InvalidResource
         }
-        400 if text.contains("metadata header") || text.contains("api-version") || text.contains("bad_request_102") => {
+        400 if text.contains("metadata header")
+            || text.contains("api-version")
+            || text.contains("bad_request_102") =>
+        {
             Refusal::InvalidRequest
         }
         401 => Refusal::UnknownSource,
@@ -123,7 +131,8 @@ fn token_of(body: &str, now: SystemTime) -> Option<Token> {
     }
     let claims = Claims::of(text);
     let from_claims = || claims.exp.and_then(epoch);
-    let in_seconds = || members.get("expires_in").and_then(number).map(|left| now + Duration::from_secs(left));
+    let in_seconds =
+        || members.get("expires_in").and_then(number).map(|left| now + Duration::from_secs(left));
     let expires = members.get("expires_on").and_then(expiry).or_else(from_claims).or_else(in_seconds);
     Some(Token { secret: Secret::new(text), expires, claims })
 }
@@ -134,7 +143,9 @@ fn epoch(seconds: u64) -> Option<SystemTime> {
 
 fn number(value: &Value) -> Option<u64> {
     match value {
-        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64)),
+        Value::Number(number) => {
+            number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))
+        }
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
@@ -181,11 +192,19 @@ mod tests {
         let table = [
             (400, error("Identity not found"), Refusal::IdentityNotFound),
             (404, error("Identity not found"), Refusal::IdentityNotFound),
-            (400, error("Multiple user assigned identities exist, please specify"), Refusal::SeveralIdentities),
+            (
+                400,
+                error("Multiple user assigned identities exist, please specify"),
+                Refusal::SeveralIdentities,
+            ),
             (400, r#"{"error":"invalid_resource"}"#.to_owned(), Refusal::InvalidResource),
             (400, error("AADSTS500011: principal not found"), Refusal::InvalidResource),
             (400, error("Required metadata header not specified"), Refusal::InvalidRequest),
-            (400, r#"{"error":"Bad request. api-version is invalid","newest-versions":[]}"#.to_owned(), Refusal::InvalidRequest),
+            (
+                400,
+                r#"{"error":"Bad request. api-version is invalid","newest-versions":[]}"#.to_owned(),
+                Refusal::InvalidRequest,
+            ),
             (400, String::new(), Refusal::Refused),
             (401, error("Unknown Source"), Refusal::UnknownSource),
             (403, "no".to_owned(), Refusal::Refused),

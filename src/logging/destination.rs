@@ -1,5 +1,8 @@
 //! Whether standard output is the log file already.
-#![expect(clippy::disallowed_methods, reason = "looks at this process's own descriptors below /proc, never below --root")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "looks at this process's own descriptors below /proc, never below --root"
+)]
 
 use std::fs;
 use std::io::IsTerminal;
@@ -57,7 +60,8 @@ fn a_reader_writes(pipe: FileId, log: FileId) -> bool {
             let id = (facts.dev(), facts.ino());
             if id == pipe || id == log {
                 // The link's own permissions say how it was opened: r for reading, w for writing.
-                let mode = fs::symlink_metadata(descriptor.path()).map(|link| link.mode()).unwrap_or_default();
+                let mode =
+                    fs::symlink_metadata(descriptor.path()).map(|link| link.mode()).unwrap_or_default();
                 reads |= id == pipe && mode & 0o400 != 0;
                 writes |= id == log && mode & 0o200 != 0;
             }

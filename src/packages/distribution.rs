@@ -37,14 +37,6 @@ impl Family {
         }
     }
 
-    /// How package files end.
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::Apt => ".deb",
-            _ => ".rpm",
-        }
-    }
-
     /// Whether an exit code says that the work was done.
     ///
     /// zypper(8): 102 wants a reboot, 103 a restart of zypper, 106 tells that other repositories were skipped.
@@ -101,15 +93,6 @@ pub const KEY_2025: Key = Key {
     url: "https://packages.microsoft.com/keys/microsoft-2025.asc",
     fingerprint: "AA86F75E427A19DD33346403EE4D7792F748182B",
 };
-
-impl Key {
-    /// The key that a package manager missed, by the id in its words (the last 8 or 16 digits, or all).
-    pub fn with_id(id: &str) -> Option<&'static Self> {
-        let id = id.trim_start_matches("0x").to_ascii_uppercase();
-        let known = [&KEY_2015, &KEY_2025];
-        known.into_iter().find(|key| id.len() >= 8 && key.fingerprint.ends_with(&id))
-    }
-}
 
 /// A row of the table: one version of a distribution.
 #[derive(Debug)]
@@ -380,14 +363,5 @@ mod tests {
         assert_eq!(text("debian", "11", "aarch64"), "the agent is not packaged for aarch64 on debian 11");
         assert_eq!(text("debian", "12", "riscv64"), "the agent is not packaged for riscv64 on debian 12");
         assert!(repository_for(&OsRelease::parse("ID=debian\n"), "x86_64").is_err());
-    }
-
-    #[test]
-    fn a_key_is_found_by_the_id_that_tools_print() {
-        assert_eq!(Key::with_id("EE4D7792F748182B"), Some(&KEY_2025));
-        assert_eq!(Key::with_id("be1229cf"), Some(&KEY_2015));
-        assert_eq!(Key::with_id("0xEB3E94ADBE1229CF"), Some(&KEY_2015));
-        assert_eq!(Key::with_id("CF"), None);
-        assert_eq!(Key::with_id("0123456789ABCDEF"), None);
     }
 }

@@ -64,20 +64,6 @@ pub enum Cause {
     Unknown,
 }
 
-impl Kind {
-    /// Whether the same command may work later without anybody doing anything.
-    pub fn passes(&self) -> bool {
-        match self {
-            Self::Locked { .. } | Self::Mismatch => true,
-            Self::Unreachable(Cause::Status(status)) => *status == 429 || *status >= 500,
-            Self::Unreachable(Cause::Certificate) => false,
-            // A proxy refuses until the endpoint is added to its list, which happens while a machine waits.
-            Self::Unreachable(_) => true,
-            _ => false,
-        }
-    }
-}
-
 /// The class of a failed command's output; to be called when the command failed.
 pub fn classify(output: &str) -> Failure {
     find(output).unwrap_or_else(|| Failure { kind: Kind::Other, line: shown(last_meaningful(output)) })

@@ -44,6 +44,7 @@ pub struct Settings {
     /// How long to wait for what.
     pub wait: Wait,
     /// What may be repaired, and how often to look.
+    #[cfg_attr(not(test), expect(dead_code, reason = "checked now, used by the repair timer"))]
     pub repair: Repair,
     /// Where the log goes.
     pub log: Log,
@@ -189,6 +190,7 @@ pub struct Wait {
 
 /// Automatic repair.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "checked now, used by the repair timer"))]
 pub struct Repair {
     /// Whether the repair timer is installed.
     pub timer: bool,

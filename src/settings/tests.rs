@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::raw::Problems;
 use super::*;
 
 const GUID: &str = "12345678-9abc-def0-1234-56789abcdef0";

@@ -123,11 +123,6 @@ impl Location {
         }
         Err(format!("{} is not a region; it has letters and digits only, as in eastus", shown(text)))
     }
-
-    /// Whether other text names this region, also by its display name ("East US").
-    pub fn matches(&self, text: &str) -> bool {
-        text.chars().filter(|c| *c != ' ').map(|c| c.to_ascii_lowercase()).eq(self.0.chars())
-    }
 }
 
 /// The name of an Arc machine.
@@ -244,11 +239,6 @@ impl ResourceId {
         }
         Err(format!("names a {}, but a {kind} is needed", shown(&id.resource_type())))
     }
-
-    /// Whether other text is this id; ARM ignores case here.
-    pub fn matches(&self, text: &str) -> bool {
-        self.0.eq_ignore_ascii_case(text)
-    }
 }
 
 /// The type of a user-assigned managed identity.
@@ -345,8 +335,6 @@ mod tests {
         );
         assert!(Location::new("east-us").is_err());
         assert!(Location::new("").is_err());
-        assert!(Location::new("eastus").unwrap().matches("East US"));
-        assert!(!Location::new("eastus").unwrap().matches("eastus2"));
     }
 
     #[test]

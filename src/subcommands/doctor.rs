@@ -36,7 +36,9 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
     for condition in Condition::ALL {
         let started = Instant::now();
         let not_holding = |needed: &&Condition| {
-            findings.iter().any(|(earlier, finding, _)| earlier == *needed && !matches!(finding, Finding::Holds(_)))
+            findings
+                .iter()
+                .any(|(earlier, finding, _)| earlier == *needed && !matches!(finding, Finding::Holds(_)))
         };
         let finding = match condition.needs().iter().find(not_holding) {
             Some(cause) => Finding::Skipped(*cause),
@@ -60,7 +62,8 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
     // The first one is the worst: those behind it may be its echo.
     let exit_code = faults.first().map_or(0, |fault| fault.entry.exit_code());
     if as_json {
-        let conditions: Vec<_> = findings.iter().map(|(condition, finding, ms)| to_json(*condition, finding, *ms)).collect();
+        let conditions: Vec<_> =
+            findings.iter().map(|(condition, finding, ms)| to_json(*condition, finding, *ms)).collect();
         let text = json!({ "conditions": conditions, "exit_code": exit_code }).to_string();
         output::print(&format!("{}\n", vm.host.mask.apply(&text)));
     } else if let Some(fault) = faults.first() {
@@ -76,9 +79,12 @@ fn line(style: Style, condition: Condition, finding: &Finding) -> String {
     match finding {
         Finding::Holds(evidence) => report::line(&style, Mark::Good, name, evidence),
         Finding::Fails(fault) => report::line(&style, Mark::Bad, name, &fault.to_string()),
-        Finding::Skipped(cause) => {
-            report::line(&style, Mark::Skipped, name, &format!("not looked at: {} does not hold", cause.name()))
-        }
+        Finding::Skipped(cause) => report::line(
+            &style,
+            Mark::Skipped,
+            name,
+            &format!("not looked at: {} does not hold", cause.name()),
+        ),
     }
 }
 

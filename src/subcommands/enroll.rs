@@ -45,7 +45,8 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
     vm.run_id = start.run_id.clone();
     let log_file = vm.settings.log.file.clone();
     let level = level(vm.settings.log.level, invocation.verbose);
-    let (destination, mode) = start_log(invocation, &vm.host.files, &log_file, level, &start, vm.host.mask.clone());
+    let (destination, mode) =
+        start_log(invocation, &vm.host.files, &log_file, level, &start, vm.host.mask.clone());
     let progress = Progress::new(mode, style(mode), vm.host.mask.clone());
     begin(&vm, &progress);
 
@@ -65,7 +66,12 @@ async fn enroll(vm: &Vm, progress: &Progress, destination: Destination) -> Verdi
     if is_first_boot {
         let machine_id = vm.host.files.read("/etc/machine-id").ok().flatten().unwrap_or_default();
         let delay = retry::start_delay(&machine_id);
-        info!(event = "start.delayed", delay_ms = delay.as_millis(), "spreading the fleet: {} ms", delay.as_millis());
+        info!(
+            event = "start.delayed",
+            delay_ms = delay.as_millis(),
+            "spreading the fleet: {} ms",
+            delay.as_millis()
+        );
         tokio::time::sleep(delay).await;
     }
     converge(vm, progress).await
@@ -133,7 +139,15 @@ fn finish(vm: &Vm, start: &Start, progress: &Progress, mode: Mode, verdict: &Ver
 fn finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Instant, next: &str) {
     let elapsed_ms = since.elapsed().as_millis();
     match fault {
-        None => info!(event = "run.finished", outcome, fault = Option::<&str>::None, exit_code, elapsed_ms, next, "enrolled"),
+        None => info!(
+            event = "run.finished",
+            outcome,
+            fault = Option::<&str>::None,
+            exit_code,
+            elapsed_ms,
+            next,
+            "enrolled"
+        ),
         Some(fault) => error!(
             event = "run.finished",
             condition = fault.entry.condition.name(),
@@ -168,7 +182,13 @@ fn refuse(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
     }
     let fault = fault::CONFIGURATION_INVALID.seen(format!("{} faults", problems.len()));
     output::complain("arc-enroll: the configuration cannot be used; nothing was changed\n");
-    finished("failed", Some(&fault), EXIT_USAGE, start.instant, "correct the configuration, then run: arc-enroll enroll");
+    finished(
+        "failed",
+        Some(&fault),
+        EXIT_USAGE,
+        start.instant,
+        "correct the configuration, then run: arc-enroll enroll",
+    );
     EXIT_USAGE
 }
 

@@ -59,11 +59,16 @@ struct Loaded {
 fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<Problem>> {
     let named = named.or(invocation.config.as_ref());
     let host = Host::new(invocation.root.clone(), "", Vec::new());
-    let path = named.cloned().unwrap_or_else(|| host.files.path(DEFAULT_PATH));
-    let origin = path.display().to_string();
-    let at_fault = |message: String| {
-        vec![Problem { place: origin.clone(), key: String::new(), line: None, message }]
+    let path = match named {
+        // As everywhere, a path is meant below the root; one that is not there is taken as it is.
+        Some(named) => {
+            Some(host.files.path(named)).filter(|below| below.exists()).unwrap_or_else(|| named.clone())
+        }
+        None => host.files.path(DEFAULT_PATH),
     };
+    let origin = path.display().to_string();
+    let at_fault =
+        |message: String| vec![Problem { place: origin.clone(), key: String::new(), line: None, message }];
     let bytes = read_path(&path).map_err(|error| at_fault(describe(&error)))?;
     if bytes.is_none() && named.is_some() {
         return Err(at_fault("there is no such file".to_owned()));

@@ -25,13 +25,17 @@ pub(super) fn explain(code: Option<&str>, form: Option<Output>) -> u8 {
             let code = code.unwrap_or_default();
             let near = nearest(code, CATALOGUE.iter().map(|entry| entry.code));
             let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            output::complain(&format!("arc-enroll: there is no fault {code:?}{hint}\nTry 'arc-enroll explain'\n"));
+            output::complain(&format!(
+                "arc-enroll: there is no fault {code:?}{hint}\nTry 'arc-enroll explain'\n"
+            ));
             return EXIT_USAGE;
         }
     };
     let text = match (as_json, code) {
         (true, Some(_)) => entries.iter().map(|entry| format!("{}\n", to_json(entry))).collect(),
-        (true, None) => format!("{}\n", json!(entries.iter().map(|entry| to_json(entry)).collect::<Vec<_>>())),
+        (true, None) => {
+            format!("{}\n", json!(entries.iter().map(|entry| to_json(entry)).collect::<Vec<_>>()))
+        }
         (false, Some(_)) => entries.iter().map(|entry| report::explanation(entry)).collect(),
         (false, None) => report::catalogue(),
     };
@@ -65,7 +69,10 @@ pub(super) async fn status(invocation: &Invocation, environment: Environment<'_>
     let place = show.as_ref().filter(|show| show.is_onboarded()).map(azcmagent::show::Show::place);
     if invocation.output == Some(Output::Json) {
         let agent = json!({ "status": state, "resource_id": place });
-        output::print(&format!("{}\n", json!({ "last_run": record, "warning": trouble, "azcmagent": agent })));
+        output::print(&format!(
+            "{}\n",
+            json!({ "last_run": record, "warning": trouble, "azcmagent": agent })
+        ));
     } else {
         if let Some(reason) = trouble {
             output::complain(&format!("arc-enroll: warning: {reason}\n"));
@@ -116,7 +123,8 @@ pub(super) async fn token(
     let Some(token) = token.as_ref() else { return 10 + Condition::Identity.number() };
     let expires = token.expires.map(|at| humantime::format_rfc3339_seconds(at).to_string());
     let text = if invocation.output == Some(Output::Json) {
-        json!({ "access_token": token.secret.reveal(), "expires_on": expires, "claims": token.claims }).to_string()
+        json!({ "access_token": token.secret.reveal(), "expires_on": expires, "claims": token.claims })
+            .to_string()
     } else {
         token.secret.reveal().to_owned()
     };
@@ -158,5 +166,9 @@ fn validate_json(invocation: &Invocation, file: Option<&PathBuf>) -> u8 {
         })
         .collect();
     output::print(&format!("{}\n", json!({ "valid": listed.is_empty(), "problems": listed })));
-    if listed.is_empty() { 0 } else { EXIT_USAGE }
+    if listed.is_empty() {
+        0
+    } else {
+        EXIT_USAGE
+    }
 }

@@ -18,6 +18,7 @@ pub(super) fn run(invocation: &Invocation, base64: bool, gzip: bool, include: Op
         output::complain("arc-enroll: user-data needs a configuration file: --config FILE\n");
         return EXIT_USAGE;
     }
+    let include_name = include;
     let include = match include.map(read_text).transpose() {
         Ok(text) => text,
         Err(code) => return code,
@@ -35,7 +36,8 @@ pub(super) fn run(invocation: &Invocation, base64: bool, gzip: bool, include: Op
     let encoded = match encoded {
         Ok(encoded) => encoded,
         Err(error) => {
-            output::complain(&format!("arc-enroll: {error}\n"));
+            let about = about(&error, include_name);
+            output::complain(&format!("arc-enroll: {about}{error}\n"));
             return EXIT_USAGE;
         }
     };
@@ -45,14 +47,11 @@ pub(super) fn run(invocation: &Invocation, base64: bool, gzip: bool, include: Op
         "user-data: {} bytes; as base64: {} bytes of at most {CEILING}{over}\n",
         size.user_data, size.encoded
     ));
-    if base64 {
-        let settings = &loaded.settings;
-        output::complain(&user_data::create_command(&settings.azure, &settings.identity, "user-data.b64"));
-    } else {
-        output::complain("For --user-data-content write it with --base64.\n");
-        let settings = &loaded.settings;
-        output::complain(&user_data::create_command(&settings.azure, &settings.identity, "user-data.b64"));
+    if !base64 {
+        output::complain("Azure takes it as base64: add --base64 and write it to user-data.b64\n");
     }
+    let settings = &loaded.settings;
+    output::complain(&user_data::create_command(&settings.azure, &settings.identity, "user-data.b64"));
     match output::print_bytes(&encoded.bytes) {
         Ok(()) => 0,
         Err(error) => {
@@ -73,4 +72,13 @@ fn read_text(path: &Path) -> Result<String, u8> {
     };
     output::complain(&format!("arc-enroll: --include {}: {problem}\n", path.display()));
     Err(EXIT_USAGE)
+}
+
+/// Faults of the text to include speak of "it"; this says what "it" is.
+fn about(error: &user_data::Error, include: Option<&Path>) -> String {
+    use user_data::Error as E;
+    match (error, include) {
+        (E::TooLarge { .. } | E::Compress(_), _) | (_, None) => String::new(),
+        (_, Some(path)) => format!("--include {}: ", path.display()),
+    }
 }

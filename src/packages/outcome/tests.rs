@@ -193,14 +193,3 @@ fn what_a_success_says_is_no_failure() {
         assert_eq!(find(output), None);
     }
 }
-
-#[test]
-fn only_what_waiting_may_mend_passes() {
-    assert!(locked_by(None, None).passes());
-    assert!(Kind::Unreachable(Cause::Proxy(403)).passes());
-    assert!(Kind::Unreachable(Cause::Status(503)).passes() && Kind::Unreachable(Cause::Status(429)).passes());
-    assert!(
-        !Kind::Unreachable(Cause::Status(404)).passes() && !Kind::Unreachable(Cause::Certificate).passes()
-    );
-    assert!(!Kind::VersionNotFound.passes() && !Kind::DiskFull.passes() && !Kind::Other.passes());
-}
