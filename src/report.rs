@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::conditions::{Condition, Vm};
-use crate::fault::{Entry, Fault, Outlook, CATALOGUE};
+use crate::fault::{self, Entry, Fault, Outlook};
 
 /// Columns that every terminal has.
 const WIDTH: usize = 80;
@@ -115,7 +115,7 @@ pub fn catalogue() -> String {
     let mut text = String::new();
     for condition in Condition::ALL {
         text.push_str(&format!("{:2}  {}\n", condition.number(), condition.name()));
-        for entry in CATALOGUE.iter().filter(|entry| entry.condition == condition) {
+        for entry in fault::catalogue().filter(|entry| entry.condition == condition) {
             text.push_str(&format!("      {:<36} exit {}\n", entry.code, entry.exit_code()));
         }
     }
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn every_entry_can_be_explained() {
-        for entry in CATALOGUE {
+        for entry in fault::catalogue() {
             let text = explanation(entry);
             assert!(text.contains(entry.code) && text.contains("What a person does"), "{text}");
             assert!(catalogue().contains(entry.code));

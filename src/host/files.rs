@@ -93,10 +93,8 @@ impl Files {
     /// What the operating system said.
     pub fn sha256(&self, inside: impl AsRef<Path>) -> Result<Option<String>, FileError> {
         let path = self.path(inside);
-        let mut digest = Sha256::new();
-        let copied = fs::File::open(&path).and_then(|mut file| std::io::copy(&mut file, &mut digest));
-        match copied {
-            Ok(_) => Ok(Some(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())),
+        match fs::File::open(&path).and_then(digest) {
+            Ok(digest) => Ok(Some(digest)),
             Err(source) if source.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) => Err(FileError { action: "read", path, source }),
         }
@@ -183,6 +181,18 @@ impl Files {
         let path = self.path(inside);
         let opened = fs::OpenOptions::new().append(true).create(true).mode(0o640).open(&path);
         opened.map_err(|source| FileError { action: "append to", path, source })
+    }
+}
+
+fn digest(mut file: fs::File) -> std::io::Result<String> {
+    let mut digest = Sha256::new();
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        digest.update(piece.get(..length).unwrap_or_default());
     }
 }
 

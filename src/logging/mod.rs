@@ -25,6 +25,9 @@ use crate::host::SharedMask;
 /// Writes to a pipe are whole up to this many bytes (PIPE_BUF), so that a concurrent writer tears no line.
 const LONGEST_LINE: usize = 4096;
 
+/// A field's value that stands for JSON's null: tracing itself leaves an absent value out.
+pub const NULL: &str = "\0";
+
 /// The longest text of one field, in characters.
 const LONGEST_TEXT: usize = 1200;
 
@@ -174,7 +177,8 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.push((field.name(), Value::String(value.to_owned())));
+        let value = if value == NULL { Value::Null } else { Value::String(value.to_owned()) };
+        self.0.push((field.name(), value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {

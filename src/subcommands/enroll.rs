@@ -142,7 +142,7 @@ fn finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Instant,
         None => info!(
             event = "run.finished",
             outcome,
-            fault = Option::<&str>::None,
+            fault = logging::NULL,
             exit_code,
             elapsed_ms,
             next,

@@ -8,7 +8,7 @@ use super::{existing_no_proxy, host, load_or_complain, vm, Environment};
 use crate::azcmagent;
 use crate::cli::{Invocation, Output};
 use crate::conditions::Condition;
-use crate::fault::{self, Entry, CATALOGUE};
+use crate::fault::{self, Entry};
 use crate::host::output;
 use crate::proxy_settings::{self, Wanted};
 use crate::record;
@@ -19,11 +19,11 @@ use crate::EXIT_USAGE;
 pub(super) fn explain(code: Option<&str>, form: Option<Output>) -> u8 {
     let as_json = form == Some(Output::Json);
     let entries: Vec<&Entry> = match code.map(fault::find) {
-        None => CATALOGUE.to_vec(),
+        None => fault::catalogue().collect(),
         Some(Some(entry)) => vec![entry],
         Some(None) => {
             let code = code.unwrap_or_default();
-            let near = nearest(code, CATALOGUE.iter().map(|entry| entry.code));
+            let near = nearest(code, fault::catalogue().map(|entry| entry.code));
             let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             output::complain(&format!(
                 "arc-enroll: there is no fault {code:?}{hint}\nTry 'arc-enroll explain'\n"

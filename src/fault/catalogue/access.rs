@@ -1,0 +1,128 @@
+//! Faults of rights: `access`.
+
+use super::{entries, COMMON};
+use crate::conditions::Condition;
+use crate::fault::{Entry, Outlook};
+use crate::retry::Pace;
+
+entries! {
+    ACCESS;
+
+    /// The identity may not create the Arc machine in the resource group.
+    ACCESS_ROLE = Entry {
+        code: "access.role-missing",
+        condition: Condition::Access,
+        outlook: Outlook::Time,
+        means: "The identity may not create the Arc machine in the resource group.",
+        causes: &[
+            "The role was not assigned yet; a system-assigned identity can only get it after the VM was created.",
+            "The role was assigned a moment ago; Azure needs up to ten minutes.",
+            "The role was assigned at another scope, or to a group.",
+        ],
+        agent: "Waits for the role, with a fresh token each time.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Identity,
+        person: &[
+            "az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}",
+            "az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"HybridCompute Machine ListAccessDetails Action\" --scope {scope}",
+            "See what it has: az role assignment list --assignee {principal_id} --all",
+        ],
+        guide: "Verify Managed Identity permissions",
+        ..COMMON
+    };
+
+    /// Azure finds no such subscription for this identity.
+    ACCESS_SUBSCRIPTION = Entry {
+        code: "access.subscription-missing",
+        condition: Condition::Access,
+        outlook: Outlook::Time,
+        means: "Azure finds no such subscription for this identity.",
+        causes: &[
+            "The identity has no role in it yet: then a subscription looks as if it did not exist.",
+            "azure.subscription_id in the configuration is wrong.",
+        ],
+        agent: "Waits for the role, with a fresh token each time.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Identity,
+        person: &[
+            "Check: az account show --subscription {subscription_id}",
+            "az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// The resource group does not exist.
+    ACCESS_GROUP = Entry {
+        code: "access.resource-group-missing",
+        condition: Condition::Access,
+        outlook: Outlook::Person,
+        means: "The resource group does not exist.",
+        causes: &[
+            "azure.resource_group in the configuration is misspelt.",
+            "It was not made yet.",
+        ],
+        agent: "Nothing: the agent makes no resource groups.",
+        again_from: Condition::Access,
+        person: &[
+            "az group create --name {resource_group} --location {location} --subscription {subscription_id}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// The subscription is not registered for a resource provider that Arc needs.
+    ACCESS_PROVIDER = Entry {
+        code: "access.provider-unregistered",
+        condition: Condition::Access,
+        outlook: Outlook::Person,
+        means: "The subscription is not registered for a resource provider that Arc needs.",
+        causes: &["Nobody has used Arc in this subscription yet."],
+        agent: "azcmagent tries to register it; that needs more rights than enrolling.",
+        again_from: Condition::Access,
+        person: &[
+            "az provider register --namespace Microsoft.HybridCompute --subscription {subscription_id}",
+            "az provider register --namespace Microsoft.GuestConfiguration --subscription {subscription_id}",
+            "az provider register --namespace Microsoft.HybridConnectivity --subscription {subscription_id}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// An Azure policy forbids this Arc machine.
+    ACCESS_POLICY = Entry {
+        code: "access.policy",
+        condition: Condition::Access,
+        outlook: Outlook::Person,
+        means: "An Azure policy forbids this Arc machine.",
+        causes: &["A policy limits regions, names or requires tags."],
+        agent: "Nothing: the same request gives the same answer.",
+        again_from: Condition::Access,
+        person: &[
+            "See the policies: az policy assignment list --scope {scope} --disable-scope-strict-match",
+            "Add what the policy asks for (location, tags) to {config}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// A lock on the resource group or subscription forbids the change.
+    ACCESS_LOCK = Entry {
+        code: "access.locked",
+        condition: Condition::Access,
+        outlook: Outlook::Person,
+        means: "A lock on the resource group or subscription forbids the change.",
+        causes: &["Somebody locked it against changes."],
+        agent: "Nothing: a lock is a person's decision.",
+        again_from: Condition::Access,
+        person: &[
+            "See the locks: az lock list --resource-group {resource_group} --subscription {subscription_id}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+}

@@ -1,0 +1,321 @@
+//! Faults of azcmagent: `agent`.
+
+use super::{entries, COMMON};
+use crate::conditions::Condition;
+use crate::fault::{Entry, Outlook, Repair};
+use crate::retry::Pace;
+
+entries! {
+    AGENT;
+
+    /// azcmagent is not installed.
+    AGENT_ABSENT = Entry {
+        code: "agent.absent",
+        condition: Condition::Agent,
+        outlook: Outlook::Time,
+        means: "azcmagent is not installed.",
+        causes: &["It is a fresh VM."],
+        agent: "Installs it.",
+        repair: Some(Repair::InstallAgent),
+        pace: Some(Pace::Slow),
+        again_from: Condition::Agent,
+        person: &["See the log of the installation: grep agent {log}"],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// azcmagent is not installed, and the configuration says not to install it.
+    AGENT_NOT_WANTED = Entry {
+        code: "agent.absent-by-configuration",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "azcmagent is not installed, and the configuration says not to install it.",
+        causes: &["agent.install is `never` and the image does not have azcmagent."],
+        agent: "Nothing.",
+        again_from: Condition::Agent,
+        person: &[
+            "Put azcmagent into the image, or set agent.install to repository in {config}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// Microsoft offers no azcmagent package for this distribution.
+    AGENT_DISTRIBUTION = Entry {
+        code: "agent.distribution-unsupported",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "Microsoft offers no azcmagent package for this distribution.",
+        causes: &[
+            "The distribution or version is too new or too old.",
+            "/etc/os-release is missing.",
+        ],
+        agent: "Nothing.",
+        again_from: Condition::Agent,
+        person: &[
+            "See the supported ones: https://learn.microsoft.com/azure/azure-arc/servers/prerequisites",
+            "If a package is known to work, name it: agent: {install: package, package: {url: …, sha256: …}}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "azcmagent errors AZCM0131 to AZCM0133",
+        ..COMMON
+    };
+
+    /// Another program holds the package manager's lock.
+    AGENT_PACKAGE_LOCK = Entry {
+        code: "agent.package-lock",
+        condition: Condition::Agent,
+        outlook: Outlook::Time,
+        means: "Another program holds the package manager's lock.",
+        causes: &[
+            "Unattended upgrades run at first boot.",
+            "A person installs packages.",
+        ],
+        agent: "Waits for the lock.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Agent,
+        person: &["See who holds it: fuser -v /var/lib/dpkg/lock-frontend /var/lib/rpm/.rpm.lock"],
+        guide: "azcmagent error AZCM0145",
+        ..COMMON
+    };
+
+    /// An earlier package installation was cut off.
+    AGENT_DPKG_INTERRUPTED = Entry {
+        code: "agent.package-manager-interrupted",
+        condition: Condition::Agent,
+        outlook: Outlook::Time,
+        means: "An earlier package installation was cut off.",
+        causes: &["The VM lost power or was restarted in the middle of it."],
+        agent: "Lets the package manager finish it.",
+        repair: Some(Repair::ConfigurePackages),
+        pace: Some(Pace::Slow),
+        again_from: Condition::Agent,
+        person: &[
+            "dpkg --configure -a",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "azcmagent error AZCM0143",
+        ..COMMON
+    };
+
+    /// The source of the azcmagent package cannot be reached.
+    AGENT_SOURCE = Entry {
+        code: "agent.source-unreachable",
+        condition: Condition::Agent,
+        outlook: Outlook::Time,
+        means: "The source of the azcmagent package cannot be reached.",
+        causes: &[
+            "The egress list of the cloud services network lacks packages.microsoft.com.",
+            "A package mirror of the distribution is not reachable either, and a dependency is missing.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Agent,
+        person: &[
+            "Add packages.microsoft.com to the egress list: az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --additional-egress-endpoints …",
+            "Or put azcmagent into the image and set agent.install to never in {config}",
+        ],
+        guide: "azcmagent error AZCM0146",
+        ..COMMON
+    };
+
+    /// The repository's signing key is not the one that is expected.
+    AGENT_KEY = Entry {
+        code: "agent.repository-key",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "The repository's signing key is not the one that is expected.",
+        causes: &[
+            "Something between the VM and the repository changes what is fetched.",
+            "Microsoft published a new key, or a mirror has its own.",
+        ],
+        agent: "Nothing is installed.",
+        again_from: Condition::Agent,
+        person: &[
+            "If the key is right, name its fingerprint in {config}: agent: {repository_key: [FINGERPRINT]}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "azcmagent error AZCM0143",
+        ..COMMON
+    };
+
+    /// The package file is not the one that the configuration names by its SHA-256.
+    AGENT_DIGEST = Entry {
+        code: "agent.package-digest",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "The package file is not the one that the configuration names by its SHA-256.",
+        causes: &[
+            "The file was replaced or cut off.",
+            "agent.package.sha256 is that of another version.",
+        ],
+        agent: "Nothing is installed.",
+        again_from: Condition::Agent,
+        person: &[
+            "Compare: sha256sum FILE, and correct agent.package in {config}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "azcmagent error AZCM0142",
+        ..COMMON
+    };
+
+    /// azcmagent could not be installed.
+    AGENT_INSTALL = Entry {
+        code: "agent.install-failed",
+        condition: Condition::Agent,
+        outlook: Outlook::Time,
+        means: "azcmagent could not be installed.",
+        causes: &[
+            "A dependency cannot be fetched from the distribution's mirrors.",
+            "The package's own scripts failed.",
+        ],
+        agent: "Tries again, a bounded number of times.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Agent,
+        person: &[
+            "Install it by hand and read the error: apt-get install azcmagent",
+            "See the log: grep agent {log}",
+        ],
+        guide: "azcmagent error AZCM0143",
+        ..COMMON
+    };
+
+    /// The azcmagent version that the configuration pins is not in the repository.
+    AGENT_VERSION_UNKNOWN = Entry {
+        code: "agent.version-unavailable",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "The azcmagent version that the configuration pins is not in the repository.",
+        causes: &["agent.version is misspelt or was withdrawn."],
+        agent: "Nothing is installed.",
+        again_from: Condition::Agent,
+        person: &[
+            "See the versions: apt-cache madison azcmagent",
+            "Correct agent.version in {config}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "azcmagent error AZCM0147",
+        ..COMMON
+    };
+
+    /// A service of azcmagent does not run.
+    AGENT_SERVICE_DOWN = Entry {
+        code: "agent.service-down",
+        condition: Condition::Agent,
+        outlook: Outlook::Time,
+        means: "A service of azcmagent does not run.",
+        causes: &[
+            "It was stopped or has crashed.",
+            "The package was installed while systemd was not ready.",
+        ],
+        agent: "Starts it.",
+        repair: Some(Repair::StartServices),
+        pace: Some(Pace::Slow),
+        again_from: Condition::Agent,
+        person: &[
+            "systemctl status himdsd arcproxyd extd gcad",
+            "journalctl -u himdsd -n 50",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// A service of azcmagent is masked.
+    AGENT_SERVICE_MASKED = Entry {
+        code: "agent.service-masked",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "A service of azcmagent is masked.",
+        causes: &["Somebody masked it."],
+        agent: "Nothing: a mask is a person's decision.",
+        again_from: Condition::Agent,
+        person: &[
+            "systemctl unmask himdsd && systemctl enable --now himdsd",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// azcmagent's own proxy.url is not the proxy of this VM.
+    AGENT_PROXY_DIFFERS = Entry {
+        code: "agent.proxy-differs",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "azcmagent's own proxy.url is not the proxy of this VM.",
+        causes: &["It was never set, or was changed."],
+        agent: "Sets it.",
+        repair: Some(Repair::SetAgentProxy),
+        again_from: Condition::Agent,
+        person: &[
+            "azcmagent config set proxy.url {proxy}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// azcmagent or its service himds does not answer.
+    AGENT_BROKEN = Entry {
+        code: "agent.not-answering",
+        condition: Condition::Agent,
+        outlook: Outlook::Time,
+        means: "azcmagent or its service himds does not answer.",
+        causes: &[
+            "himdsd was just started.",
+            "himdsd is stuck.",
+        ],
+        agent: "Restarts the services, then waits.",
+        repair: Some(Repair::RestartServices),
+        pace: Some(Pace::Fast),
+        again_from: Condition::Agent,
+        person: &[
+            "systemctl restart himdsd arcproxyd",
+            "journalctl -u himdsd -n 50",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "azcmagent errors AZCM0061 to AZCM0070",
+        ..COMMON
+    };
+
+    /// azcmagent takes this VM for an Azure VM and refuses it.
+    AGENT_AZURE_VM = Entry {
+        code: "agent.azure-vm",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "azcmagent takes this VM for an Azure VM and refuses it.",
+        causes: &["The sidecar answers /metadata/instance/compute as Azure's own IMDS does."],
+        agent: "Sets azcmagent's override only when agent.allow_azure_vm says so.",
+        repair: Some(Repair::AllowAzureVm),
+        again_from: Condition::Agent,
+        person: &[
+            "Set agent.allow_azure_vm to true in {config}; Microsoft calls this override a test setting",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "azcmagent error AZCM0141",
+        ..COMMON
+    };
+
+    /// azcmagent refuses its own configuration or what it was given.
+    AGENT_CONFIGURATION = Entry {
+        code: "agent.configuration-refused",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "azcmagent refuses its own configuration or what it was given.",
+        causes: &[
+            "Conflicting settings of azcmagent.",
+            "A location, name or tag that Azure does not know.",
+        ],
+        agent: "Nothing: the same settings get the same answer.",
+        again_from: Condition::Agent,
+        person: &[
+            "azcmagent config list",
+            "Correct {config}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "azcmagent errors AZCM0016 to AZCM0027",
+        ..COMMON
+    };
+}

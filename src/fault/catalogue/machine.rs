@@ -1,0 +1,181 @@
+//! Faults of the machine itself: `host`, `proxy-environment`, `clock`, and of the run.
+
+use super::{entries, COMMON};
+use crate::conditions::Condition;
+use crate::fault::{Entry, Outlook, Repair};
+use crate::retry::Pace;
+
+entries! {
+    MACHINE;
+
+    /// The configuration cannot be used.
+    CONFIGURATION_INVALID = Entry {
+        code: "configuration.invalid",
+        condition: Condition::Host,
+        outlook: Outlook::Configuration,
+        means: "The configuration cannot be used.",
+        causes: &["A key or a value is misspelt, missing or of the wrong form."],
+        agent: "Nothing; it stops before it touches anything.",
+        person: &["See every fault with its line: arc-enroll validate", "Correct {config}", "Then run: arc-enroll enroll"],
+        guide: "README, configuration",
+        ..COMMON
+    };
+
+    /// Enrolling changes system files and services, which only root may do.
+    HOST_NOT_ROOT = Entry {
+        code: "host.not-root",
+        condition: Condition::Host,
+        outlook: Outlook::Machine,
+        means: "Enrolling changes system files and services, which only root may do.",
+        causes: &["The command was started without sudo."],
+        agent: "Nothing; it stops before it touches anything.",
+        again_from: Condition::Host,
+        person: &["sudo arc-enroll enroll"],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// azcmagent runs as systemd services, and systemd does not run this machine.
+    HOST_NO_SYSTEMD = Entry {
+        code: "host.no-systemd",
+        condition: Condition::Host,
+        outlook: Outlook::Machine,
+        means: "azcmagent runs as systemd services, and systemd does not run this machine.",
+        causes: &[
+            "A container or a chroot instead of a VM.",
+            "A distribution without systemd.",
+        ],
+        agent: "Nothing; it stops before it touches anything.",
+        again_from: Condition::Host,
+        person: &["Use a distribution that azcmagent supports: https://learn.microsoft.com/azure/azure-arc/servers/prerequisites"],
+        guide: "azcmagent error AZCM0130",
+        ..COMMON
+    };
+
+    /// Another run of arc-enroll is at work on this VM.
+    HOST_BUSY = Entry {
+        code: "host.busy",
+        condition: Condition::Host,
+        outlook: Outlook::Person,
+        means: "Another run of arc-enroll is at work on this VM.",
+        causes: &[
+            "The first boot is still enrolling.",
+            "The repair timer started a run.",
+        ],
+        agent: "Waits until the other run has ended.",
+        pace: Some(Pace::Poll),
+        again_from: Condition::Host,
+        person: &[
+            "Watch the other run: tail -f {log}",
+            "If it hangs, end it: kill {holder}",
+        ],
+        guide: "Examine the cloud-init logs",
+        ..COMMON
+    };
+
+    /// There is not enough disk space for azcmagent and its logs.
+    HOST_DISK_FULL = Entry {
+        code: "host.disk-full",
+        condition: Condition::Host,
+        outlook: Outlook::Person,
+        means: "There is not enough disk space for azcmagent and its logs.",
+        causes: &[
+            "The root file system of the image is too small.",
+            "Logs or packages filled it.",
+        ],
+        agent: "Waits for space a little, then stops.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Host,
+        person: &[
+            "See what fills it: du -xh / | sort -h | tail -20",
+            "Free at least 300 MiB, or make the disk larger.",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "azcmagent error AZCM0005",
+        ..COMMON
+    };
+
+    /// A file that has to be written cannot be written.
+    HOST_READ_ONLY = Entry {
+        code: "host.not-writable",
+        condition: Condition::Host,
+        outlook: Outlook::Person,
+        means: "A file that has to be written cannot be written.",
+        causes: &[
+            "The file system is mounted read-only.",
+            "The file is immutable or on a full disk.",
+        ],
+        agent: "Nothing; what was there is unchanged.",
+        again_from: Condition::Host,
+        person: &[
+            "See how it is mounted: findmnt -T {path}",
+            "Make it writable: mount -o remount,rw /",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "azcmagent error AZCM0069",
+        ..COMMON
+    };
+
+    /// The run was told to stop before it had ended.
+    RUN_INTERRUPTED = Entry {
+        code: "run.interrupted",
+        condition: Condition::Host,
+        outlook: Outlook::Time,
+        means: "The run was told to stop before it had ended.",
+        causes: &[
+            "The VM is shutting down.",
+            "A person or a service manager ended it.",
+        ],
+        agent: "Children and secrets are gone, the record is written; the next run goes on.",
+        again_from: Condition::Host,
+        person: &["Run it again: arc-enroll enroll"],
+        guide: "Examine the cloud-init logs",
+        ..COMMON
+    };
+
+    /// The proxy settings do not hold everywhere on this VM, or differ between places.
+    PROXY_ENV_MISSING = Entry {
+        code: "proxy-environment.incomplete",
+        condition: Condition::ProxyEnvironment,
+        outlook: Outlook::Person,
+        means: "The proxy settings do not hold everywhere on this VM, or differ between places.",
+        causes: &[
+            "A fresh image knows nothing of the cloud services network.",
+            "NO_PROXY lacks 169.254.169.254.",
+            "One place was edited and the others were not.",
+        ],
+        agent: "Merges the settings into every place; what was there is kept.",
+        repair: Some(Repair::PersistProxy),
+        again_from: Condition::ProxyEnvironment,
+        person: &[
+            "See what is set: grep -ri _proxy /etc/environment /etc/profile.d /etc/systemd/system.conf.d",
+            "Set it by hand for this shell: eval \"$(arc-enroll env)\"",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// The clock of this VM is more than two minutes off; tokens and certificates are judged by it.
+    CLOCK_SKEWED = Entry {
+        code: "clock.skewed",
+        condition: Condition::Clock,
+        outlook: Outlook::Person,
+        means: "The clock of this VM is more than two minutes off; tokens and certificates are judged by it.",
+        causes: &[
+            "No time server can be reached.",
+            "The time service is not running.",
+        ],
+        agent: "Asks the time service to step the clock, then waits.",
+        repair: Some(Repair::StepClock),
+        pace: Some(Pace::Poll),
+        again_from: Condition::Clock,
+        person: &[
+            "See the state: timedatectl timesync-status",
+            "Set it from the sidecar's clock: date -s \"$(curl -sI --noproxy '*' {imds}/healthz | sed -n 's/^[Dd]ate: //p')\"",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+}

@@ -1,0 +1,53 @@
+//! The catalogue itself. Codes and exit codes are part of the contract: they are added, never changed.
+
+mod access;
+mod agent;
+mod connected;
+mod identity;
+mod machine;
+mod network;
+
+pub use access::*;
+pub use agent::*;
+pub use connected::*;
+pub use identity::*;
+pub use machine::*;
+pub use network::*;
+
+use std::time::Duration;
+
+use super::{Entry, Outlook};
+use crate::conditions::Condition;
+
+/// Names each entry once, as a static and in its file's list.
+macro_rules! entries {
+    ($list:ident; $($(#[$doc:meta])* $name:ident = $entry:expr;)*) => {
+        $($(#[$doc])* pub static $name: Entry = $entry;)*
+
+        /// Every entry of this file.
+        pub(super) static $list: &[&Entry] = &[$(&$name),*];
+    };
+}
+use entries;
+
+/// The parts that most entries share.
+const COMMON: Entry = Entry {
+    code: "",
+    condition: Condition::Host,
+    outlook: Outlook::Time,
+    means: "",
+    causes: &[],
+    agent: "",
+    repair: None,
+    pace: None,
+    again_from: Condition::Host,
+    least_window: Duration::ZERO,
+    person: &[],
+    guide: "",
+};
+
+/// Every kind of fault there is, in the order of the conditions within each part.
+pub fn catalogue() -> impl Iterator<Item = &'static Entry> {
+    let parts = [MACHINE, NETWORK, IDENTITY, AGENT, ACCESS, CONNECTED];
+    parts.into_iter().flatten().copied()
+}

@@ -1,0 +1,368 @@
+//! Faults on the way to the sidecar and to Azure: `imds`, `proxy`, `dns`, `egress`.
+
+use super::{entries, COMMON};
+use crate::conditions::Condition;
+use crate::fault::{Entry, Outlook};
+use crate::retry::Pace;
+
+entries! {
+    NETWORK;
+
+    /// Nothing listens at the IMDS address; the sidecar is not running yet, or not at all.
+    IMDS_REFUSED = Entry {
+        code: "imds.refused",
+        condition: Condition::Imds,
+        outlook: Outlook::Time,
+        means: "Nothing listens at the IMDS address; the sidecar is not running yet, or not at all.",
+        causes: &[
+            "The sidecar container is still starting.",
+            "The sidecar container has crashed.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Imds,
+        person: &[
+            "Check: curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz",
+            "If it stays so, the sidecar beside this VM is down: restart the VM from the Azure side, and report it to Microsoft support with: arc-enroll doctor",
+        ],
+        guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
+        ..COMMON
+    };
+
+    /// The IMDS address does not answer.
+    IMDS_TIMEOUT = Entry {
+        code: "imds.timeout",
+        condition: Condition::Imds,
+        outlook: Outlook::Time,
+        means: "The IMDS address does not answer.",
+        causes: &[
+            "The sidecar is starting or overloaded.",
+            "The VM's route to 169.254.169.254 leads elsewhere.",
+            "A firewall on the VM drops it.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Imds,
+        person: &[
+            "Check the route: ip route get 169.254.169.254",
+            "Check the firewall: nft list ruleset | grep 169.254",
+            "Check: curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
+    /// This VM has no route to the IMDS address.
+    IMDS_NO_ROUTE = Entry {
+        code: "imds.no-route",
+        condition: Condition::Imds,
+        outlook: Outlook::Time,
+        means: "This VM has no route to the IMDS address.",
+        causes: &[
+            "The network interface is not up yet.",
+            "The route to 169.254.0.0/16 is missing.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Imds,
+        person: &[
+            "See the interfaces: ip addr",
+            "See the route: ip route get 169.254.169.254",
+            "Test: ping -c 3 169.254.169.254",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
+    /// What answers at the IMDS address does not speak HTTP, or breaks off.
+    IMDS_BROKEN = Entry {
+        code: "imds.broken",
+        condition: Condition::Imds,
+        outlook: Outlook::Time,
+        means: "What answers at the IMDS address does not speak HTTP, or breaks off.",
+        causes: &[
+            "The sidecar is starting or stopping.",
+            "Something else listens there.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Imds,
+        person: &["Check: curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz"],
+        guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
+        ..COMMON
+    };
+
+    /// A proxy answered in place of the IMDS sidecar.
+    IMDS_PROXIED = Entry {
+        code: "imds.proxied",
+        condition: Condition::Imds,
+        outlook: Outlook::Person,
+        means: "A proxy answered in place of the IMDS sidecar.",
+        causes: &[
+            "The VM's network redirects web traffic to a proxy.",
+            "imds.endpoint in the configuration names a proxy.",
+        ],
+        agent: "Nothing: asking again through the same path gives the same answer. The agent itself never uses a proxy here.",
+        again_from: Condition::Imds,
+        person: &[
+            "NO_PROXY must hold 169.254.169.254 and nothing may redirect port 80: iptables -t nat -S | grep 80",
+            "Check: curl -v --noproxy '*' -H Metadata:true {imds}/healthz",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
+        ..COMMON
+    };
+
+    /// IMDS does not accept where the request comes from.
+    IMDS_UNKNOWN_SOURCE = Entry {
+        code: "imds.unknown-source",
+        condition: Condition::Imds,
+        outlook: Outlook::Person,
+        means: "IMDS does not accept where the request comes from.",
+        causes: &[
+            "The request came through an address translation or a forwarder.",
+            "The VM uses another address than its primary one.",
+        ],
+        agent: "Nothing: the same request gives the same answer.",
+        again_from: Condition::Imds,
+        person: &[
+            "Ask from the VM itself and by its first interface: ip route get 169.254.169.254",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
+        ..COMMON
+    };
+
+    /// The CSN proxy's port is closed.
+    PROXY_REFUSED = Entry {
+        code: "proxy.refused",
+        condition: Condition::Proxy,
+        outlook: Outlook::Time,
+        means: "The CSN proxy's port is closed.",
+        causes: &[
+            "The cloud services network is still coming up.",
+            "The VM is not attached to a cloud services network.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Proxy,
+        person: &[
+            "Check: curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/",
+            "See that the VM has a cloud services network: az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query cloudServicesNetworkAttachment",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// The CSN proxy does not answer.
+    PROXY_TIMEOUT = Entry {
+        code: "proxy.timeout",
+        condition: Condition::Proxy,
+        outlook: Outlook::Time,
+        means: "The CSN proxy does not answer.",
+        causes: &[
+            "The cloud services network is still coming up.",
+            "The route to 169.254.0.11 leads elsewhere.",
+            "The proxy cannot reach the Internet.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Proxy,
+        person: &[
+            "Check the route: ip route get 169.254.0.11",
+            "Check: curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// This VM has no route to the CSN proxy.
+    PROXY_NO_ROUTE = Entry {
+        code: "proxy.no-route",
+        condition: Condition::Proxy,
+        outlook: Outlook::Time,
+        means: "This VM has no route to the CSN proxy.",
+        causes: &[
+            "The network interface is not up yet.",
+            "The VM is not attached to a cloud services network.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Proxy,
+        person: &[
+            "See the interfaces: ip addr",
+            "See the route: ip route get 169.254.0.11",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// What answers at the proxy's address is not a working HTTP proxy.
+    PROXY_BROKEN = Entry {
+        code: "proxy.broken",
+        condition: Condition::Proxy,
+        outlook: Outlook::Time,
+        means: "What answers at the proxy's address is not a working HTTP proxy.",
+        causes: &[
+            "The proxy is starting or stopping.",
+            "proxy.url names another service.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Proxy,
+        person: &[
+            "The CSN proxy is always http://169.254.0.11:3128; see proxy.url in {config}",
+            "Check: curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// The proxy asks for a user and a password (407).
+    PROXY_AUTHENTICATION = Entry {
+        code: "proxy.authentication",
+        condition: Condition::Proxy,
+        outlook: Outlook::Person,
+        means: "The proxy asks for a user and a password (407).",
+        causes: &[
+            "proxy.url has no credentials, or wrong ones.",
+            "It is not the CSN proxy, which needs none.",
+        ],
+        agent: "Nothing: the same credentials get the same answer.",
+        again_from: Condition::Proxy,
+        person: &[
+            "The CSN proxy is always http://169.254.0.11:3128; correct proxy.url in {config}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// The proxy works but refuses a tunnel to every Azure endpoint.
+    PROXY_TUNNEL_REFUSED = Entry {
+        code: "proxy.tunnel-refused",
+        condition: Condition::Proxy,
+        outlook: Outlook::Person,
+        means: "The proxy works but refuses a tunnel to every Azure endpoint.",
+        causes: &[
+            "The cloud services network was made without its default egress endpoints.",
+            "The egress endpoints were added to another cloud services network.",
+        ],
+        agent: "Tries again for as long as the window lasts: the setting may be on its way.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Proxy,
+        person: &[
+            "See what is enabled: az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"",
+            "Allow these: {endpoints}",
+            "az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --enable-default-egress-endpoints True",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Cloud Services Network (CSN) configurations",
+        ..COMMON
+    };
+
+    /// The proxy answers with errors of its own.
+    PROXY_FAILING = Entry {
+        code: "proxy.failing",
+        condition: Condition::Proxy,
+        outlook: Outlook::Time,
+        means: "The proxy answers with errors of its own.",
+        causes: &[
+            "The proxy cannot resolve or reach the Internet.",
+            "The proxy is overloaded or restarting.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Proxy,
+        person: &[
+            "Check: curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/",
+            "If it stays so, the cloud services network of this cluster needs attention from its operator.",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// The Azure names do not resolve here, and there is no proxy that would resolve them.
+    DNS_UNRESOLVED = Entry {
+        code: "dns.unresolved",
+        condition: Condition::Dns,
+        outlook: Outlook::Time,
+        means: "The Azure names do not resolve here, and there is no proxy that would resolve them.",
+        causes: &[
+            "No name server is configured.",
+            "The name server cannot be reached.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Dns,
+        person: &[
+            "Check: nslookup management.azure.com",
+            "On Nexus the CSN proxy resolves names: set proxy.url in {config}",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
+    /// The proxy refuses endpoints that Arc needs.
+    EGRESS_REFUSED = Entry {
+        code: "egress.refused",
+        condition: Condition::Egress,
+        outlook: Outlook::Person,
+        means: "The proxy refuses endpoints that Arc needs.",
+        causes: &["The egress list of the cloud services network lacks them."],
+        agent: "Tries again for as long as the window lasts: the setting may be on its way.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Egress,
+        person: &[
+            "Allow these: {endpoints}",
+            "See what is enabled: az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"",
+            "Add them: az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --additional-egress-endpoints \"{egress_json}\" (this replaces the list: keep what it already has)",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Cloud Services Network (CSN) configurations",
+        ..COMMON
+    };
+
+    /// Endpoints that Arc needs do not answer through the proxy.
+    EGRESS_UNREACHABLE = Entry {
+        code: "egress.unreachable",
+        condition: Condition::Egress,
+        outlook: Outlook::Time,
+        means: "Endpoints that Arc needs do not answer through the proxy.",
+        causes: &[
+            "The proxy cannot reach them.",
+            "Azure is slow or briefly down.",
+            "The link of this site is overloaded.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Egress,
+        person: &["Check: curl -v --proxy {proxy} --max-time 20 -I https://{endpoint}/"],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
+    /// The certificate of an endpoint is not trusted by this VM.
+    EGRESS_UNTRUSTED = Entry {
+        code: "egress.untrusted",
+        condition: Condition::Egress,
+        outlook: Outlook::Person,
+        means: "The certificate of an endpoint is not trusted by this VM.",
+        causes: &[
+            "Something between the VM and Azure intercepts TLS.",
+            "The CA certificates of the image are missing or old.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Egress,
+        person: &[
+            "See who signed it: openssl s_client -proxy {proxy_address} -connect {endpoint}:443 -showcerts </dev/null",
+            "Install the CA certificates: apt-get install ca-certificates",
+            "If TLS is intercepted on purpose, put that CA into the VM's trust store: update-ca-certificates",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+}
