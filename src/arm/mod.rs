@@ -71,7 +71,7 @@ impl Arm<'_> {
             self.azure.subscription_id,
             self.azure.resource_group,
         );
-        let request = Request { method, url: &url, bearer: Some(self.token), json, limit: LIMIT };
+        let request = Request { method, bearer: Some(self.token), json, ..Request::get(&url, LIMIT) };
         https::send(self.commands, self.proxy, request).await
     }
 }

@@ -94,7 +94,7 @@ enum Checked {
 
 async fn probe(vm: &Vm, host: &str) -> Result<Checked, (&'static Entry, String)> {
     let url = format!("https://{host}/");
-    let request = Request { method: "HEAD", url: &url, bearer: None, json: None, limit: LIMIT };
+    let request = Request { method: "HEAD", ..Request::get(&url, LIMIT) };
     let proxy = vm.settings.proxy.url.as_ref();
     match https::send(&vm.host.commands, proxy, request).await {
         Ok(_) => Ok(Checked::Whole),

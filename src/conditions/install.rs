@@ -100,8 +100,8 @@ fn source_lists(vm: &Vm, family: Family) -> Vec<(String, String)> {
 
 /// The repository's key, fetched and known by its fingerprint.
 async fn checked_key(vm: &Vm, url: &str) -> Result<String, Fault> {
-    let request = Request { method: "GET", url, bearer: None, json: None, limit: FETCH_LIMIT };
-    let reply = https::send(&vm.host.commands, vm.settings.proxy.url.as_ref(), request)
+    let proxy = vm.settings.proxy.url.as_ref();
+    let reply = https::send(&vm.host.commands, proxy, Request::get(url, FETCH_LIMIT))
         .await
         .map_err(|error| not_fetched(vm, "packages.microsoft.com", &error))?;
     if reply.status != 200 {
@@ -316,11 +316,12 @@ fn not_run(error: &CommandError) -> Fault {
 
 async fn fetch(vm: &Vm, url: &str, to: &Path, limit: Duration) -> Result<(), Fault> {
     vm.host.files.make_dir(WORK).map_err(|error| not_writable(&error))?;
-    let limit = vm.within_the_run(limit);
     let path = vm.host.files.path(to);
-    https::download(&vm.host.commands, vm.settings.proxy.url.as_ref(), url, &path, limit)
-        .await
-        .map_err(|error| not_fetched(vm, url.split('/').nth(2).unwrap_or_default(), &error))
+    let request = Request { save_to: Some(&path), ..Request::get(url, vm.within_the_run(limit)) };
+    match https::send(&vm.host.commands, vm.settings.proxy.url.as_ref(), request).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(not_fetched(vm, url.split('/').nth(2).unwrap_or_default(), &error)),
+    }
 }
 
 /// A fetch that failed: refused by the proxy is the network's list, anything else may pass.

@@ -3,6 +3,7 @@
 //! Everything goes to curl as configuration on its standard input, so that no secret is in its arguments.
 //! Without curl the caller learns that TLS was not checked.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -11,6 +12,9 @@ use tracing::info;
 use super::commands::{tail, CommandError, Commands, Run};
 use crate::secret::Secret;
 use crate::settings::ProxyUrl;
+
+/// The largest file that is fetched, in bytes: azcmagent's package has 85 MB.
+const LARGEST_FILE: u32 = 512 << 20;
 
 /// What separates the body from curl's own report.
 const SEPARATOR: &str = "\n--arc-enroll-report--";
@@ -26,8 +30,17 @@ pub struct Request<'a> {
     pub bearer: Option<&'a Secret>,
     /// JSON body.
     pub json: Option<&'a str>,
+    /// A file to save the body to; then an HTTP status of failure is an error (curl's exit code 22).
+    pub save_to: Option<&'a Path>,
     /// How long it may take in all.
     pub limit: Duration,
+}
+
+impl<'a> Request<'a> {
+    /// A plain GET, at most `limit` long.
+    pub fn get(url: &'a str, limit: Duration) -> Self {
+        Self { method: "GET", url, bearer: None, json: None, save_to: None, limit }
+    }
 }
 
 /// An HTTP answer, whatever its status.
@@ -113,47 +126,6 @@ async fn exchange(
     Err(HttpsError::Curl { url: without_query(request.url), code, tunnel_status, detail })
 }
 
-/// Fetches a file of at most 512 MiB.
-///
-/// # Errors
-/// As [`send`]; an HTTP status of failure is curl's exit code 22.
-pub async fn download(
-    commands: &Commands,
-    proxy: Option<&ProxyUrl>,
-    url: &str,
-    to: &std::path::Path,
-    limit: Duration,
-) -> Result<(), HttpsError> {
-    let request = Request { method: "GET", url, bearer: None, json: None, limit };
-    let mut text = configuration(proxy, &request).reveal().to_owned();
-    text.push_str(&format!(
-        "fail\nlocation\nmax-filesize = 536870912\noutput = {}\n",
-        quoted(&to.display().to_string())
-    ));
-    let mut run = Run::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
-    run.stdin = Some(Secret::new(text));
-    match commands.run(run).await {
-        Ok(finished) if finished.succeeded() => Ok(()),
-        Ok(finished) => {
-            let report =
-                finished.stdout.rsplit_once(SEPARATOR).and_then(|(_, text)| serde_json::from_str(text).ok());
-            let tunnel_status =
-                report.and_then(|report: Report| report.http_connect.parse().ok()).unwrap_or(0);
-            let words: Vec<&str> =
-                finished.transcript.lines().filter(|line| line.starts_with("curl:")).collect();
-            let code = finished.code.unwrap_or(-1);
-            Err(HttpsError::Curl {
-                url: without_query(url),
-                code,
-                tunnel_status,
-                detail: tail(&words.join("\n")),
-            })
-        }
-        Err(CommandError::NotFound { .. }) => Err(HttpsError::NoCurl),
-        Err(error) => Err(HttpsError::Run(error)),
-    }
-}
-
 /// The request in curl's configuration language; only options that curl 7.29 (RHEL 7) knows.
 fn configuration(proxy: Option<&ProxyUrl>, request: &Request<'_>) -> Secret {
     let mut text = String::from("silent\nshow-error\n");
@@ -169,6 +141,10 @@ fn configuration(proxy: Option<&ProxyUrl>, request: &Request<'_>) -> Secret {
             set("noproxy", "");
         }
         None => set("noproxy", "*"),
+    }
+    if let Some(path) = request.save_to {
+        let path = quoted(&path.display().to_string());
+        text.push_str(&format!("fail\nlocation\nmax-filesize = {LARGEST_FILE}\noutput = {path}\n"));
     }
     if request.method == "HEAD" {
         text.push_str("head\noutput = \"/dev/null\"\n");
@@ -228,7 +204,7 @@ mod tests {
         let token = Secret::new("secret-token");
         let url = "https://management.azure.com/";
         let limit = Duration::from_secs(5);
-        let request = Request { method: "GET", url, bearer: Some(&token), json: None, limit };
+        let request = Request { bearer: Some(&token), ..Request::get(url, limit) };
         let text = configuration(None, &request);
         assert!(text.reveal().contains("header = \"Authorization: Bearer secret-token\"\n"));
         assert!(!format!("{request:?} {text:?}").contains("secret-token"));

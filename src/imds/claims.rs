@@ -78,7 +78,7 @@ impl Claims {
 }
 
 /// A time in seconds, written as a whole number, a fraction or text.
-fn seconds(value: &Value) -> Option<u64> {
+pub(super) fn seconds(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => {
             number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use super::claims::seconds;
 use super::{Claims, Token};
 use crate::host::link_local::Reply;
 use crate::secret::{Mask, Secret};
@@ -132,7 +133,7 @@ fn token_of(body: &str, now: SystemTime) -> Option<Token> {
     let claims = Claims::of(text);
     let from_claims = || claims.exp.and_then(epoch);
     let in_seconds =
-        || members.get("expires_in").and_then(number).map(|left| now + Duration::from_secs(left));
+        || members.get("expires_in").and_then(seconds).map(|left| now + Duration::from_secs(left));
     let expires = members.get("expires_on").and_then(expiry).or_else(from_claims).or_else(in_seconds);
     Some(Token { secret: Secret::new(text), expires, claims })
 }
@@ -141,21 +142,11 @@ fn epoch(seconds: u64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-fn number(value: &Value) -> Option<u64> {
-    match value {
-        Value::Number(number) => {
-            number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))
-        }
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
-}
-
 /// `expires_on` in the shapes that are known (azure-cli issue 20219): seconds as text or number, an ISO time
 /// with or without a zone, and `MM/DD/YYYY hh:mm:ss +00:00`.
 fn expiry(value: &Value) -> Option<SystemTime> {
-    if let Some(seconds) = number(value) {
-        return epoch(seconds);
+    if let Some(number) = seconds(value) {
+        return epoch(number);
     }
     let text = value.as_str()?.trim();
     if let Ok(time) = humantime::parse_rfc3339_weak(text.trim_end_matches("+00:00")) {
