@@ -92,17 +92,19 @@ impl Progress {
         }
     }
 
-    /// Waits before looking again: logged once a wait, shown live where there is a terminal.
+    /// Waits before looking again: logged as the failure is, shown live where there is a terminal.
     pub async fn wait(&self, fault: &Fault, wait: &Wait) {
-        info!(
-            event = "wait.started",
-            fault = fault.code(),
-            delay_ms = wait.delay.as_millis(),
-            waited_s = wait.waited.as_secs(),
-            remaining_s = wait.left.as_secs(),
-            "looking again in {:.1} s",
-            wait.delay.as_secs_f64()
-        );
+        if wait.is_told {
+            info!(
+                event = "wait.started",
+                fault = fault.code(),
+                delay_ms = wait.delay.as_millis(),
+                waited_s = wait.waited.as_secs(),
+                remaining_s = wait.left.as_secs(),
+                "looking again in {:.1} s",
+                wait.delay.as_secs_f64()
+            );
+        }
         let is_news = self.waiting_for.replace(Some(fault.code())) != Some(fault.code());
         if is_news {
             let limit = match self.mode {
@@ -128,6 +130,8 @@ pub struct Wait {
     pub waited: Duration,
     /// How much longer it may fail.
     pub left: Duration,
+    /// Whether the log says so: repeats are thinned there.
+    pub is_told: bool,
 }
 
 /// How often the live state is rewritten.

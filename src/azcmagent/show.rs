@@ -17,6 +17,8 @@ pub struct Show {
     pub subscription_id: String,
     /// Its tenant.
     pub tenant_id: String,
+    /// When Azure last heard from it; absent where this version does not say, empty when never.
+    pub last_heartbeat: Option<String>,
     /// `agentErrorCode` and `agentErrorDetails`, joined.
     pub error: String,
 }
@@ -30,6 +32,12 @@ impl Show {
     /// Whether the machine was onboarded: `Disconnected` alone is also the word for one that never was.
     pub fn is_onboarded(&self) -> bool {
         !self.resource_id.is_empty() || !self.resource_name.is_empty() && !self.subscription_id.is_empty()
+    }
+
+    /// Whether it says that Azure has never heard from it: onboarding broke off in the middle.
+    pub fn was_never_heard(&self) -> bool {
+        // 0001-01-01 is how a time that was never set is written.
+        self.last_heartbeat.as_deref().is_some_and(|time| time.is_empty() || time.starts_with("0001-"))
     }
 
     /// Whether it is connected, in any letter case.
@@ -69,6 +77,7 @@ fn read_json(output: &str) -> Option<Show> {
         resource_group: text("resourceGroup"),
         subscription_id: text("subscriptionId"),
         tenant_id: text("tenantId"),
+        last_heartbeat: object.get("lastHeartbeat").map(|_| text("lastHeartbeat")),
         error: joined(&text("agentErrorCode"), &text("agentErrorDetails")),
     })
 }
@@ -90,6 +99,7 @@ fn read_text(output: &str) -> Option<Show> {
         resource_group: text("Resource Group Name"),
         subscription_id: text("Subscription ID"),
         tenant_id: text("Tenant ID"),
+        last_heartbeat: value("Agent Last Heartbeat"),
         error: joined(&text("Agent Error Code"), &text("Agent Error Details")),
     })
 }
@@ -109,7 +119,7 @@ mod tests {
                       \"subscriptionId\":\"s\",\"status\":\"Connected\",\"resourceId\":\"/id\",\"services\":[{}],\
                       \"agentErrorCode\":null}\nbye\n";
         let show = Show::read(output).unwrap();
-        assert!(show.is("connected") && show.is_onboarded());
+        assert!(show.is("connected") && show.is_onboarded() && !show.was_never_heard());
         assert_eq!((show.resource_name.as_str(), show.error.as_str()), ("vm", ""));
     }
 
@@ -122,6 +132,17 @@ mod tests {
         let show = Show::read(output).unwrap();
         assert!(show.is("Disconnected") && !show.is_onboarded());
         assert_eq!(show.error, "AZCM0026: no route: at all");
+    }
+
+    #[test]
+    fn a_machine_without_any_heartbeat_is_told_from_one_that_does_not_say() {
+        let heard = |text: &str| Show::read(text).unwrap().was_never_heard();
+        for time in ["\"\"", "null", "\"0001-01-01T00:00:00Z\""] {
+            assert!(heard(&format!("{{\"status\":\"Disconnected\",\"lastHeartbeat\":{time}}}")), "{time}");
+        }
+        assert!(!heard("{\"status\":\"Disconnected\",\"lastHeartbeat\":\"2026-10-09T08:50:00Z\"}"));
+        assert!(!heard("Agent Status  : Disconnected\n"));
+        assert!(heard("Agent Status  : Disconnected\nAgent Last Heartbeat  :\n"));
     }
 
     #[test]

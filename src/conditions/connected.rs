@@ -43,6 +43,10 @@ fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
     Err(match () {
         () if show.is("Expired") => fault::CONNECTED_EXPIRED.seen(evidence),
         () if vm.learnt.connected.get() => fault::CONNECTED_PENDING.seen(evidence),
+        // Half-made by a connect that broke off. One that is whole answers that it is connected already.
+        () if show.was_never_heard() => {
+            fault::CONNECTED_NOT_YET.seen(format!("{evidence}, and Azure has never heard from it"))
+        }
         () => fault::CONNECTED_DISCONNECTED.seen(evidence),
     })
 }

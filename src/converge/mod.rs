@@ -106,7 +106,12 @@ async fn overcome(vm: &Vm, met: Fault, patience: &mut Patience, progress: &Progr
     let window = fault.entry.condition.window(&vm.settings);
     match patience.delay(&fault, window) {
         Some(delay) => {
-            let wait = Wait { delay, waited: patience.waited(&fault), left: patience.left(&fault, window) };
+            let wait = Wait {
+                delay,
+                waited: patience.waited(&fault),
+                left: patience.left(&fault, window),
+                is_told: crate::retry::worth_a_line(patience.repeat(&fault)),
+            };
             progress.wait(&fault, &wait).instrument(span).await;
             Next::LookAgainFrom(fault.entry.again_from)
         }

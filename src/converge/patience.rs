@@ -12,8 +12,7 @@ pub struct Patience {
     deadline: Instant,
     since: BTreeMap<Condition, Instant>,
     met: BTreeMap<&'static str, u32>,
-    last: Option<(&'static str, String)>,
-    repeat: u32,
+    repeats: BTreeMap<&'static str, (String, u32)>,
     repaired: Vec<Repair>,
     windows: BTreeMap<Condition, Duration>,
 }
@@ -25,24 +24,31 @@ impl Patience {
             deadline,
             since: BTreeMap::new(),
             met: BTreeMap::new(),
-            last: None,
-            repeat: 0,
+            repeats: BTreeMap::new(),
             repaired: Vec::new(),
             windows: BTreeMap::new(),
         }
     }
 
-    /// Counts a fault; how often it was met in a row with the same evidence.
+    /// Counts a fault; how often it was met with the same evidence.
+    ///
+    /// Another kind between does not count: a fault and the one that its repair meets take turns.
     pub fn count(&mut self, fault: &Fault) -> u32 {
-        let seen = (fault.code(), fault.evidence.clone());
-        self.repeat = if self.last.as_ref() == Some(&seen) { self.repeat + 1 } else { 1 };
-        self.last = Some(seen);
+        let (evidence, repeat) = self.repeats.entry(fault.code()).or_default();
+        *repeat = if *evidence == fault.evidence { *repeat + 1 } else { 1 };
+        let repeat = *repeat;
+        evidence.clone_from(&fault.evidence);
         *self.met.entry(fault.code()).or_default() += 1;
         self.since.entry(fault.entry.condition).or_insert_with(Instant::now);
         // A fault that needs longer (410 and its 70 s) lengthens the window of its condition for good.
         let least = self.windows.entry(fault.entry.condition).or_default();
         *least = (*least).max(fault.entry.least_window);
-        self.repeat
+        repeat
+    }
+
+    /// How often a fault was met with the evidence that it has now.
+    pub fn repeat(&self, fault: &Fault) -> u32 {
+        self.repeats.get(fault.code()).map_or(0, |(_, repeat)| *repeat)
     }
 
     /// Whether a repair may run: it has not yet succeeded in vain as often as its bound.
@@ -148,5 +154,7 @@ mod tests {
         assert_eq!(patience.count(&fault::IMDS_REFUSED.seen("a")), 2);
         assert_eq!(patience.count(&fault::IMDS_REFUSED.seen("b")), 1);
         assert_eq!(patience.count(&fault::IMDS_TIMEOUT.seen("b")), 1);
+        assert_eq!(patience.count(&fault::IMDS_REFUSED.seen("b")), 2);
+        assert_eq!(patience.repeat(&fault::IMDS_REFUSED.seen("b")), 2);
     }
 }

@@ -28,6 +28,9 @@ const LONGEST_LINE: usize = 4096;
 /// A field's value that stands for JSON's null: tracing itself leaves an absent value out.
 pub const NULL: &str = "\0";
 
+/// The target of the line that ends a run, which is written at every level.
+pub const LAST_LINE: &str = "arc_enroll::last_line";
+
 /// The longest text of one field, in characters.
 const LONGEST_TEXT: usize = 1200;
 
@@ -89,7 +92,8 @@ struct InCondition(String);
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
         // Libraries log too; only our own events have the stable ids.
-        *metadata.level() <= self.level && metadata.target().starts_with("arc_enroll")
+        let is_wanted = *metadata.level() <= self.level || metadata.target() == LAST_LINE;
+        is_wanted && metadata.target().starts_with("arc_enroll")
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {

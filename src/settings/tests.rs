@@ -66,6 +66,14 @@ fn the_defaults() {
 }
 
 #[test]
+fn the_example_file_shows_the_defaults() {
+    let shown = read(include_str!("../../cloud-init/config.yaml")).unwrap();
+    let required =
+        "azure: {subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: my-resource-group, location: eastus}\n";
+    assert_eq!(format!("{shown:?}"), format!("{:?}", read(required).unwrap()));
+}
+
+#[test]
 fn null_is_the_default_except_for_the_proxy() {
     let settings = right("imds: ~\nproxy: {url: null, no_proxy: null}\nwait: {boot: }\nidentity: null\nagent: {package: null}\n");
     assert!(settings.proxy.url.is_none());

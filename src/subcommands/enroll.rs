@@ -140,6 +140,7 @@ fn finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Instant,
     let elapsed_ms = since.elapsed().as_millis();
     match fault {
         None => info!(
+            target: logging::LAST_LINE,
             event = "run.finished",
             outcome,
             fault = logging::NULL,
@@ -149,6 +150,7 @@ fn finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Instant,
             "enrolled"
         ),
         Some(fault) => error!(
+            target: logging::LAST_LINE,
             event = "run.finished",
             condition = fault.entry.condition.name(),
             outcome,

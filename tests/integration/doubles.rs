@@ -1,8 +1,9 @@
 //! The doubles themselves: that they behave as documented, so that what the agent is tried against is worth
 //! something.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::nexus::spec::{
     Certificate, Denial, Door, HttpAct, Identity, Outcome, Playbook, Reply, TokenShape, LOCATION,
     PACKAGE_SHA256, RESOURCE_GROUP, SUBSCRIPTION, SYSTEM_OBJECT, USER_CLIENT, USER_OBJECT, VM_NAME,
 };
-use crate::nexus::vm::Vm;
+use crate::nexus::vm::{nexus_program, Vm};
 
 const TOKEN: &str = "/metadata/identity/oauth2/token?api-version=2018-02-01";
 const ARM: &str = "resource=https%3A%2F%2Fmanagement.azure.com%2F";
@@ -410,6 +411,36 @@ fn azcmagent_without_a_credential_waits_for_a_person() {
     let output = command.env_clear().env("PATH", "/usr/bin").output().expect("timeout runs");
     assert_eq!(output.status.code(), Some(124), "still waiting when stopped");
     assert!(String::from_utf8_lossy(&output.stdout).contains("To sign in, use a web browser"));
+}
+
+/// `nexus serve`, in the network of a VM, so that its ports are free.
+#[test]
+fn servers_run_alone() {
+    let vm = Vm::new().start();
+    let folder = vm.folder().join("alone");
+    let ca = vm.folder().join("authority.pem");
+    let mut first = String::new();
+    for round in 0..2 {
+        let mut command = vm.inside(nexus_program());
+        command.args(["serve", "--sidecar", "127.0.0.1:8080", "--proxy", "127.0.0.1:8081"]);
+        command.arg("--state").arg(&folder).arg("--ca-out").arg(&ca).stdout(Stdio::piped());
+        let mut server = command.spawn().expect("serve starts");
+        let mut line = String::new();
+        let mut output = BufReader::new(server.stdout.take().expect("a pipe"));
+        output.read_line(&mut line).expect("serve speaks");
+        assert!(line.contains("http://127.0.0.1:8080"), "{line}");
+        let mut curl = vm.command("curl");
+        curl.args(["-sS", "-x", "http://127.0.0.1:8081", "--cacert"]).arg(&ca).args(["-o", "/dev/null"]);
+        let status = curl.arg("https://login.microsoftonline.com/").status().expect("curl runs");
+        server.kill().expect("serve runs");
+        server.wait().expect("serve ends");
+        assert!(status.success(), "round {round}");
+        let authority = std::fs::read_to_string(&ca).expect("the CA is kept");
+        assert!(first.is_empty() || first == authority, "the same CA is used again");
+        first = authority;
+    }
+    let requests = std::fs::read_to_string(folder.join("requests.jsonl")).expect("the record is kept");
+    assert_eq!(requests.lines().filter(|line| line.contains("\"server\":\"csn\"")).count(), 2);
 }
 
 /// A real client of IMDS: the `azure-identity` package in a virtual environment.

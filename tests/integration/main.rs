@@ -12,17 +12,27 @@
 #[path = "../nexus/mod.rs"]
 mod nexus;
 
-/// The stand-ins themselves, with a real client.
-mod doubles;
-/// The whole path, first boot and manual run, and that a second run changes nothing.
-mod enroll;
-/// Failure playbooks of the network, the sidecar, the identity and its role.
-mod waiting;
-/// Failure playbooks of azcmagent: installing, configuring, connecting.
+/// Failure playbooks of azcmagent: installing it, its services, its proxy.
 mod agent;
-/// Log, record, signals, secrets.
-mod output;
-/// Configuration, command line, env, user-data.
-mod operator;
+/// Failure playbooks of connecting, and of what azcmagent says of the connection.
+mod connecting;
 /// README, examples and help say what is so.
 mod docs;
+/// The stand-ins themselves, with a real client.
+mod doubles;
+/// How a run is expected to end, and what it leaves behind.
+mod ending;
+/// The whole path, first boot and manual run, and that a second run changes nothing.
+mod enroll;
+/// Configuration, command line, env, user-data.
+mod operator;
+/// Log and record.
+mod output;
+/// That no token and no password is ever to be read.
+mod secrets;
+/// Signals: a run that is told to stop, or killed.
+mod stopping;
+/// The path through a real proxy.
+mod real_proxy;
+/// Failure playbooks of the network, the sidecar, the identity and its role.
+mod waiting;

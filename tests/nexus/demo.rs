@@ -91,14 +91,15 @@ fn report(vm: &Vm, last: &Value) {
     let tunnels: Vec<&Seen> = observed.csn.iter().filter(|seen| seen.method == "CONNECT").collect();
     let names: BTreeMap<&str, ()> = tunnels.iter().map(|seen| (seen.host.as_str(), ())).collect();
     line("CSN proxy", &format!("{} tunnels to {} names of Azure", tunnels.len(), names.len()));
-    let arm = observed.azure_at("management.azure.com");
-    line("ARM", &format!("requests: {}", statuses(&arm)));
+    let mut name = "ARM";
+    for (request, statuses) in arm_requests(&observed) {
+        line(std::mem::take(&mut name), &format!("{request:<27} {statuses}"));
+    }
     for call in vm.calls_of("azcmagent connect") {
         let place = match &call.config {
-            Some(file) if !call.token_in_argv => {
-                format!("in a file on {}, mode 0{}, now gone", file.file_system, file.mode)
-            }
-            _ => "among its arguments".to_owned(),
+            Some(_) if call.token_in_argv => "among its arguments".to_owned(),
+            Some(file) => format!("in a file on {}, mode 0{}", file.file_system, file.mode),
+            None => "not in a file".to_owned(),
         };
         let code = call.exit.map_or("no exit code".to_owned(), |code| format!("exit {code}"));
         line("azcmagent", &format!("connect: {code}; the token came {place}"));
@@ -111,9 +112,31 @@ fn report(vm: &Vm, last: &Value) {
     heading("The last line of the log");
     println!("{}", wrapped(&last.to_string()));
     heading("To look at");
-    for (name, path) in [("log", LOG), ("record", RECORD), ("configuration", CONFIG), ("the whole VM", "")] {
-        line(name, &vm.root.join(path).display().to_string());
+    println!("  {}", vm.root.display());
+    for (name, path) in [("log", LOG), ("record", RECORD), ("configuration", CONFIG)] {
+        println!("    {path:<36} {name}");
     }
+}
+
+/// What was asked of ARM, in the order of the first time, with the answers.
+fn arm_requests(observed: &Observed) -> Vec<(String, String)> {
+    let mut groups: Vec<(String, Vec<&Seen>)> = Vec::new();
+    for seen in observed.azure_at("management.azure.com") {
+        let path = seen.target.split('?').next().unwrap_or("");
+        let what = match path.rsplit('/').take(2).collect::<Vec<&str>>().as_slice() {
+            ["permissions", ..] => "permissions".to_owned(),
+            [_, "machines"] => "the machine".to_owned(),
+            ["register", ..] => "register the provider".to_owned(),
+            [last, ..] => format!("/{last}"),
+            [] => "/".to_owned(),
+        };
+        let request = format!("{} {what}", seen.method);
+        match groups.iter_mut().find(|(known, _)| *known == request) {
+            Some((_, all)) => all.push(seen),
+            None => groups.push((request, vec![seen])),
+        }
+    }
+    groups.into_iter().map(|(request, all)| (request, statuses(&all))).collect()
 }
 
 fn azure(observed: &Observed) {

@@ -26,6 +26,7 @@ mod azcmagent_show;
 mod azure;
 mod csn;
 mod demo;
+mod enrolled;
 mod guest;
 mod http1;
 mod https_client;
@@ -47,6 +48,8 @@ The simulated Nexus VM.
 
 Usage:
   nexus [demo]               enroll a simulated VM on this machine and show it
+  nexus enrolled COMMAND...  run a program inside a simulated VM that is enrolled;
+                             NEXUS_ROOT tells it where the VM's files are
   nexus serve [OPTIONS]      only the servers: IMDS sidecar, CSN proxy, Azure
   nexus --help
 
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = rest.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         [] | ["demo"] => return demo::run(),
+        ["enrolled", command @ ..] => return enrolled::run(command),
         ["vm", spec] => vm_process::run(spec),
         ["in", pid, ..] => vm_process::enter(pid, rest.get(2..).unwrap_or_default()),
         ["serve", options @ ..] => serve::run(options),

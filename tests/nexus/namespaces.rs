@@ -21,6 +21,17 @@ const READ_ONLY: [&str; 8] = ["/etc", "/usr", "/var", "/opt", "/boot", "/srv", "
 
 /// Takes this process, which must have one thread, into namespaces of its own and furnishes them.
 pub fn enter_new(spec: &Spec) -> io::Result<()> {
+    // Some machines refuse the first step, others let it pass and refuse what comes after.
+    furnish_new(spec).map_err(|error| {
+        io::Error::other(format!(
+            "this machine does not allow private namespaces ({error}). Where user namespaces are switched off, \
+             run as root or allow them: sysctl kernel.unprivileged_userns_clone=1 \
+             kernel.apparmor_restrict_unprivileged_userns=0; in a container, give it CAP_SYS_ADMIN"
+        ))
+    })
+}
+
+fn furnish_new(spec: &Spec) -> io::Result<()> {
     let (uid, gid) = (getuid(), getgid());
     let own = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS;
     match unshare(own | CloneFlags::CLONE_NEWUSER) {
@@ -31,13 +42,7 @@ pub fn enter_new(spec: &Spec) -> io::Result<()> {
         }
         // Root may do without a user namespace where these are switched off.
         Err(_) if uid.is_root() => unshare(own)?,
-        Err(error) => {
-            let text = format!(
-                "this machine allows no user namespaces ({error}); run as root, or allow them: \
-                 sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"
-            );
-            return Err(io::Error::other(text));
-        }
+        Err(error) => return Err(error.into()),
     }
     sethostname(&spec.hostname)?;
     mounts(spec)?;

@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{sleep, spawn, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{fcntl, FcntlArg, FdFlag, OFlag};
 use nix::pty::{openpty, Winsize};
 use nix::sys::signal::{kill, Signal};
-use nix::unistd::{pipe, Pid};
+use nix::unistd::{pipe2, Pid};
 use serde_json::Value;
 
 use super::spec::MARKER;
@@ -18,6 +20,13 @@ use super::vm::{agent_program, Vm, LOG};
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const LIMIT: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(10);
+
+static SPAWN: Mutex<()> = Mutex::new(());
+
+/// Keeps other children of this process from being started, until the guard is dropped.
+pub(super) fn lock_spawn() -> MutexGuard<'static, ()> {
+    SPAWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Where the agent's output goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,7 +108,7 @@ impl<'a> Agent<'a> {
             }
             Mode::Terminal => readers.push(terminal(&mut command)),
             Mode::CloudInit => {
-                let (input, output) = pipe().expect("a pipe can be made");
+                let (input, output) = pipe2(OFlag::O_CLOEXEC).expect("a pipe can be made");
                 let mut child = vm.inside("/usr/bin/tee".as_ref());
                 child.arg("-a").arg(vm.root.join(LOG)).stdin(input).stdout(Stdio::piped());
                 let mut child = child.spawn().expect("tee runs");
@@ -111,7 +120,9 @@ impl<'a> Agent<'a> {
             }
         }
         let started = Instant::now();
+        let alone = lock_spawn();
         let mut child = command.spawn().expect("the agent starts");
+        drop(alone);
         drop(command);
         if let (Some(text), Some(mut input)) = (&self.stdin, child.stdin.take()) {
             drop(input.write_all(text.as_bytes()));
@@ -126,7 +137,13 @@ impl<'a> Agent<'a> {
 /// A terminal of 80 columns as the command's output and errors.
 fn terminal(command: &mut Command) -> JoinHandle<String> {
     let size = Winsize { ws_row: 40, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    // Held while the descriptors can still be inherited by a child that another test starts.
+    let alone = lock_spawn();
     let pty = openpty(Some(&size), None).expect("a terminal can be made");
+    for end in [&pty.master, &pty.slave] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).expect("a flag can be set");
+    }
+    drop(alone);
     let clone = || pty.slave.try_clone().expect("a descriptor can be cloned");
     command.stdin(clone()).stdout(clone()).stderr(clone());
     reader(Some(File::from(pty.master)))

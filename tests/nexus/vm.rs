@@ -13,7 +13,7 @@ use serde_json::{json, Value};
 use tempfile::TempDir;
 
 use super::control::Order;
-use super::run::{Agent, Mode, Run};
+use super::run::{lock_spawn, Agent, Mode, Run};
 use super::seen::{Call, Observed};
 use super::spec::{
     machine, machine_id, AzurePlan, CsnPlan, GuestPlan, ImdsPlan, Outcome, Playbook, Spec, System, Unit,
@@ -164,6 +164,7 @@ impl Builder {
         let spec = folder.join("spec.json");
         fs::write(&spec, serde_json::to_string(&self.spec)?)?;
         let errors = folder.join("errors.txt");
+        let alone = lock_spawn();
         let mut process = Command::new(nexus_program())
             .arg("vm")
             .arg(&spec)
@@ -171,6 +172,7 @@ impl Builder {
             .stdout(Stdio::piped())
             .stderr(fs::File::create(&errors)?)
             .spawn()?;
+        drop(alone);
         let missing = || std::io::Error::other("a pipe is missing");
         let orders = process.stdin.take().ok_or_else(missing)?;
         let mut answers = BufReader::new(process.stdout.take().ok_or_else(missing)?);

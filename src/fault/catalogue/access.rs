@@ -20,7 +20,7 @@ entries! {
             "The role was assigned at another scope, or to a group.",
         ],
         agent: "Waits for the role, with a fresh token each time.",
-        pace: Some(Pace::Slow),
+        pace: Some(Pace::Fast),
         again_from: Condition::Identity,
         person: &[
             "az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}",
@@ -42,7 +42,7 @@ entries! {
             "azure.subscription_id in the configuration is wrong.",
         ],
         agent: "Waits for the role, with a fresh token each time.",
-        pace: Some(Pace::Slow),
+        pace: Some(Pace::Fast),
         again_from: Condition::Identity,
         person: &[
             "Check: az account show --subscription {subscription_id}",

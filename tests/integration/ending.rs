@@ -1,0 +1,94 @@
+//! How a run is expected to end: exit code, last line, record, and the state that it leaves behind.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::nexus::run::Run;
+use crate::nexus::spec::VM_NAME;
+use crate::nexus::vm::{config, Vm};
+
+/// The usual configuration with other windows, given by name: `("endpoint", "3s")`.
+pub fn patient(windows: &[(&str, &str)]) -> String {
+    let mut lines: Vec<String> = config().lines().map(str::to_owned).collect();
+    for (name, value) in windows {
+        let start = format!("  {name}: ");
+        let line = lines.iter_mut().find(|line| line.starts_with(&start)).expect("a window of this name");
+        *line = format!("{start}{value}");
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A configuration with more members below `azure:`.
+pub fn with_azure(text: &str, members: &str) -> String {
+    text.replacen("azure:\n", &format!("azure:\n{members}"), 1)
+}
+
+/// The run enrolled the VM: one Arc machine of this name, and no token to be read anywhere.
+pub fn assert_enrolled_as(name: &str, vm: &Vm, run: &Run) {
+    run.assert_code(0).assert_last("enrolled", None);
+    let machines = vm.observed().machines;
+    assert!(machines.keys().eq([name]), "Arc machines: {machines:?}\n{}", run.text());
+    let record = vm.record().expect("a record");
+    assert_eq!(
+        (&record["outcome"], &record["fault"], &record["exit_code"]),
+        (&"enrolled".into(), &Value::Null, &0.into())
+    );
+    assert_no_secret_left(vm, run);
+}
+
+/// As [`assert_enrolled_as`], under the VM's own name.
+pub fn assert_enrolled(vm: &Vm, run: &Run) {
+    assert_enrolled_as(VM_NAME, vm, run);
+}
+
+/// The run ended with this fault and enrolled nothing; log, record and exit code say the same.
+pub fn assert_stopped(vm: &Vm, run: &Run, code: i32, fault: &str) {
+    let outcome = if code == 75 { "waiting" } else { "failed" };
+    run.assert_code(code).assert_last(outcome, Some(fault));
+    assert_eq!(run.last()["exit_code"], code, "{}", run.text());
+    let machines = vm.observed().machines;
+    assert!(machines.is_empty(), "Arc machines: {machines:?}\n{}", run.text());
+    let record = vm.record().expect("a record");
+    assert_eq!(
+        (&record["outcome"], &record["fault"], &record["exit_code"]),
+        (&outcome.into(), &fault.into(), &code.into()),
+        "{record}"
+    );
+    assert_eq!(record["next"], run.last()["next"], "{record}");
+    assert_no_secret_left(vm, run);
+}
+
+/// No token in a file or an output, and nothing but the lock where it was handed over.
+pub fn assert_no_secret_left(vm: &Vm, run: &Run) {
+    assert_eq!(vm.leaks(&[run]), Vec::<String>::new(), "{}", run.text());
+    let left: Vec<String> = fs::read_dir(vm.path("run/arc-enroll"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name != "lock")
+        .collect();
+    assert!(left.is_empty(), "left in memory: {left:?}");
+    for call in vm.calls() {
+        assert!(!call.token_in_argv && !call.token_in_env, "{call:?}");
+    }
+}
+
+/// The lines in which a condition failed with this fault.
+pub fn met<'a>(run: &'a Run, fault: &str) -> Vec<&'a Value> {
+    run.events("condition.fails").into_iter().filter(|line| line["fault"] == fault).collect()
+}
+
+/// What was seen of a fault when it was met first.
+pub fn evidence(run: &Run, fault: &str) -> String {
+    let lines = met(run, fault);
+    let line = lines.first().unwrap_or_else(|| panic!("{fault} was not met\n{}", run.text()));
+    line["evidence"].as_str().unwrap_or_default().to_owned()
+}
+
+/// How long the run said it would wait, in milliseconds.
+pub fn waits(run: &Run, fault: &str) -> Vec<u64> {
+    let lines = run.events("wait.started").into_iter().filter(|line| line["fault"] == fault);
+    lines.filter_map(|line| line["delay_ms"].as_u64()).collect()
+}
