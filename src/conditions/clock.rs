@@ -16,18 +16,14 @@ pub(super) fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if skew <= TOLERANCE {
         return Ok(format!("within {} s of the sidecar's", skew.as_secs().max(1)));
     }
-    let evidence = format!(
-        "this VM's clock says {}, the sidecar's {}: {} s {word}",
-        humantime::format_rfc3339_seconds(ours),
-        humantime::format_rfc3339_seconds(theirs),
-        skew.as_secs(),
-    );
-    Err(fault::CLOCK_SKEWED.seen(evidence))
+    // Rounded, and without the times themselves, so that the same skew is the same evidence at every look.
+    let about = (skew.as_secs() + 5) / 10 * 10;
+    Err(fault::CLOCK_SKEWED.seen(format!("this VM's clock is about {about} s {word} the sidecar's")))
 }
 
 fn difference(theirs: SystemTime, ours: SystemTime) -> (Duration, &'static str) {
     match ours.duration_since(theirs) {
-        Ok(ahead) => (ahead, "ahead"),
+        Ok(ahead) => (ahead, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),
     }
 }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::azcmagent::show::Show;
 use crate::fault::Fault;
 use crate::host::link_local::LinkLocal;
-use crate::host::lock::Lock;
+use crate::host::lock::{self, Lock};
 use crate::host::Host;
 use crate::imds::{Claims, Token};
 use crate::settings::{ResourceName, Settings};
@@ -243,7 +243,7 @@ impl Vm {
             ("{egress_json}", egress_json(&endpoints)),
             ("{log}", self.settings.log.file.display().to_string()),
             ("{config}", crate::settings::DEFAULT_PATH.to_owned()),
-            ("{holder}", "PID".to_owned()),
+            ("{holder}", or(lock::holder(&self.host.files), "PID")),
             ("{path}", "/".to_owned()),
         ];
         values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))

@@ -45,11 +45,18 @@ impl Lock {
                 Ok(Self(lock))
             }
             Err(_) => {
-                let holder = files.read(PATH).ok().flatten().unwrap_or_default();
-                Err(LockError::Held { path: files.path(PATH), holder: holder.trim().to_owned() })
+                let holder = holder(files).unwrap_or_else(|| "unknown".to_owned());
+                Err(LockError::Held { path: files.path(PATH), holder })
             }
         }
     }
+}
+
+/// The process that took the lock last, by the number that it wrote down.
+pub fn holder(files: &Files) -> Option<String> {
+    let text = files.read(PATH).ok().flatten()?;
+    let number: u32 = text.trim().parse().ok()?;
+    Some(number.to_string())
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
+
 use crate::secret::{Secret, MASK};
 
 /// An HTTP proxy. `Display` and `Debug` leave its credentials out.
@@ -58,6 +61,14 @@ impl ProxyUrl {
     /// User and password, decoded.
     pub fn credentials(&self) -> Option<(&str, &Secret)> {
         self.credentials.as_ref().map(|(user, password)| (user.as_str(), password))
+    }
+
+    /// The password in every form in which another program may show it: as it is, as it stands in the URL,
+    /// and together with the user as the header carries it.
+    pub fn forms_of_the_password(&self) -> Vec<Secret> {
+        let Some((user, password)) = &self.credentials else { return Vec::new() };
+        let header = STANDARD.encode(format!("{user}:{}", password.reveal()));
+        vec![password.clone(), Secret::new(encode(password.reveal())), Secret::new(header)]
     }
 
     /// What may be shown and logged.

@@ -101,8 +101,8 @@ fn host(invocation: &Invocation, environment: Environment<'_>, settings: &Settin
     let trust = TRUST.iter().filter_map(|name| Some(((*name).to_owned(), environment(name)?))).collect();
     let path = environment("PATH").unwrap_or_default();
     let host = Host::new(invocation.root.clone(), &path, trust);
-    if let Some((_, password)) = settings.proxy.url.as_ref().and_then(settings::ProxyUrl::credentials) {
-        host.mask.learn(password);
+    for form in settings.proxy.url.iter().flat_map(settings::ProxyUrl::forms_of_the_password) {
+        host.mask.learn(&form);
     }
     let existing = existing_no_proxy(environment, &host);
     let existing: Vec<&str> = existing.iter().map(String::as_str).collect();

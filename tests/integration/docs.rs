@@ -30,7 +30,7 @@ const COMMANDS: [(&str, Tried); 9] = [
     ("packaging/build-static", Tried::Ci("packaging/build-static")),
     ("dist/arc-enroll user-data --config nexus.yaml --base64 > user-data.b64", Tried::Here),
     (
-        "az networkcloud virtualmachine create … --mi-system-assigned --system-assigned --user-data-content @user-data.b64",
+        "az networkcloud virtualmachine create … --mi-system-assigned --user-data-content @user-data.b64",
         Tried::NeedsAzure,
     ),
     ("sudo arc-enroll enroll", Tried::Here),

@@ -1,11 +1,11 @@
 //! The whole path: from the configuration to one Arc machine, and nothing at all the second time.
 
-/// The target: identity, tenant, name, tags, as they arrive at the sidecar and in Azure.
-mod target;
 /// First boot and by hand: who sees what, and where the log goes.
 mod output;
 /// The proxy settings in every place, and in no place that must not have them.
 mod proxy;
+/// The target: identity, tenant, name, tags, as they arrive at the sidecar and in Azure.
+mod target;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,9 @@ fn a_fresh_vm_gets_azcmagent_and_is_enrolled() {
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     assert_eq!(vm.calls_of("apt-get install").len(), 1);
-    assert!(vm.read("etc/apt/sources.list.d/packages-microsoft-prod.list").contains("packages.microsoft.com"));
+    assert!(vm
+        .read("etc/apt/sources.list.d/packages-microsoft-prod.list")
+        .contains("packages.microsoft.com"));
     let units = vm.system().units;
     assert_eq!(units["himdsd.service"].active, "active");
     let connects = vm.calls_of("azcmagent connect");
@@ -39,7 +41,10 @@ fn a_fresh_vm_gets_azcmagent_and_is_enrolled() {
         assert_eq!(file.content[name], value, "{name}");
     }
     let machine = &vm.observed().machines[VM_NAME];
-    assert_eq!((&machine["location"], &machine["properties"]["status"]), (&LOCATION.into(), &"Connected".into()));
+    assert_eq!(
+        (&machine["location"], &machine["properties"]["status"]),
+        (&LOCATION.into(), &"Connected".into())
+    );
     assert_eq!(vm.observed().token_requests().len(), 1);
     assert_eq!(run.events("token.acquired").len(), 1);
 }
@@ -70,7 +75,16 @@ fn every_condition_holds_in_order() {
         }
     }
     let order = [
-        "host", "proxy-environment", "imds", "clock", "proxy", "dns", "egress", "identity", "agent", "access",
+        "host",
+        "proxy-environment",
+        "imds",
+        "clock",
+        "proxy",
+        "dns",
+        "egress",
+        "identity",
+        "agent",
+        "access",
         "connected",
     ];
     assert_eq!(names, order);
@@ -105,7 +119,11 @@ fn a_second_run_changes_nothing() {
     assert_eq!(now.imds.len(), observed.imds.len());
     assert_eq!(now.csn.len(), observed.csn.len());
     assert_eq!(now.tokens.len(), observed.tokens.len());
-    assert!(run.events("repair.started").is_empty() && run.events("file.started").len() <= 1, "{}", run.text());
+    assert!(
+        run.events("repair.started").is_empty() && run.events("file.started").len() <= 1,
+        "{}",
+        run.text()
+    );
 }
 
 #[test]

@@ -24,7 +24,7 @@ mod doubles;
 mod ending;
 /// The whole path, first boot and manual run, and that a second run changes nothing.
 mod enroll;
-/// Configuration, command line, env, user-data.
+/// Configuration, command line, help, env, explain, status, doctor.
 mod operator;
 /// Log and record.
 mod output;
@@ -34,5 +34,7 @@ mod secrets;
 mod stopping;
 /// The path through a real proxy.
 mod real_proxy;
+/// The user-data that the program writes of itself.
+mod user_data;
 /// Failure playbooks of the network, the sidecar, the identity and its role.
 mod waiting;

@@ -57,7 +57,10 @@ fn record_that_cannot_be_written_is_a_warning() {
 
 #[test]
 fn record_is_versioned_and_says_what_the_last_line_says() {
-    let vm = Vm::new().config(&patient(&[("endpoint", "1s")])).csn(|csn| csn.refused = vec!["pas.windows.net".into()]).start();
+    let vm = Vm::new()
+        .config(&patient(&[("endpoint", "1s")]))
+        .csn(|csn| csn.refused = vec!["pas.windows.net".into()])
+        .start();
     let run = vm.run(&["enroll"]);
     let record = vm.record().expect("a record");
     assert_eq!(record["version"], 1);
@@ -67,7 +70,8 @@ fn record_is_versioned_and_says_what_the_last_line_says() {
     assert!(record["started"].as_str() < record["finished"].as_str(), "{record}");
     assert_eq!(vm.mode(RECORD) & 0o022, 0);
     let enrolled = vm.path("var/lib/arc-enroll").read_dir().expect("a folder");
-    let names: Vec<String> = enrolled.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let names: Vec<String> =
+        enrolled.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     assert_eq!(names, ["status.json"], "nothing half-written stays beside it");
 }
 
@@ -211,7 +215,10 @@ fn long_wait_does_not_fill_the_log() {
 #[test]
 fn reader_that_goes_away_does_not_matter() {
     let vm = Vm::new().start();
-    let script = format!("'{}' explain | head -n 1; '{0}' --help | true; echo \"${{PIPESTATUS[0]}}\"", vm::agent_program().display());
+    let script = format!(
+        "'{}' explain | head -n 1; '{0}' --help | true; echo \"${{PIPESTATUS[0]}}\"",
+        vm::agent_program().display()
+    );
     let output = vm.inside(Path::new("/bin/bash")).args(["-c", &script]).output().expect("bash runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));

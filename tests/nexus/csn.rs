@@ -80,7 +80,7 @@ async fn tunnel(
 ) -> io::Result<()> {
     let stream = tls.accept(stream).await?;
     let mut stream = BufReader::new(stream);
-    let offset = world.state().azure.clock_offset_s;
+    let offset = || world.state().azure.clock_offset_s;
     http1::serve(&mut stream, offset, |request| azure::answer(&world, &host, request)).await
 }
 

@@ -105,7 +105,7 @@ pub fn play(act: Option<HttpAct>, healthy: impl FnOnce() -> Answer) -> Answer {
 /// Answers the requests of one connection until either side ends it.
 pub async fn serve<S>(
     stream: &mut S,
-    clock_offset_s: i64,
+    clock_offset_s: impl Fn() -> i64,
     handler: impl Fn(&Request) -> Answer,
 ) -> io::Result<()>
 where
@@ -113,7 +113,7 @@ where
 {
     while let Some(request) = read_request(stream).await? {
         let answer = handler(&request);
-        if !write_answer(stream, &request, answer, clock_offset_s).await? {
+        if !write_answer(stream, &request, answer, clock_offset_s()).await? {
             break;
         }
     }

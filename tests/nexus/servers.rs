@@ -86,7 +86,7 @@ async fn connection(world: World, tls: TlsAcceptor, server: Server, stream: TcpS
     // A client that goes away early is its own business.
     drop(match server {
         Server::Imds => {
-            let offset = world.state().imds.clock_offset_s;
+            let offset = || world.state().imds.clock_offset_s;
             let mut stream = BufReader::new(stream);
             http1::serve(&mut stream, offset, |request| sidecar::answer(&world, request)).await
         }

@@ -169,7 +169,8 @@ entries! {
         agent: "Asks the time service to step the clock, then waits.",
         repair: Some(Repair::StepClock),
         pace: Some(Pace::Poll),
-        again_from: Condition::Clock,
+        // Both clocks are read when the sidecar answers.
+        again_from: Condition::Imds,
         person: &[
             "See the state: timedatectl timesync-status",
             "Set it from the sidecar's clock: date -s \"$(curl -sI --noproxy '*' {imds}/healthz | sed -n 's/^[Dd]ate: //p')\"",

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::ending::assert_enrolled;
-use crate::nexus::run::{Mode, Run};
+use crate::nexus::run::Mode;
 use crate::nexus::vm::{Vm, LOG};
 
 /// A machine-id whose place in the spread of a fleet is so many fifteenths, that is seconds.
@@ -59,10 +59,6 @@ fn assert_readable(text: &str) {
     assert!(text.lines().all(|line| !line.trim_start().starts_with('{')), "{text}");
 }
 
-fn log_of(run: &Run) -> &str {
-    &run.log
-}
-
 #[test]
 fn first_boot_writes_json_lines_and_nothing_else() {
     let vm = Vm::new().file_with_mode("etc/machine-id", 0o444, &machine_id('1')).start();
@@ -70,7 +66,7 @@ fn first_boot_writes_json_lines_and_nothing_else() {
     assert_enrolled(&vm, &run);
     let lines = assert_contract(&run.stdout);
     // tee wrote the same into the log, and nothing wrote there twice.
-    assert_eq!(log_of(&run), run.stdout);
+    assert_eq!(run.log, run.stdout);
     assert!(vm.read(LOG).starts_with("Cloud-init v. 22.4.2"));
     assert_eq!(vm.mode(LOG), 0o640);
     let delayed: Vec<&Value> = lines.iter().filter(|line| line["event"] == "start.delayed").collect();
@@ -93,7 +89,7 @@ fn standard_output_that_is_the_log_file_gets_every_line_once() {
     let vm = Vm::new().installed().file_with_mode("etc/machine-id", 0o444, &machine_id('0')).start();
     let run = vm.agent(&["enroll"]).mode(Mode::LogFile).run();
     assert_enrolled(&vm, &run);
-    assert_contract(log_of(&run));
+    assert_contract(&run.log);
     assert_eq!(run.events("run.finished").len(), 1);
     assert_eq!(run.events("token.acquired").len(), 1);
 }
@@ -103,15 +99,27 @@ fn by_hand_into_a_pipe_it_is_text_and_the_log_file_has_the_lines() {
     let vm = Vm::new().installed().start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
-    assert_contract(log_of(&run));
+    assert_contract(&run.log);
     assert_readable(&run.stdout);
     assert_eq!(run.stderr, "");
     assert!(run.stdout.contains("\nENROLLED: Connected as "), "{}", run.stdout);
     assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);
     assert!(run.events("start.delayed").is_empty());
-    let named = |name: &&str| run.stdout.lines().any(|line| line.starts_with("  ok    ") && line.contains(*name));
-    let all = ["host", "proxy-environment", "imds", "clock", "proxy", "dns", "egress", "identity", "agent", "access"];
-    assert!(all.iter().all(|name| named(&name)), "{}", run.stdout);
+    let named =
+        |name: &&str| run.stdout.lines().any(|line| line.starts_with("  ok    ") && line.contains(*name));
+    let all = [
+        "host",
+        "proxy-environment",
+        "imds",
+        "clock",
+        "proxy",
+        "dns",
+        "egress",
+        "identity",
+        "agent",
+        "access",
+    ];
+    assert!(all.iter().all(named), "{}", run.stdout);
 }
 
 #[test]
@@ -120,7 +128,7 @@ fn on_a_terminal_it_is_coloured_text_of_eighty_columns() {
     let vm = Vm::new().installed().imds(|imds| imds.door = Door::ClosedFor(1200)).start();
     let run = vm.agent(&["enroll"]).mode(Mode::Terminal).run();
     assert_enrolled(&vm, &run);
-    assert_contract(log_of(&run));
+    assert_contract(&run.log);
     assert_readable(&run.stdout);
     assert!(run.stdout.contains("ENROLLED"), "{}", run.stdout);
     assert!(run.stdout.contains("\u{1b}[32mok"), "{:?}", run.stdout);

@@ -38,12 +38,26 @@ fn a_user_assigned_identity_is_named_by_its_resource_id() {
 
 #[test]
 fn a_user_assigned_identity_is_named_by_its_client_id() {
-    assert_eq!(query_for(&format!("{{client_id: {USER_CLIENT}}}")), format!("{PLAIN}&client_id={USER_CLIENT}"));
+    assert_eq!(
+        query_for(&format!("{{client_id: {USER_CLIENT}}}")),
+        format!("{PLAIN}&client_id={USER_CLIENT}")
+    );
 }
 
 #[test]
 fn a_user_assigned_identity_is_named_by_its_object_id() {
-    assert_eq!(query_for(&format!("{{object_id: {USER_OBJECT}}}")), format!("{PLAIN}&object_id={USER_OBJECT}"));
+    assert_eq!(
+        query_for(&format!("{{object_id: {USER_OBJECT}}}")),
+        format!("{PLAIN}&object_id={USER_OBJECT}")
+    );
+}
+
+#[test]
+fn a_user_assigned_identity_is_named_by_the_environment_of_the_guide() {
+    let vm = Vm::new().installed().imds(|imds| imds.identities.push(Identity::user())).start();
+    let run = vm.agent(&["enroll"]).env("UAMI_ID", &Identity::user().resource_id).run();
+    assert_enrolled(&vm, &run);
+    assert_eq!(vm.observed().tokens[0].claims["oid"], USER_OBJECT);
 }
 
 #[test]
@@ -75,14 +89,13 @@ fn tags_arrive_in_azure_as_written() {
 
 #[test]
 fn tags_that_azcmagent_garbled_are_written_again() {
-    use crate::nexus::spec::{machine, Outcome, Playbook, Reply};
+    use crate::nexus::spec::{machine, Playbook, Reply};
     // What Azure has differs from what was asked for, whoever changed it on the way.
     let mut garbled = machine(VM_NAME, "Connected", "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa");
     garbled["tags"] = serde_json::json!({"two": "a\\, b"});
     let vm = Vm::new()
         .installed()
         .config(&with_azure(&config(), "  tags: {two: 'a, b'}\n"))
-        .call("azcmagent connect", Playbook::new().forever(Outcome::Usual))
         .azure(|azure| {
             // The first look is azcmagent's own, for a namesake.
             let missing = Reply::json(404, &serde_json::json!({"error": {"code": "ResourceNotFound"}})).act();
@@ -101,7 +114,10 @@ fn the_tenant_comes_from_the_token_when_it_is_left_out() {
     let vm = Vm::new().installed().start();
     assert_enrolled(&vm, &vm.run(&["enroll"]));
     let connects = vm.calls_of("azcmagent connect");
-    assert_eq!(connects[0].config.as_ref().map(|file| file.content["tenant-id"].clone()), Some(TENANT.into()));
+    assert_eq!(
+        connects[0].config.as_ref().map(|file| file.content["tenant-id"].clone()),
+        Some(TENANT.into())
+    );
 }
 
 #[test]
@@ -123,9 +139,7 @@ fn the_name_comes_from_the_hostname_made_legal() {
 fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
     let text = with_azure(&config(), "  resource_name: from-file\n").replace("contoso-nexus-rg", "wrong-rg");
     let vm = Vm::new().installed().config(&text).start();
-    let run = vm
-        .agent(&["enroll", "--resource-name", "from-flag"])
-        .env("RESOURCE_GROUP", "contoso-nexus-rg")
-        .run();
+    let run =
+        vm.agent(&["enroll", "--resource-name", "from-flag"]).env("RESOURCE_GROUP", "contoso-nexus-rg").run();
     assert_enrolled_as("from-flag", &vm, &run);
 }

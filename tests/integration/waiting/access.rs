@@ -3,7 +3,7 @@ use crate::nexus::spec::{Denial, Playbook, Reply, RESOURCE_GROUP, SUBSCRIPTION, 
 use crate::nexus::vm::{config, Builder, Vm};
 
 fn short() -> String {
-    patient(&[("access", "2s")])
+    patient(&[("access", "1s")])
 }
 
 /// A VM on which one route of ARM plays this before it is healthy.

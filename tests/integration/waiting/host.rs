@@ -18,7 +18,7 @@ fn a_clock_ten_minutes_off_is_a_fault_after_the_time_service_was_asked() {
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 14, "clock.skewed");
-    assert!(evidence(&run, "clock.skewed").contains("s behind"), "{}", run.text());
+    assert!(evidence(&run, "clock.skewed").contains("about 600 s behind the sidecar's"), "{}", run.text());
     assert_eq!(run.events("repair.started").iter().filter(|line| line["fault"] == "clock.skewed").count(), 1);
     assert!(vm.observed().tokens.is_empty());
 }
@@ -31,7 +31,7 @@ fn a_clock_that_is_set_right_meanwhile_is_noticed() {
     vm.set_imds(ImdsPlan::default());
     let run = going.finish();
     assert_enrolled(&vm, &run);
-    assert!(evidence(&run, "clock.skewed").contains("s ahead"), "{}", run.text());
+    assert!(evidence(&run, "clock.skewed").contains("about 600 s ahead of"), "{}", run.text());
 }
 
 #[test]
@@ -47,7 +47,9 @@ fn another_run_at_work_is_waited_for_and_then_named() {
     let second = vm.run(&["enroll"]);
     assert_stopped(&vm, &second, 11, "host.busy");
     let text = evidence(&second, "host.busy");
-    assert!(text.contains("process ") && text.contains("run/arc-enroll/lock"), "{text}");
+    let holder = vm.read("run/arc-enroll/lock").trim().to_owned();
+    assert!(text.contains(&format!("(process {holder})")) && text.contains("run/arc-enroll/lock"), "{text}");
+    assert!(second.stdout.contains(&format!("kill {holder}\n")), "{}", second.text());
     first.signal(Signal::SIGTERM);
     let first = first.finish();
     first.assert_code(75).assert_last("waiting", Some("run.interrupted"));

@@ -19,7 +19,7 @@ fn a_vm_without_an_identity_is_final_after_the_window() {
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.identities.clear())
-        .config(&patient(&[("token", "2s")]))
+        .config(&patient(&[("token", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 18, "identity.none");
@@ -30,7 +30,7 @@ fn a_vm_without_an_identity_is_final_after_the_window() {
 
 #[test]
 fn an_identity_asked_for_by_name_that_the_vm_does_not_have_is_final_after_the_window() {
-    let text = patient(&[("token", "2s")]) + "identity: {client_id: 66666666-6666-4666-8666-666666666666}\n";
+    let text = patient(&[("token", "1s")]) + "identity: {client_id: 66666666-6666-4666-8666-666666666666}\n";
     let vm = Vm::new().installed().config(&text).start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 18, "identity.none");
@@ -40,7 +40,7 @@ fn an_identity_asked_for_by_name_that_the_vm_does_not_have_is_final_after_the_wi
 #[test]
 fn an_identity_that_arrives_within_the_window_is_used() {
     let not_found = Playbook::new().once(Reply::named("imds-404-no-identity").act());
-    let vm = token(not_found).config(&patient(&[("token", "2s")])).start();
+    let vm = token(not_found).config(&patient(&[("token", "1s")])).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     assert_eq!(met(&run, "identity.none").len(), 1, "{}", run.text());
@@ -66,6 +66,23 @@ fn an_unknown_resource_ends_the_run_at_once() {
 }
 
 #[test]
+fn a_request_that_the_sidecar_calls_wrong_is_not_repeated() {
+    let refusal = serde_json::json!({
+        "error": "invalid_request",
+        "error_description": "Required metadata header not specified",
+    });
+    let vm = token(Playbook::new().forever(Reply::json(400, &refusal).act())).start();
+    let run = vm.run(&["enroll"]);
+    assert_stopped(&vm, &run, 18, "identity.request-refused");
+    assert_eq!(vm.observed().token_requests().len(), 1);
+    assert!(
+        evidence(&run, "identity.request-refused").contains("Required metadata header"),
+        "{}",
+        run.text()
+    );
+}
+
+#[test]
 fn expired_tokens_are_thrown_away() {
     let vm = token(Playbook::new().times(2, shaped(|shape| shape.lifetime_s = Some(-60)))).start();
     let run = vm.run(&["enroll"]);
@@ -82,7 +99,7 @@ fn expired_tokens_are_thrown_away() {
 #[test]
 fn tokens_that_always_look_expired_are_shown_to_azure_which_decides() {
     let vm = token(Playbook::new().forever(shaped(|shape| shape.lifetime_s = Some(-60))))
-        .config(&patient(&[("token", "2s")]))
+        .config(&patient(&[("token", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "identity.token-rejected");

@@ -15,7 +15,7 @@ fn a_proxy_that_never_comes_up_is_not_yet() {
     let vm = Vm::new()
         .installed()
         .csn(|csn| csn.door = Door::Closed)
-        .config(&patient(&[("endpoint", "2s")]))
+        .config(&patient(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "proxy.refused");
@@ -32,7 +32,7 @@ fn a_proxy_that_refuses_every_tunnel_names_the_default_egress_endpoints() {
             csn.default_egress = false;
             csn.additional.clear();
         })
-        .config(&patient(&[("endpoint", "2s")]))
+        .config(&patient(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 15, "proxy.tunnel-refused");
@@ -65,7 +65,7 @@ fn one_refused_endpoint_is_named_with_what_to_add() {
     let vm = Vm::new()
         .installed()
         .csn(|csn| csn.refused = vec![name.to_owned()])
-        .config(&patient(&[("endpoint", "2s")]))
+        .config(&patient(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 17, "egress.refused");
@@ -78,7 +78,7 @@ fn one_refused_endpoint_is_named_with_what_to_add() {
 
 #[test]
 fn the_package_source_counts_as_an_endpoint_only_while_it_is_needed() {
-    let refused = || Vm::new().csn(|csn| csn.additional.clear()).config(&patient(&[("endpoint", "2s")]));
+    let refused = || Vm::new().csn(|csn| csn.additional.clear()).config(&patient(&[("endpoint", "1s")]));
     let vm = refused().start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 17, "egress.refused");
@@ -124,7 +124,7 @@ fn a_proxy_that_is_no_http_proxy_is_not_yet() {
     let vm = Vm::new()
         .installed()
         .csn(|csn| csn.connect = Playbook::new().forever(HttpAct::Close))
-        .config(&patient(&[("endpoint", "2s")]))
+        .config(&patient(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "proxy.broken");
@@ -150,7 +150,7 @@ fn assert_untrusted(certificate: Certificate) {
     let vm = Vm::new()
         .installed()
         .azure(|azure| azure.certificate = certificate)
-        .config(&patient(&[("endpoint", "2s")]))
+        .config(&patient(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 17, "egress.untrusted");

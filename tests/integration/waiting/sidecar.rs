@@ -123,7 +123,7 @@ fn server_errors_are_retried_with_a_pause_between() {
 #[test]
 fn server_errors_for_ever_are_not_yet() {
     let vm =
-        token(Playbook::new().forever(named("imds-500-pods"))).config(&patient(&[("token", "2s")])).start();
+        token(Playbook::new().forever(named("imds-500-pods"))).config(&patient(&[("token", "1s")])).start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "identity.token-service");
     assert!(vm.calls_of("azcmagent connect").is_empty());
@@ -174,11 +174,11 @@ fn retry_after_as_a_date_is_honoured() {
 #[test]
 fn a_wish_longer_than_the_window_is_cut_to_it() {
     let reply = Reply::json(429, &serde_json::json!({})).header("Retry-After", "86400");
-    let vm = token(Playbook::new().once(reply.act())).config(&patient(&[("token", "2s")])).start();
+    let vm = token(Playbook::new().once(reply.act())).config(&patient(&[("token", "1s")])).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     let waited = waits(&run, "identity.throttled");
-    assert!(waited.len() == 1 && waited[0] <= 2000, "{waited:?}");
+    assert!(waited.len() == 1 && waited[0] <= 1000, "{waited:?}");
 }
 
 #[test]
