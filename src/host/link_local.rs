@@ -1,10 +1,14 @@
 //! Plain HTTP to a link-local neighbour: no proxy whatever the environment says, no redirects, small bodies.
+//!
+//! The few lines of HTTP/1.1 that this takes stand here because an HTTP client library costs more of the
+//! user-data than the rest of the agent: one request a connection, and the body by length, by chunks or to the end.
 #![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
 
-use std::error::Error as _;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tracing::info;
 
 /// Time for the TCP connection; the neighbour is on this host.
@@ -15,6 +19,9 @@ const EXCHANGE: Duration = Duration::from_secs(15);
 
 /// The largest body that is read: a token reply has 2 to 8 KiB.
 const LARGEST_BODY: usize = 64 << 10;
+
+/// The largest header that is read.
+const LARGEST_HEADER: usize = 16 << 10;
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
@@ -69,27 +76,11 @@ impl Reply {
     }
 }
 
-/// The client.
-#[derive(Clone, Debug)]
-pub struct LinkLocal {
-    client: reqwest::Client,
-}
+/// The client; it ignores every proxy setting.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinkLocal;
 
 impl LinkLocal {
-    /// A client that ignores every proxy setting.
-    ///
-    /// # Errors
-    /// When the HTTP library cannot be set up.
-    pub fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .timeout(EXCHANGE)
-            .build()?;
-        Ok(Self { client })
-    }
-
     /// GET with `Metadata: true`.
     ///
     /// # Errors
@@ -97,7 +88,11 @@ impl LinkLocal {
     pub async fn get(&self, url: &str) -> Result<Reply, LinkLocalError> {
         info!(event = "http.started", url, "GET {url}");
         let started = Instant::now();
-        let result = self.exchange(url).await.map_err(|error| explain(url, &error, started.elapsed()));
+        let result = match tokio::time::timeout(EXCHANGE, exchange(url)).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(error)) => Err(explain(url, &error, started.elapsed())),
+            Err(_) => Err(LinkLocalError::Timeout { url: url.to_owned(), after: started.elapsed() }),
+        };
         let elapsed_ms = started.elapsed().as_millis();
         match &result {
             Ok(reply) => {
@@ -114,46 +109,267 @@ impl LinkLocal {
         }
         result
     }
+}
 
-    async fn exchange(&self, url: &str) -> Result<Reply, reqwest::Error> {
-        let mut response = self.client.get(url).header("Metadata", "true").send().await?;
-        let status = response.status().as_u16();
-        let text =
-            |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers =
-            response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            body.extend_from_slice(&chunk);
-            if body.len() >= LARGEST_BODY {
-                body.truncate(LARGEST_BODY);
-                break;
-            }
+async fn exchange(url: &str) -> io::Result<Reply> {
+    let (authority, target) =
+        split(url).ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "not an http:// URL"))?;
+    let address = if has_port(authority) { authority.to_owned() } else { format!("{authority}:80") };
+    let mut stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nHost: {authority}\r\nMetadata: true\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut received = Vec::new();
+    let (mut reply, framing, body_at) = loop {
+        if read_more(&mut stream, &mut received).await? == 0 {
+            return Err(broken(if received.is_empty() {
+                "closed without a word"
+            } else {
+                "the answer breaks off"
+            }));
         }
-        Ok(Reply { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+        if let Some(head) = parse_head(&mut received)? {
+            break head;
+        }
+        if received.len() > LARGEST_HEADER {
+            return Err(broken("the header has no end"));
+        }
+    };
+    let mut raw = received.split_off(body_at);
+    let body = loop {
+        if let Some(body) = framing.body(&raw)? {
+            break body;
+        }
+        if read_more(&mut stream, &mut raw).await? == 0 {
+            break framing.body_at_end(raw)?;
+        }
+    };
+    reply.body = String::from_utf8_lossy(body.get(..LARGEST_BODY).unwrap_or(&body)).into_owned();
+    Ok(reply)
+}
+
+async fn read_more(stream: &mut TcpStream, into: &mut Vec<u8>) -> io::Result<usize> {
+    let mut chunk = [0; 4096];
+    let read = stream.read(&mut chunk).await?;
+    into.extend_from_slice(chunk.get(..read).unwrap_or_default());
+    Ok(read)
+}
+
+/// `host[:port]` and the request target of an `http://` URL.
+fn split(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("http://")?;
+    let (authority, target) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let clean = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    (!authority.is_empty() && clean(rest))
+        .then_some((authority, if target.is_empty() { "/" } else { target }))
+}
+
+/// Whether a port follows; the colons of an IPv6 address stand within brackets.
+fn has_port(authority: &str) -> bool {
+    authority.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// How the end of a body is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Length(usize),
+    Chunks,
+    Close,
+}
+
+impl Framing {
+    /// The body, once all of it (or all that is wanted) is there.
+    fn body(self, raw: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        match self {
+            Self::Length(length) => Ok(raw.get(..length.min(LARGEST_BODY)).map(<[u8]>::to_vec)),
+            Self::Chunks => join_chunks(raw),
+            Self::Close => Ok(raw.get(..LARGEST_BODY).map(<[u8]>::to_vec)),
+        }
+    }
+
+    /// The body when nothing more comes.
+    fn body_at_end(self, raw: Vec<u8>) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Close => Ok(raw),
+            Self::Length(_) | Self::Chunks => Err(broken("the answer breaks off")),
+        }
     }
 }
 
-fn explain(url: &str, error: &reqwest::Error, after: Duration) -> LinkLocalError {
-    let url = url.to_owned();
-    let mut details = Vec::new();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        if let Some(io) = source.downcast_ref::<std::io::Error>() {
-            match io.kind() {
-                ErrorKind::ConnectionRefused => return LinkLocalError::Refused { url },
-                ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => {
-                    return LinkLocalError::NoRoute { url, detail: io.to_string() };
-                }
-                _ => {}
-            }
+/// Takes interim answers off the front; the answer without its body, and where that begins.
+fn parse_head(received: &mut Vec<u8>) -> io::Result<Option<(Reply, Framing, usize)>> {
+    loop {
+        let mut fields = [httparse::EMPTY_HEADER; 64];
+        let mut response = httparse::Response::new(&mut fields);
+        let httparse::Status::Complete(end) = response.parse(received).map_err(broken)? else {
+            return Ok(None);
+        };
+        let status = response.code.unwrap_or_default();
+        if (100..200).contains(&status) {
+            received.drain(..end);
+            continue;
         }
-        details.push(source.to_string());
-        cause = source.source();
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let headers =
+            response.headers.iter().map(|field| (field.name.to_ascii_lowercase(), text(field.value)));
+        let reply = Reply { status, headers: headers.collect(), body: String::new() };
+        let framing = framing(&reply)?;
+        return Ok(Some((reply, framing, end)));
     }
-    if error.is_timeout() {
-        return LinkLocalError::Timeout { url, after };
+}
+
+fn framing(reply: &Reply) -> io::Result<Framing> {
+    if matches!(reply.status, 204 | 304) {
+        return Ok(Framing::Length(0));
     }
-    details.dedup();
-    LinkLocalError::Broken { url, detail: details.join(": ") }
+    if reply.header("transfer-encoding").is_some_and(|coding| coding.to_ascii_lowercase().contains("chunked"))
+    {
+        return Ok(Framing::Chunks);
+    }
+    match reply.header("content-length") {
+        Some(length) => {
+            length.trim().parse().map(Framing::Length).map_err(|_| broken("a Content-Length that is none"))
+        }
+        None => Ok(Framing::Close),
+    }
+}
+
+fn join_chunks(mut raw: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    while body.len() < LARGEST_BODY {
+        let (start, length) = match httparse::parse_chunk_size(raw) {
+            Ok(httparse::Status::Complete((_, 0))) => break,
+            Ok(httparse::Status::Complete((start, length))) => {
+                (start, usize::try_from(length).unwrap_or(usize::MAX))
+            }
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(_) => return Err(broken("a chunk without a size")),
+        };
+        let rest = raw.get(start..).unwrap_or_default();
+        let Some(chunk) = rest.get(..length) else {
+            // As much as is wanted is enough.
+            body.extend_from_slice(rest);
+            return Ok((body.len() >= LARGEST_BODY).then_some(body));
+        };
+        body.extend_from_slice(chunk);
+        raw = match rest.get(length..) {
+            Some([b'\r', b'\n', next @ ..]) => next,
+            Some([] | [b'\r']) | None => return Ok(None),
+            Some(_) => return Err(broken("a chunk longer than its size")),
+        };
+    }
+    Ok(Some(body))
+}
+
+fn broken(detail: impl ToString) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, detail.to_string())
+}
+
+fn explain(url: &str, error: &io::Error, after: Duration) -> LinkLocalError {
+    let url = url.to_owned();
+    match error.kind() {
+        ErrorKind::ConnectionRefused => LinkLocalError::Refused { url },
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => {
+            LinkLocalError::NoRoute { url, detail: error.to_string() }
+        }
+        ErrorKind::TimedOut => LinkLocalError::Timeout { url, after },
+        _ => LinkLocalError::Broken { url, detail: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request with these pieces, and gives the request back.
+    async fn asked(pieces: &'static [&'static [u8]]) -> (Result<Reply, LinkLocalError>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url =
+            format!("http://{}/metadata/x?api-version=1&resource=a%2Fb", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 1024];
+            let read = stream.read(&mut request).await.unwrap();
+            request.truncate(read);
+            for piece in pieces {
+                stream.write_all(piece).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            String::from_utf8(request).unwrap()
+        });
+        (LinkLocal.get(&url).await, server.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn bodies_end_by_length_by_chunks_and_with_the_connection() {
+        let by_length: &[&[u8]] =
+            &[b"HTTP/1.1 200 OK\r\nContent-", b"Length: 5\r\nServer: IMDS\r\n\r\nhe", b"llo and more"];
+        let (reply, request) = asked(by_length).await;
+        let reply = reply.unwrap();
+        assert_eq!((reply.status, reply.body.as_str(), reply.header("server")), (200, "hello", Some("IMDS")));
+        assert!(
+            request.starts_with("GET /metadata/x?api-version=1&resource=a%2Fb HTTP/1.1\r\nHost: 127.0.0.1:")
+        );
+        assert!(request.contains("\r\nMetadata: true\r\n"));
+
+        let chunks: &[&[u8]] = &[
+            b"HTTP/1.1 400 Bad\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nhe",
+            b"l\r",
+            b"\n2;x\r\nlo\r\n",
+            b"0\r\n\r\n",
+        ];
+        let reply = asked(chunks).await.0.unwrap();
+        assert_eq!((reply.status, reply.body.as_str()), (400, "hello"));
+
+        let to_the_end: &[&[u8]] = &[b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 503 Later\r\n\r\nhel", b"lo"];
+        let reply = asked(to_the_end).await.0.unwrap();
+        assert_eq!((reply.status, reply.body.as_str()), (503, "hello"));
+    }
+
+    #[tokio::test]
+    async fn half_an_answer_is_none() {
+        let halves: [&'static [&'static [u8]]; 5] = [
+            &[],
+            &[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"],
+            &[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"],
+            &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"],
+            &[b"SSH-2.0-OpenSSH_9.2\r\n"],
+        ];
+        for pieces in halves {
+            assert!(matches!(asked(pieces).await.0, Err(LinkLocalError::Broken { .. })), "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_kept_than_the_largest_body() {
+        let long = vec![b'x'; LARGEST_BODY + 10];
+        assert_eq!(Framing::Close.body(&long).unwrap().unwrap().len(), LARGEST_BODY);
+        assert_eq!(Framing::Length(usize::MAX).body(&long).unwrap().unwrap().len(), LARGEST_BODY);
+        let mut chunked = b"fffffff\r\n".to_vec();
+        chunked.extend_from_slice(&long);
+        assert!(join_chunks(&chunked).unwrap().unwrap().len() >= LARGEST_BODY);
+        assert!(join_chunks(b"5\r\nhello6\r\n").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_told_apart() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        assert!(matches!(LinkLocal.get(&url).await, Err(LinkLocalError::Refused { .. })));
+    }
+
+    #[test]
+    fn urls_are_split() {
+        assert_eq!(split("http://169.254.169.254"), Some(("169.254.169.254", "/")));
+        assert_eq!(split("http://[fe80::1]:80/a?b=c/d"), Some(("[fe80::1]:80", "/a?b=c/d")));
+        assert_eq!(split("https://169.254.169.254/"), None);
+        assert_eq!(split("http://a/b\r\nX: y"), None);
+        assert!(
+            has_port("127.0.0.1:80") && has_port("[::1]:80") && !has_port("127.0.0.1") && !has_port("[::1]")
+        );
+    }
 }

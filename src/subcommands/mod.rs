@@ -15,7 +15,7 @@ use crate::host::link_local::LinkLocal;
 use crate::host::{output, Host};
 use crate::proxy_settings::{self, Wanted};
 use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
-use crate::{EXIT_INTERNAL, EXIT_USAGE};
+use crate::EXIT_USAGE;
 
 /// Variables about the machine's trust store, which children need as much as this process does.
 const TRUST: [&str; 3] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"];
@@ -123,10 +123,6 @@ fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
 
 /// A VM to observe or to enroll.
 fn vm(invocation: &Invocation, settings: Settings, host: Host, exclusive: bool) -> Result<Vm, u8> {
-    let link_local = LinkLocal::new().map_err(|error| {
-        output::complain(&format!("arc-enroll: cannot set up HTTP: {error}\n"));
-        EXIT_INTERNAL
-    })?;
     Ok(Vm {
         run_id: run_id(),
         verbose: invocation.verbose > 0,
@@ -134,7 +130,7 @@ fn vm(invocation: &Invocation, settings: Settings, host: Host, exclusive: bool) 
         exclusive,
         settings,
         host,
-        link_local,
+        link_local: LinkLocal,
         learnt: Learnt::default(),
     })
 }

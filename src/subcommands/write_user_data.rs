@@ -78,7 +78,7 @@ fn read_text(path: &Path) -> Result<String, u8> {
 fn about(error: &user_data::Error, include: Option<&Path>) -> String {
     use user_data::Error as E;
     match (error, include) {
-        (E::TooLarge { .. } | E::Compress(_), _) | (_, None) => String::new(),
+        (E::TooLarge { .. }, _) | (_, None) => String::new(),
         (_, Some(path)) => format!("--include {}: ", path.display()),
     }
 }

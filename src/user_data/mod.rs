@@ -10,11 +10,8 @@ mod include;
 
 pub use create_command::create_command;
 
-use std::io::{self, Write};
-
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
-use flate2::{Compression, GzBuilder};
 use thiserror::Error;
 
 /// Where the binary is put: a directory that is in every PATH, exists everywhere, and is never mounted
@@ -134,9 +131,6 @@ pub enum Error {
         /// The most it may be.
         ceiling: usize,
     },
-    /// Compression failed.
-    #[error("compressing: {0}")]
-    Compress(#[from] io::Error),
 }
 
 /// The user-data, as text.
@@ -168,7 +162,7 @@ pub fn compose(parts: &Parts<'_>) -> Result<String, Error> {
 pub fn encode(text: &str, form: Form, base64: bool) -> Result<Encoded, Error> {
     let user_data = match form {
         Form::Text => text.as_bytes().to_vec(),
-        Form::Gzip => gzip(text.as_bytes())?,
+        Form::Gzip => gzip(text.as_bytes()),
     };
     let size = Size::of(user_data.len());
     if size.encoded > CEILING {
@@ -182,7 +176,7 @@ pub fn encode(text: &str, form: Form, base64: bool) -> Result<Encoded, Error> {
 fn write_files(parts: &Parts<'_>) -> Result<String, Error> {
     let configuration = content(parts.configuration);
     // One long line: wrapped and indented lines would cost a tenth more.
-    let binary = STANDARD.encode(gzip(parts.binary)?);
+    let binary = STANDARD.encode(gzip(parts.binary));
     Ok(format!(
         "#cloud-config\n\
          # Made by `arc-enroll user-data`, version {version}: enrolls this VM as an Azure Arc-enabled server.\n\
@@ -245,11 +239,25 @@ fn boundary(theirs: &str) -> String {
     boundary
 }
 
-/// Compressed as small as gzip goes, without a time, so that the same input gives the same bytes.
-fn gzip(bytes: &[u8]) -> Result<Vec<u8>, io::Error> {
-    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    encoder.write_all(bytes)?;
-    encoder.finish()
+/// Compressed as small as it goes, without a time, so that the same input gives the same bytes.
+///
+/// Only the 18 bytes around the deflate stream are gzip's own. A library for them would bring a table of
+/// 16 KiB that does not compress.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    // Deflate, no flags, no time, slowest compression, unknown system.
+    let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
+    packed.extend(miniz_oxide::deflate::compress_to_vec(bytes, 10));
+    packed.extend(crc32(bytes).to_le_bytes());
+    // The format keeps the length modulo 2^32.
+    packed.extend((bytes.len() as u32).to_le_bytes());
+    packed
+}
+
+/// The check sum of gzip, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xEDB8_8320 & (sum & 1).wrapping_neg()))
+    })
 }
 
 #[cfg(test)]
