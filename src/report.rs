@@ -143,10 +143,10 @@ fn paragraph(lead: &str, text: &str) -> String {
     shown
 }
 
-/// Breaks a text at spaces; a word that is too long stands on a line of its own.
+/// Breaks a text at spaces, and an id or address that is too long for a line behind a slash.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    for word in text.split_whitespace().flat_map(|word| pieces(word, width)) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
@@ -156,6 +156,22 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+fn pieces(word: &str, width: usize) -> Vec<&str> {
+    let mut rest = word;
+    let mut pieces = Vec::new();
+    while rest.chars().count() > width {
+        let within = rest.char_indices().nth(width).map_or(rest.len(), |(at, _)| at);
+        let Some(slash) = rest.get(..within).and_then(|start| start.rfind('/')).filter(|at| *at > 0) else {
+            break;
+        };
+        let (piece, after) = rest.split_at(slash + 1);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
 }
 
 /// A duration as people say it.

@@ -13,7 +13,7 @@ pub enum Pace {
     Fast,
     /// Something that is attached or granted from outside: 15 s to 30 s.
     Slow,
-    /// Something on this VM that is about to be ready: a steady second.
+    /// Something on this VM that is about to be ready: each second, after a while each five.
     Poll,
 }
 
@@ -27,7 +27,10 @@ impl Pace {
                 (second, second * ceiling)
             }
             Self::Slow => (second * 15, second * 30),
-            Self::Poll => (second, second),
+            Self::Poll => {
+                let steady = second * (1 + failures / 10).min(5);
+                (steady, steady)
+            }
         }
     }
 

@@ -1,18 +1,24 @@
 //! Condition 1: the machine may be enrolled at all.
 
+use std::time::Duration;
+
 use super::proxy_environment::not_writable;
 use super::{Evidence, Vm};
 use crate::fault::{self, Fault};
+use crate::host::commands::Run;
 use crate::host::lock::{Lock, LockError};
 use crate::host::{memory_file, system};
 
 /// Free space below which installing azcmagent (85 MB packed, more unpacked) is bound to fail.
 const LEAST_FREE: u64 = 300 << 20;
 
+/// Time limit of a question to systemd.
+const LIMIT: Duration = Duration::from_secs(20);
+
 /// Where azcmagent puts its programs and state.
 const AGENT_DIRECTORIES: [&str; 2] = ["/opt", "/var/opt"];
 
-pub(super) fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if !system::is_root() {
         return Err(fault::HOST_NOT_ROOT.seen("not running as root"));
     }
@@ -21,6 +27,11 @@ pub(super) fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     }
     if vm.host.commands.find("systemctl").is_none() {
         return Err(fault::HOST_NO_SYSTEMD.seen("there is no systemctl"));
+    }
+    // In a container systemctl may be there although systemd is not; it says so itself.
+    let asked = vm.host.commands.run(Run::new("systemctl", &["is-system-running"], LIMIT)).await;
+    if asked.is_ok_and(|finished| finished.stdout.trim() == "offline") {
+        return Err(fault::HOST_NO_SYSTEMD.seen("systemctl is-system-running: offline"));
     }
     if vm.host.commands.find(crate::azcmagent::PROGRAM).is_none() {
         for directory in AGENT_DIRECTORIES {

@@ -173,7 +173,7 @@ impl Vm {
     /// The fault.
     pub async fn observe(&self, condition: Condition) -> Result<Evidence, Fault> {
         match condition {
-            Condition::Host => host::observe(self),
+            Condition::Host => host::observe(self).await,
             Condition::ProxyEnvironment => proxy_environment::observe(self),
             Condition::Imds => imds::observe(self).await,
             Condition::Clock => clock::observe(self),

@@ -137,7 +137,8 @@ impl Vm {
             );
         };
         let Some(tenant) = self.tenant() else {
-            return Err(fault::AGENT_CONFIGURATION.seen("the token names no tenant; set azure.tenant_id"));
+            return Err(fault::IDENTITY_TENANT_UNKNOWN
+                .seen("the token's text tells nothing, and azure.tenant_id is not set"));
         };
         let azure = &self.settings.azure;
         let correlation =

@@ -28,11 +28,18 @@ pub async fn converge(vm: &Vm, progress: &Progress) -> Verdict {
     let mut already = None;
     let mut index = 0;
     while let Some(&condition) = Condition::ALL.get(index) {
-        if condition.is_only_the_way() && is_connected(vm, &mut already).await {
-            index += 1;
-            continue;
+        if condition.is_only_the_way() {
+            if already.is_none() {
+                already = Some(look_ahead(vm).await);
+            }
+            if matches!(already, Some(Some(_))) {
+                index += 1;
+                continue;
+            }
         }
-        match observe(vm, condition).await {
+        // What was seen ahead still stands as long as nothing was repaired since.
+        let ahead = already.take_if(|_| condition == Condition::Connected && !patience.has_repaired_any());
+        match observe(vm, condition, ahead.flatten()).await {
             Ok(evidence) => {
                 progress.holds(condition, &evidence);
                 if condition == Condition::Connected {
@@ -58,20 +65,19 @@ enum Next {
     Stop(Fault),
 }
 
-/// Whether the goal is reached already, so that the way there need not be walked. Asked once a run.
-async fn is_connected(vm: &Vm, already: &mut Option<bool>) -> bool {
-    if already.is_none() {
-        let observed =
-            vm.observe(Condition::Connected).instrument(info_span!("condition", condition = "connected"));
-        *already = Some(observed.await.is_ok());
-    }
-    *already == Some(true)
+/// What is seen of the goal, if it is reached already: then the way there need not be walked. Asked once a run.
+async fn look_ahead(vm: &Vm) -> Option<Evidence> {
+    let span = info_span!("condition", condition = Condition::Connected.name());
+    vm.observe(Condition::Connected).instrument(span).await.ok()
 }
 
-async fn observe(vm: &Vm, condition: Condition) -> Result<Evidence, Fault> {
+async fn observe(vm: &Vm, condition: Condition, ahead: Option<Evidence>) -> Result<Evidence, Fault> {
     let span = info_span!("condition", condition = condition.name());
     async {
-        let observed = vm.observe(condition).await;
+        let observed = match ahead {
+            Some(evidence) => Ok(evidence),
+            None => vm.observe(condition).await,
+        };
         if let Ok(evidence) = &observed {
             info!(event = "condition.holds", "{}: {evidence}", condition.name());
         }

@@ -57,6 +57,11 @@ impl Patience {
         u32::try_from(times).unwrap_or(u32::MAX) < repair.bound()
     }
 
+    /// Whether a repair of azcmagent may have changed what was seen of it before.
+    pub fn has_repaired_any(&self) -> bool {
+        self.repaired.iter().any(|repair| *repair != Repair::PersistProxy)
+    }
+
     /// Notes that a repair ran to its end.
     pub fn repaired(&mut self, repair: Repair) {
         self.repaired.push(repair);

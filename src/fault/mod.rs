@@ -13,8 +13,8 @@ use std::time::Duration;
 use crate::conditions::Condition;
 use crate::retry::Pace;
 
-/// Who or what can help, which decides the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who or what can help, which decides the exit code; the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outlook {
     /// The command line or the configuration has to be changed (exit code 2).
     Configuration,

@@ -59,14 +59,15 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
             _ => None,
         })
         .collect();
-    // The first one is the worst: those behind it may be its echo.
-    let exit_code = faults.first().map_or(0, |fault| fault.entry.exit_code());
+    // What only a person can mend is worse than what may pass; among equals the first, for the others may be its echo.
+    let worst = faults.iter().min_by_key(|fault| fault.entry.outlook);
+    let exit_code = worst.map_or(0, |fault| fault.entry.exit_code());
     if as_json {
         let conditions: Vec<_> =
             findings.iter().map(|(condition, finding, ms)| to_json(*condition, finding, *ms)).collect();
         let text = json!({ "conditions": conditions, "exit_code": exit_code }).to_string();
         output::print(&format!("{}\n", vm.host.mask.apply(&text)));
-    } else if let Some(fault) = faults.first() {
+    } else if let Some(fault) = worst {
         output::print(&vm.host.mask.apply(&report::verdict(&vm, &style, fault)));
     } else {
         output::print("\nEvery condition holds.\n");

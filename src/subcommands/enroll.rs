@@ -80,6 +80,12 @@ async fn enroll(vm: &Vm, progress: &Progress, destination: Destination) -> Verdi
 fn begin(vm: &Vm, progress: &Progress) {
     let azure = &vm.settings.azure;
     let name = vm.resource_name().map(|name| name.to_string()).unwrap_or_default();
+    if let Err(reason) = crate::record::read(&vm.host.files) {
+        warn!(
+            event = "record.unreadable",
+            "the last run's record cannot be used, this run makes a new one: {reason}"
+        );
+    }
     info!(
         event = "run.started",
         version = env!("CARGO_PKG_VERSION"),
@@ -121,7 +127,7 @@ fn finish(vm: &Vm, start: &Start, progress: &Progress, mode: Mode, verdict: &Ver
         next: next.clone(),
     };
     // Without the rights to enroll there are none to write the record either, and no news in saying so.
-    if !fault.is_some_and(|fault| fault.entry.outlook == Outlook::Machine) {
+    if fault.is_none_or(|fault| fault.entry.outlook != Outlook::Machine) {
         if let Err(error) = record.write(&vm.host.files) {
             warn!(event = "record.lost", "the record was not written: {}", describe(&error));
         }

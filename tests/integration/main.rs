@@ -28,12 +28,12 @@ mod enroll;
 mod operator;
 /// Log and record.
 mod output;
+/// The path through a real proxy.
+mod real_proxy;
 /// That no token and no password is ever to be read.
 mod secrets;
 /// Signals: a run that is told to stop, or killed.
 mod stopping;
-/// The path through a real proxy.
-mod real_proxy;
 /// The user-data that the program writes of itself.
 mod user_data;
 /// Failure playbooks of the network, the sidecar, the identity and its role.

@@ -32,7 +32,8 @@ impl Drop for Tinyproxy {
 
 /// Whether tinyproxy is here; where the project's own checks run, it has to be.
 fn is_here() -> bool {
-    let found = Command::new("tinyproxy").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let found =
+        Command::new("tinyproxy").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
         assert!(std::env::var_os("CI").is_none(), "tinyproxy is not installed");
         eprintln!("SKIPPED: tinyproxy is not installed, so nothing went through a real proxy");
@@ -54,7 +55,12 @@ fn start(vm: &Vm, more: &str) -> Tinyproxy {
     command.arg("-d").arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
     let proxy = Tinyproxy(command.spawn().expect("tinyproxy starts"));
     let until = Instant::now() + Duration::from_secs(10);
-    while !vm.command("curl").args(["-s", "-o", "/dev/null", PROXY]).status().is_ok_and(|status| status.success()) {
+    while !vm
+        .command("curl")
+        .args(["-s", "-o", "/dev/null", PROXY])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
         assert!(Instant::now() < until, "tinyproxy does not listen");
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -212,6 +212,23 @@ entries! {
         ..COMMON
     };
 
+    /// Neither the token nor the configuration names the tenant.
+    IDENTITY_TENANT_UNKNOWN = Entry {
+        code: "identity.tenant-unknown",
+        condition: Condition::Identity,
+        outlook: Outlook::Person,
+        means: "Neither the token nor the configuration names the tenant, and azcmagent needs it.",
+        causes: &["The token service issues tokens whose text cannot be read, which it may."],
+        agent: "Nothing: the next token is of the same form.",
+        again_from: Condition::Identity,
+        person: &[
+            "Set azure.tenant_id in {config}; it is: az account show --subscription {subscription_id} --query tenantId",
+            "Then run: arc-enroll enroll",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
     /// The token is not for Azure Resource Manager.
     IDENTITY_AUDIENCE = Entry {
         code: "identity.wrong-audience",

@@ -286,7 +286,7 @@ entries! {
     DNS_UNRESOLVED = Entry {
         code: "dns.unresolved",
         condition: Condition::Dns,
-        outlook: Outlook::Time,
+        outlook: Outlook::Person,
         means: "The Azure names do not resolve here, and there is no proxy that would resolve them.",
         causes: &[
             "No name server is configured.",

@@ -195,5 +195,5 @@ fn without_a_proxy_only_the_exceptions_are_written() {
         run.text()
     );
     assert!(!vm.path(APT).exists());
-    assert!(run.code == Some(75) && vm.observed().csn.is_empty(), "{}", run.text());
+    assert!(run.code == Some(16) && vm.observed().csn.is_empty(), "{}", run.text());
 }

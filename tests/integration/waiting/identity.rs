@@ -127,7 +127,7 @@ fn a_token_that_cannot_be_read_is_used_all_the_same() {
 fn a_token_that_cannot_be_read_needs_the_tenant_from_the_configuration() {
     let vm = token(Playbook::new().forever(shaped(|shape| shape.opaque = true))).start();
     let run = vm.run(&["enroll"]);
-    assert_stopped(&vm, &run, 19, "agent.configuration-refused");
+    assert_stopped(&vm, &run, 18, "identity.tenant-unknown");
     assert!(run.stdout.contains("azure.tenant_id"), "{}", run.text());
     assert!(vm.calls_of("azcmagent connect").is_empty());
 }
