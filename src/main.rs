@@ -6,6 +6,7 @@
 mod arm;
 mod azcmagent;
 mod cli;
+mod condition;
 mod conditions;
 mod converge;
 mod fault;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use crate::conditions::Condition;
+use crate::condition::Condition;
 use crate::fault::{Fault, Repair};
 use crate::host::output;
 use crate::host::SharedMask;

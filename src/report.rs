@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::conditions::{Condition, Vm};
+use crate::condition::Condition;
+use crate::conditions::Vm;
 use crate::fault::{self, Entry, Fault, Outlook};
 
 /// Columns that every terminal has.

@@ -192,7 +192,7 @@ impl Vm {
             Err(error @ CommandError::Start { .. }) => fault::AGENT_BROKEN.seen(error.to_string()),
         };
         // After a refusal the next try is made with a fresh token: the role may be newer than this one.
-        if failure.entry.again_from <= super::Condition::Identity {
+        if failure.entry.again_from <= crate::condition::Condition::Identity {
             self.spend_token();
         }
         Err(failure)

@@ -9,7 +9,8 @@ pub use patience::Patience;
 
 use tracing::{info, info_span, warn, Instrument};
 
-use crate::conditions::{Condition, Evidence, Vm};
+use crate::condition::Condition;
+use crate::conditions::{Evidence, Vm};
 use crate::fault::{Fault, Repair};
 use crate::progress::{Progress, Wait};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::conditions::Condition;
+use crate::condition::Condition;
 use crate::fault::{Fault, Repair};
 
 /// What has been waited and repaired so far. Nothing here is ever reset: every loop ends.

@@ -10,7 +10,7 @@ pub use catalogue::*;
 use std::fmt;
 use std::time::Duration;
 
-use crate::conditions::Condition;
+use crate::condition::Condition;
 use crate::retry::Pace;
 
 /// Who or what can help, which decides the exit code; the worst first.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{host, load_or_complain, vm, Environment};
 use crate::cli::{Invocation, Output};
-use crate::conditions::Condition;
+use crate::condition::Condition;
 use crate::fault::Fault;
 use crate::host::output;
 use crate::report::{self, Mark, Style};

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{existing_no_proxy, host, load_or_complain, vm, Environment};
 use crate::azcmagent;
 use crate::cli::{Invocation, Output};
-use crate::conditions::Condition;
+use crate::condition::Condition;
 use crate::fault::{self, Entry};
 use crate::host::output;
 use crate::proxy_settings::{self, Wanted};

@@ -1,7 +1,7 @@
 //! Faults of rights: `access`.
 
 use super::{entries, COMMON};
-use crate::conditions::Condition;
+use crate::condition::Condition;
 use crate::fault::{Entry, Outlook};
 use crate::retry::Pace;
 

@@ -1,7 +1,7 @@
 //! Faults of azcmagent: `agent`.
 
 use super::{entries, COMMON};
-use crate::conditions::Condition;
+use crate::condition::Condition;
 use crate::fault::{Entry, Outlook, Repair};
 use crate::retry::Pace;
 

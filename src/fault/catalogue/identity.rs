@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{entries, COMMON};
-use crate::conditions::Condition;
+use crate::condition::Condition;
 use crate::fault::{Entry, Outlook, Repair};
 use crate::retry::Pace;
 

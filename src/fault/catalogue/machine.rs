@@ -1,7 +1,7 @@
 //! Faults of the machine itself: `host`, `proxy-environment`, `clock`, and of the run.
 
 use super::{entries, COMMON};
-use crate::conditions::Condition;
+use crate::condition::Condition;
 use crate::fault::{Entry, Outlook, Repair};
 use crate::retry::Pace;
 

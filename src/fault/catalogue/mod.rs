@@ -17,7 +17,7 @@ pub use network::*;
 use std::time::Duration;
 
 use super::{Entry, Outlook};
-use crate::conditions::Condition;
+use crate::condition::Condition;
 
 /// Names each entry once, as a static and in its file's list.
 macro_rules! entries {

@@ -1,7 +1,7 @@
 //! Faults on the way to the sidecar and to Azure: `imds`, `proxy`, `dns`, `egress`.
 
 use super::{entries, COMMON};
-use crate::conditions::Condition;
+use crate::condition::Condition;
 use crate::fault::{Entry, Outlook};
 use crate::retry::Pace;
 
