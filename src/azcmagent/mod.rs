@@ -50,10 +50,10 @@ pub async fn show(commands: &Commands) -> Result<(Option<Show>, Finished), Comma
 pub async fn proxy_url(commands: &Commands) -> Result<Option<String>, CommandError> {
     let finished = commands.run(Run::new(PROGRAM, &["config", "get", "proxy.url"], SHORT)).await?;
     if finished.succeeded() {
-        return Ok(Some(read_property(&finished.stdout, "proxy.url")));
+        return Ok(Some(read_url(&finished.stdout, "proxy.url")));
     }
     let listed = commands.run(Run::new(PROGRAM, &["config", "list"], SHORT)).await?;
-    Ok(listed.succeeded().then(|| read_property(&listed.stdout, "proxy.url")))
+    Ok(listed.succeeded().then(|| read_url(&listed.stdout, "proxy.url")))
 }
 
 /// Sets a property, or clears it.
@@ -82,26 +82,16 @@ fn read_version(text: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// A property's value in the output of `config get` (the bare value, or `name : value`) or `config list`.
-fn read_property(text: &str, property: &str) -> String {
-    let mut bare = String::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        if let Some(rest) = line.strip_prefix(property) {
-            if let Some((_, value)) = rest.split_once(':') {
-                return unquoted(value);
-            }
-        }
-        // The bare value has no label in front; a later line wins over the notices that may come first.
-        let is_value = !line.contains(char::is_whitespace) && !line.ends_with(':');
-        if is_value {
-            bare = unquoted(line);
-        }
-    }
-    bare
-}
-
-fn unquoted(value: &str) -> String {
-    value.trim().trim_matches('"').trim_matches(['[', ']']).to_owned()
+/// The URL in the output of `config get`, or behind the property's name in that of `config list`: the bare value,
+/// `name : value`, or whatever a later version puts around it.
+fn read_url(text: &str, property: &str) -> String {
+    let is_wrapping = |c: char| matches!(c, '"' | '\'' | ',' | '[' | ']' | '{' | '}' | '=');
+    let url_in = |line: &str| {
+        let mut words = line.split(|c: char| c.is_whitespace() || is_wrapping(c));
+        words.find(|word| word.contains("://")).map(|word| word.trim_end_matches(':').to_owned())
+    };
+    let named = text.lines().find(|line| line.trim_start().starts_with(property));
+    named.map_or_else(|| text.lines().rev().find_map(url_in), url_in).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -116,11 +106,20 @@ mod tests {
     }
 
     #[test]
-    fn properties_are_found_in_get_and_list() {
-        let list = "Local Configuration Settings\n  connection.type (preview)   : default\n  proxy.url      : http://169.254.0.11:3128\n  proxy.bypass   : []\n";
-        assert_eq!(read_property(list, "proxy.url"), "http://169.254.0.11:3128");
-        assert_eq!(read_property("http://169.254.0.11:3128\n", "proxy.url"), "http://169.254.0.11:3128");
-        assert_eq!(read_property("  proxy.url   : \n", "proxy.url"), "");
-        assert_eq!(read_property("\n", "proxy.url"), "");
+    fn the_proxy_is_found_in_get_and_list() {
+        let list = "Local Configuration Settings\n  connection.type (preview)   : default\n  \
+                    proxy.url      : http://169.254.0.11:3128\n  proxy.bypass   : []\n";
+        for text in [
+            list,
+            "http://169.254.0.11:3128\n",
+            "{\"proxy.url\":\"http://169.254.0.11:3128\"}",
+            "proxy.url=http://169.254.0.11:3128",
+        ] {
+            assert_eq!(read_url(text, "proxy.url"), "http://169.254.0.11:3128", "{text}");
+        }
+        let other = "proxy.url   : \nhelp.url : https://aka.ms/x\n";
+        for text in [other, "\n", "", "not set"] {
+            assert_eq!(read_url(text, "proxy.url"), "", "{text}");
+        }
     }
 }

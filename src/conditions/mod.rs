@@ -65,6 +65,8 @@ pub struct Learnt {
     pub clocks: Cell<Option<(SystemTime, SystemTime)>>,
     /// The last answer of `azcmagent show`.
     pub show: RefCell<Option<Show>>,
+    /// Whether azcmagent took its proxy.url in this run.
+    pub agent_proxy_set: Cell<bool>,
     /// Whether connect succeeded in this run.
     pub connected: Cell<bool>,
     /// The lock, once it is held.

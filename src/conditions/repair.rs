@@ -110,6 +110,7 @@ impl Vm {
             .await
             .map_err(|error| fault::AGENT_BROKEN.seen(error.to_string()))?;
         if finished.succeeded() {
+            self.learnt.agent_proxy_set.set(true);
             return Ok(());
         }
         let said = self.host.mask.apply(&tail(&finished.transcript));

@@ -71,6 +71,7 @@ impl Patience {
     pub fn left(&self, fault: &Fault, window: Duration) -> Duration {
         let now = Instant::now();
         let condition = fault.entry.condition;
+        let window = window.min(fault.entry.most_window);
         let window = window.max(self.windows.get(&condition).copied().unwrap_or_default());
         let since = self.since.get(&condition).copied().unwrap_or(now);
         (since + window).min(self.deadline).saturating_duration_since(now)
@@ -129,6 +130,15 @@ mod tests {
         let updating = fault::IDENTITY_UPDATING.seen("");
         patience.count(&updating);
         assert!(patience.left(&updating, Duration::from_secs(3)) > Duration::from_secs(70));
+    }
+
+    #[test]
+    fn an_identity_that_is_not_there_is_not_waited_for_as_long_as_a_token() {
+        let mut patience = patience(MINUTE * 60);
+        let none = fault::IDENTITY_NONE.seen("");
+        patience.count(&none);
+        assert!(patience.left(&none, MINUTE * 10) <= MINUTE * 5);
+        assert!(patience.left(&none, MINUTE) <= MINUTE);
     }
 
     #[test]

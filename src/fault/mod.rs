@@ -102,6 +102,8 @@ pub struct Entry {
     pub again_from: Condition,
     /// The shortest window that makes sense, whatever the settings say.
     pub least_window: Duration,
+    /// The longest window that makes sense: what is not there by then does not come.
+    pub most_window: Duration,
     /// What a person does, in order; `{…}` is filled with this VM's own values.
     pub person: &'static [&'static str],
     /// The section of the guide, or the documentation page, that this comes from.

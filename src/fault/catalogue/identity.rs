@@ -23,6 +23,8 @@ entries! {
         agent: "Asks again for a while, for the identity may be on its way; then it is final.",
         pace: Some(Pace::Slow),
         again_from: Condition::Identity,
+        // First-boot clients wait 3 to 5 minutes for an identity that is being attached.
+        most_window: Duration::from_secs(300),
         person: &[
             "See what the VM has: az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity",
             "If it has none: create the VM anew with --mi-system-assigned --system-assigned, or with --mi-user-assigned --user-assigned ID.",
@@ -101,6 +103,8 @@ entries! {
         agent: "Asks again for a while.",
         pace: Some(Pace::Slow),
         again_from: Condition::Identity,
+        // First-boot clients wait 3 to 5 minutes for an identity that is being attached.
+        most_window: Duration::from_secs(300),
         person: &[
             "See what the VM has: az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity",
             "Then run: arc-enroll enroll",

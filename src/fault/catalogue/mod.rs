@@ -42,6 +42,7 @@ const COMMON: Entry = Entry {
     pace: None,
     again_from: Condition::Host,
     least_window: Duration::ZERO,
+    most_window: Duration::MAX,
     person: &[],
     guide: "",
 };
