@@ -24,7 +24,7 @@ Enroll this VM on Azure Operator Nexus as an Azure Arc-enabled server.
 Usage: arc-enroll [OPTIONS] COMMAND
 
 Commands:
-  enroll        make every condition hold (first boot, timer, manual recovery)
+  enroll        make every condition hold (first boot, manual recovery)
   doctor        observe every condition, change nothing
   status        last run's record and what azcmagent says now
   token         print an access token for the managed identity

@@ -60,7 +60,7 @@ entries! {
         means: "Another run of arc-enroll is at work on this VM.",
         causes: &[
             "The first boot is still enrolling.",
-            "The repair timer started a run.",
+            "Another person runs it by hand.",
         ],
         agent: "Waits until the other run has ended.",
         pace: Some(Pace::Poll),
