@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::{Evidence, Vm};
 use crate::azcmagent::{self, MAIN_SERVICE, PROGRAM, SERVICES};
 use crate::fault::{self, Fault};
@@ -95,9 +97,15 @@ fn judge_proxy(vm: &Vm, current: Option<String>) -> Result<(), Fault> {
         None => bare(&current) == bare(&wanted.without_credentials()),
         Some(_) => current.is_empty() || bare(&current) == bare(wanted.with_credentials().reveal()),
     };
-    // What this run has set and cannot read back is not worth stopping for; another value is.
-    let is_unreadable = current.is_empty() && vm.learnt.agent_proxy_set.get();
-    if is_right || is_unreadable {
+    if is_right {
+        return Ok(());
+    }
+    if current.is_empty() && vm.learnt.agent_proxy_set.get() {
+        // It has the proxy from its environment too, so this is not worth stopping for; another value would be.
+        warn!(
+            event = "agent.proxy-unconfirmed",
+            "azcmagent took its proxy.url and does not show it; going on"
+        );
         return Ok(());
     }
     let shown = if current.is_empty() { "not set".to_owned() } else { vm.host.mask.apply(&current) };

@@ -110,12 +110,15 @@ impl Vm {
         identity::acquire_checked(self, check).await
     }
 
-    /// The Arc machine's name: the configured one, or the hostname made legal.
+    /// The Arc machine's name: the configured one, or the hostname made legal, or the VM's name in the token.
     pub fn resource_name(&self) -> Option<ResourceName> {
         self.settings.azure.resource_name.clone().or_else(|| {
             let named = self.host.files.read("/etc/hostname").ok().flatten();
             let from_file = named.filter(|_| !self.host.files.is_real());
-            let name = from_file.or_else(crate::host::system::hostname)?;
+            let hostname = from_file.or_else(crate::host::system::hostname)?;
+            // Every machine without a name of its own is called so: a fleet of them would be one Arc machine.
+            let is_nobody = hostname.trim().split('.').next() == Some("localhost");
+            let name = if is_nobody { self.learnt.claims.borrow().vm_name()? } else { hostname };
             ResourceName::from_hostname(name.trim())
         })
     }

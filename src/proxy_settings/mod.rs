@@ -246,7 +246,7 @@ pub const PLACES: [Place; 8] = [
         content: environment::content,
     },
     Place {
-        path: "/etc/profile.d/arc-enroll-proxy.sh",
+        path: "/etc/profile.d/zz-arc-enroll-proxy.sh",
         presence: Presence::Directory("/etc/profile.d"),
         readers: "login shells",
         others: &["/etc/environment", "/etc/sysconfig/proxy", "/etc/profile.d/*.sh"],

@@ -1,4 +1,4 @@
-//! `/etc/profile.d/arc-enroll-proxy.sh`, sourced by login shells; the whole file is ours.
+//! `/etc/profile.d/zz-arc-enroll-proxy.sh`, sourced by login shells; the whole file is ours.
 
 use super::{variables, Context, Error};
 

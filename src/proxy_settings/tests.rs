@@ -184,7 +184,7 @@ fn exports_survive_any_shell() {
 #[test]
 fn patterns_of_other_files() {
     assert!(place("arc-enroll-proxy.sh").looks_at("/etc/profile.d/corp.sh"));
-    assert!(!place("arc-enroll-proxy.sh").looks_at("/etc/profile.d/arc-enroll-proxy.sh"));
+    assert!(!place("arc-enroll-proxy.sh").looks_at("/etc/profile.d/zz-arc-enroll-proxy.sh"));
     assert!(!place("arc-enroll-proxy.sh").looks_at("/etc/profile.d/x/corp.sh"));
     assert!(place("95arc-enroll-proxy").looks_at("/etc/apt/apt.conf"));
     assert!(!place("/etc/environment").looks_at("/etc/environment"));
@@ -262,7 +262,7 @@ fn whatever_stands_there_the_second_run_finds_nothing_to_do() {
     ];
     let paths = [
         "/etc/environment",
-        "/etc/profile.d/arc-enroll-proxy.sh",
+        "/etc/profile.d/zz-arc-enroll-proxy.sh",
         "/etc/profile.d/corp.sh",
         "/etc/apt/apt.conf",
         "/etc/systemd/system.conf.d/50-arc-enroll-proxy.conf",

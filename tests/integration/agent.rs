@@ -407,11 +407,25 @@ fn proxy_of_azcmagent_is_set_once() {
 }
 
 #[test]
-fn proxy_that_azcmagent_does_not_take_is_a_bounded_try() {
+fn proxy_that_azcmagent_takes_and_does_not_show_is_set_once_and_told() {
     let vm = Vm::new()
         .installed()
         .config(&config(&[], 2))
         .call("azcmagent config set", Playbook::new().forever(Outcome::exit(0, "Config property set\n")))
+        .start();
+    let run = vm.run(&["enroll"]);
+    run.assert_code(0).assert_last("enrolled", None);
+    assert_eq!(vm.calls_of("azcmagent config set").len(), 1, "{}", run.text());
+    assert!(!run.events("agent.proxy-unconfirmed").is_empty(), "{}", run.text());
+}
+
+#[test]
+fn proxy_that_azcmagent_keeps_at_another_value_is_a_bounded_try() {
+    let other = "http://10.0.0.1:3128\n";
+    let vm = Vm::new()
+        .installed()
+        .config(&config(&[], 2))
+        .call("azcmagent config get", Playbook::new().forever(Outcome::exit(0, other)))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 19, "agent.proxy-differs");

@@ -4,7 +4,7 @@ use crate::nexus::vm::{config, Vm, RECORD};
 
 const URL: &str = "http://169.254.0.11:3128";
 const NO_PROXY: &str = "localhost,127.0.0.1,::1,169.254.169.254";
-const PROFILE: &str = "etc/profile.d/arc-enroll-proxy.sh";
+const PROFILE: &str = "etc/profile.d/zz-arc-enroll-proxy.sh";
 const SYSTEMD: &str = "etc/systemd/system.conf.d/50-arc-enroll-proxy.conf";
 const APT: &str = "etc/apt/apt.conf.d/95arc-enroll-proxy";
 const FILES: [&str; 4] = ["etc/environment", PROFILE, SYSTEMD, APT];

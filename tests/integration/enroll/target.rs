@@ -136,6 +136,14 @@ fn the_name_comes_from_the_hostname_made_legal() {
 }
 
 #[test]
+fn a_vm_without_a_hostname_of_its_own_is_called_as_in_azure() {
+    for hostname in ["localhost", "localhost.localdomain"] {
+        let vm = Vm::new().installed().hostname(hostname).start();
+        assert_enrolled(&vm, &vm.run(&["enroll"]));
+    }
+}
+
+#[test]
 fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
     let text = with_azure(&config(), "  resource_name: from-file\n").replace("contoso-nexus-rg", "wrong-rg");
     let vm = Vm::new().installed().config(&text).start();
