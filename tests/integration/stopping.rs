@@ -1,6 +1,7 @@
 //! A run that is told to stop, or killed: children gone, secrets gone, record written, the log finished.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{kill, Signal};
@@ -9,7 +10,7 @@ use nix::unistd::Pid;
 use crate::ending::{assert_enrolled, assert_stopped};
 use crate::nexus::run::{Mode, Run};
 use crate::nexus::spec::{Door, GuestPlan, Outcome, Playbook};
-use crate::nexus::vm::Vm;
+use crate::nexus::vm::{agent_program, Vm};
 
 /// Dead is what counts: without an init that reaps them, the killed stay as zombies.
 fn is_gone(pid: u32) -> bool {
@@ -164,4 +165,33 @@ fn second_signal_does_not_cut_the_end_short() {
     going.signal(Signal::SIGTERM);
     let run = going.finish();
     assert_interrupted(&vm, &run, "SIGTERM");
+}
+
+#[test]
+fn hang_up_that_was_to_be_ignored_is_ignored() {
+    let vm = stuck("azcmagent connect", hang());
+    let root = vm.folder().join("root");
+    let ca = root.join(".nexus/ca.pem");
+    let mut shell = vm.inside(Path::new("/bin/sh"));
+    // As nohup starts a program.
+    shell
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(agent_program())
+        .arg("enroll")
+        .arg("--root")
+        .arg(&root);
+    shell.env("CURL_CA_BUNDLE", &ca).env("SSL_CERT_FILE", &ca).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = shell.spawn().expect("the agent starts");
+    let until = Instant::now() + Duration::from_secs(30);
+    while vm.calls_of("azcmagent connect").is_empty() {
+        assert!(Instant::now() < until, "connect was never called");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+    for signal in [Signal::SIGHUP, Signal::SIGTERM] {
+        kill(pid, signal).expect("it runs");
+    }
+    assert_eq!(child.wait().expect("it ends").code(), Some(75));
+    let last = vm.log().pop().expect("a last line");
+    assert!(last["message"].as_str().unwrap_or_default().contains("SIGTERM"), "{last}");
 }
