@@ -71,7 +71,7 @@ fn agent_code(transcript: &str) -> Option<i32> {
 /// Azure's own words decide first: one code of azcmagent stands for many causes.
 fn by_text(transcript: &str) -> Option<&'static Entry> {
     let text = transcript.to_ascii_lowercase();
-    let table: [(&[&str], &'static Entry); 16] = [
+    let table: [(&[&str], &'static Entry); 23] = [
         (&["to sign in, use a web browser"], &fault::CONNECTED_TOKEN_NOT_TAKEN),
         (&["requestdisallowedbypolicy"], &fault::ACCESS_POLICY),
         (&["disallowed by policy"], &fault::ACCESS_POLICY),
@@ -88,24 +88,19 @@ fn by_text(transcript: &str) -> Option<&'static Entry> {
         (&["invalidauthenticationtoken"], &fault::IDENTITY_TOKEN_REJECTED),
         (&["does not have authorization to perform action"], &fault::ACCESS_ROLE),
         (&["authorizationfailed"], &fault::ACCESS_ROLE),
+        (&["private link scope"], &fault::CONNECTED_PRIVATE_LINK),
+        (&["must be root"], &fault::HOST_NOT_ROOT),
+        (&["already exists", "azcm0044"], &fault::CONNECTED_NAME_TAKEN),
+        (&["network is unreachable"], &fault::CONNECTED_NETWORK),
+        (&["azure virtual machine"], &fault::AGENT_AZURE_VM),
+        (&["machine is already an azure resource"], &fault::AGENT_AZURE_VM),
+        (&["azcm0141"], &fault::AGENT_AZURE_VM),
     ];
     let all = |words: &[&str]| words.iter().all(|word| text.contains(word));
     let named = table.iter().find(|(words, _)| all(words)).map(|(_, entry)| *entry);
+    // A proxy's refusal is a bare ": Forbidden" behind a URL; Azure's own 403 is named above.
     named.or_else(|| {
-        let table: [(&[&str], &'static Entry); 7] = [
-            (&["private link scope"], &fault::CONNECTED_PRIVATE_LINK),
-            (&["must be root"], &fault::HOST_NOT_ROOT),
-            (&["already exists", "azcm0044"], &fault::CONNECTED_NAME_TAKEN),
-            (&["network is unreachable"], &fault::CONNECTED_NETWORK),
-            (&["azure virtual machine"], &fault::AGENT_AZURE_VM),
-            (&["machine is already an azure resource"], &fault::AGENT_AZURE_VM),
-            (&["azcm0141"], &fault::AGENT_AZURE_VM),
-        ];
-        let named = table.iter().find(|(words, _)| all(words)).map(|(_, entry)| *entry);
-        // A proxy's refusal is a bare ": Forbidden" behind a URL; Azure's own 403 is named above.
-        named.or_else(|| {
-            (text.contains("://") && text.contains(": forbidden")).then_some(&fault::CONNECTED_NETWORK)
-        })
+        (text.contains("://") && text.contains(": forbidden")).then_some(&fault::CONNECTED_NETWORK)
     })
 }
 

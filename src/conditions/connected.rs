@@ -18,9 +18,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         let entry = if vm.learnt.connected.get() { &fault::CONNECTED_PENDING } else { &fault::AGENT_BROKEN };
         return Err(entry.seen(evidence));
     };
-    let verdict = judge(vm, &show);
-    *vm.learnt.show.borrow_mut() = Some(show);
-    verdict
+    judge(vm, &show)
 }
 
 fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {

@@ -53,14 +53,9 @@ async fn acquire(vm: &Vm) -> Result<Token, Fault> {
     let attempt = vm.learnt.token_attempts.get() + 1;
     vm.learnt.token_attempts.set(attempt);
     info!(event = "token.attempt", attempt, "asking the sidecar for a token, attempt {attempt}");
-    let reply = imds::request_token(
-        &vm.link_local,
-        &settings.imds.endpoint,
-        &settings.imds.resource,
-        &settings.identity,
-    )
-    .await
-    .map_err(unreachable)?;
+    let reply = imds::request_token(&settings.imds.endpoint, &settings.imds.resource, &settings.identity)
+        .await
+        .map_err(unreachable)?;
     let token = imds::read_token(&reply, SystemTime::now()).map_err(|refusal| refused(&refusal, &reply))?;
     vm.host.mask.learn(&token.secret);
     *vm.learnt.claims.borrow_mut() = token.claims.clone();

@@ -9,7 +9,7 @@ use crate::imds;
 
 /// `/healthz` is advisory: any status proves that the sidecar answers, and the token request decides.
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
-    let reply = imds::health(&vm.link_local, &vm.settings.imds.endpoint).await.map_err(unreachable)?;
+    let reply = imds::health(&vm.settings.imds.endpoint).await.map_err(unreachable)?;
     if let Some(sign) = imds::signs_of_a_proxy(&reply) {
         return Err(fault::IMDS_PROXIED.seen(format!("{}; {sign}", imds::words(&reply))));
     }

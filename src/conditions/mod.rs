@@ -20,10 +20,8 @@ mod repair;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::azcmagent::show::Show;
 use crate::condition::Condition;
 use crate::fault::Fault;
-use crate::host::link_local::LinkLocal;
 use crate::host::lock::{self, Lock};
 use crate::host::Host;
 use crate::imds::{Claims, Token};
@@ -38,8 +36,6 @@ pub struct Vm {
     pub settings: Settings,
     /// The doors to the outside.
     pub host: Host,
-    /// The client for the sidecar.
-    pub link_local: LinkLocal,
     /// This run's id, also its correlation id.
     pub run_id: String,
     /// Whether more detail is wanted of azcmagent too.
@@ -63,8 +59,6 @@ pub struct Learnt {
     pub token_attempts: Cell<u32>,
     /// The sidecar's clock and ours at the same moment.
     pub clocks: Cell<Option<(SystemTime, SystemTime)>>,
-    /// The last answer of `azcmagent show`.
-    pub show: RefCell<Option<Show>>,
     /// Whether azcmagent took its proxy.url in this run.
     pub agent_proxy_set: Cell<bool>,
     /// Whether connect succeeded in this run.

@@ -77,39 +77,33 @@ impl Reply {
     }
 }
 
-/// The client; it ignores every proxy setting.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LinkLocal;
-
-impl LinkLocal {
-    /// GET with `Metadata: true`.
-    ///
-    /// # Errors
-    /// [`LinkLocalError`]; an HTTP status of failure is not one of them.
-    pub async fn get(&self, url: &str) -> Result<Reply, LinkLocalError> {
-        info!(event = "http.started", url, "GET {url}");
-        let started = Instant::now();
-        let result = match tokio::time::timeout(EXCHANGE, exchange(url)).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => Err(explain(url, &error, started.elapsed())),
-            Err(_) => Err(LinkLocalError::Timeout { url: url.to_owned(), after: started.elapsed() }),
-        };
-        let elapsed_ms = started.elapsed().as_millis();
-        match &result {
-            Ok(reply) => {
-                info!(
-                    event = "http.finished",
-                    url,
-                    status = reply.status,
-                    elapsed_ms,
-                    "GET {url}: {}",
-                    reply.status
-                );
-            }
-            Err(error) => info!(event = "http.finished", url, status = "none", elapsed_ms, "{error}"),
+/// GET with `Metadata: true`; no proxy setting has a say in it.
+///
+/// # Errors
+/// [`LinkLocalError`]; an HTTP status of failure is not one of them.
+pub async fn get(url: &str) -> Result<Reply, LinkLocalError> {
+    info!(event = "http.started", url, "GET {url}");
+    let started = Instant::now();
+    let result = match tokio::time::timeout(EXCHANGE, exchange(url)).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(error)) => Err(explain(url, &error, started.elapsed())),
+        Err(_) => Err(LinkLocalError::Timeout { url: url.to_owned(), after: started.elapsed() }),
+    };
+    let elapsed_ms = started.elapsed().as_millis();
+    match &result {
+        Ok(reply) => {
+            info!(
+                event = "http.finished",
+                url,
+                status = reply.status,
+                elapsed_ms,
+                "GET {url}: {}",
+                reply.status
+            );
         }
-        result
+        Err(error) => info!(event = "http.finished", url, status = "none", elapsed_ms, "{error}"),
     }
+    result
 }
 
 async fn exchange(url: &str) -> io::Result<Reply> {
@@ -301,7 +295,7 @@ mod tests {
             }
             String::from_utf8(request).unwrap()
         });
-        (LinkLocal.get(&url).await, server.await.unwrap())
+        (get(&url).await, server.await.unwrap())
     }
 
     #[tokio::test]
@@ -401,7 +395,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        assert!(matches!(LinkLocal.get(&url).await, Err(LinkLocalError::Refused { .. })));
+        assert!(matches!(get(&url).await, Err(LinkLocalError::Refused { .. })));
     }
 
     #[test]

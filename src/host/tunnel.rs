@@ -4,7 +4,6 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use base64::prelude::{Engine as _, BASE64_STANDARD};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tracing::info;
@@ -92,9 +91,8 @@ async fn connect(proxy: &ProxyUrl) -> Result<TcpStream, Tunnel> {
 
 async fn open(mut stream: TcpStream, proxy: &ProxyUrl, host: &str, port: u16) -> std::io::Result<Tunnel> {
     let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
-    if let Some((user, password)) = proxy.credentials() {
-        let encoded = BASE64_STANDARD.encode(format!("{user}:{}", password.reveal()));
-        request.push_str(&format!("Proxy-Authorization: Basic {encoded}\r\n"));
+    if let Some(credentials) = proxy.basic_credentials() {
+        request.push_str(&format!("Proxy-Authorization: Basic {}\r\n", credentials.reveal()));
     }
     request.push_str("\r\n");
     stream.write_all(request.as_bytes()).await?;

@@ -11,7 +11,7 @@ pub use reply::{read_token, signs_of_a_proxy, words, Refusal};
 
 use std::time::{Duration, SystemTime};
 
-use crate::host::link_local::{LinkLocal, LinkLocalError, Reply};
+use crate::host::link_local::{self, LinkLocalError, Reply};
 use crate::secret::Secret;
 use crate::settings::Identity;
 
@@ -59,20 +59,19 @@ pub fn token_url(endpoint: &str, resource: &str, identity: &Identity) -> String 
 /// # Errors
 /// Transport errors; an HTTP status of failure is not one of them.
 pub async fn request_token(
-    client: &LinkLocal,
     endpoint: &str,
     resource: &str,
     identity: &Identity,
 ) -> Result<Reply, LinkLocalError> {
-    client.get(&token_url(endpoint, resource, identity)).await
+    link_local::get(&token_url(endpoint, resource, identity)).await
 }
 
 /// The sidecar's health page; any status of it proves that the sidecar answers.
 ///
 /// # Errors
 /// Transport errors.
-pub async fn health(client: &LinkLocal, endpoint: &str) -> Result<Reply, LinkLocalError> {
-    client.get(&format!("{endpoint}/healthz")).await
+pub async fn health(endpoint: &str) -> Result<Reply, LinkLocalError> {
+    link_local::get(&format!("{endpoint}/healthz")).await
 }
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986.

@@ -63,12 +63,19 @@ impl ProxyUrl {
         self.credentials.as_ref().map(|(user, password)| (user.as_str(), password))
     }
 
+    /// User and password as the Proxy-Authorization header carries them (RFC 7617).
+    pub fn basic_credentials(&self) -> Option<Secret> {
+        let (user, password) = self.credentials()?;
+        Some(Secret::new(STANDARD.encode(format!("{user}:{}", password.reveal()))))
+    }
+
     /// The password in every form in which another program may show it: as it is, as it stands in the URL,
     /// and together with the user as the header carries it.
     pub fn forms_of_the_password(&self) -> Vec<Secret> {
-        let Some((user, password)) = &self.credentials else { return Vec::new() };
-        let header = STANDARD.encode(format!("{user}:{}", password.reveal()));
-        vec![password.clone(), Secret::new(encode(password.reveal())), Secret::new(header)]
+        let (Some((_, password)), Some(header)) = (self.credentials(), self.basic_credentials()) else {
+            return Vec::new();
+        };
+        vec![password.clone(), Secret::new(encode(password.reveal())), header]
     }
 
     /// What may be shown and logged.

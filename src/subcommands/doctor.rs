@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{host, load_or_complain, vm, Environment};
+use super::{vm_to_look_at, Environment};
 use crate::cli::{Invocation, Output};
 use crate::condition::Condition;
 use crate::fault::Fault;
@@ -21,12 +21,7 @@ enum Finding {
 }
 
 pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
-    let settings = match load_or_complain(invocation, None) {
-        Ok(loaded) => loaded.settings,
-        Err(code) => return code,
-    };
-    let host = host(invocation, environment, &settings);
-    let vm = match vm(invocation, settings, host, false) {
+    let vm = match vm_to_look_at(invocation, environment) {
         Ok(vm) => vm,
         Err(code) => return code,
     };

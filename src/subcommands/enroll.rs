@@ -7,7 +7,7 @@ use humantime::format_rfc3339_millis as rfc3339;
 use tokio::signal::unix::{signal, SignalKind};
 use tracing::{error, info, warn};
 
-use super::{describe, host, load, vm, Environment};
+use super::{describe, load, vm, Environment};
 use crate::cli::{Invocation, Output};
 use crate::conditions::Vm;
 use crate::converge::{converge, Verdict};
@@ -32,17 +32,13 @@ struct Start {
 }
 
 pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
-    let mut start = Start { instant: Instant::now(), time: SystemTime::now(), run_id: super::run_id() };
+    let start = Start { instant: Instant::now(), time: SystemTime::now(), run_id: super::run_id() };
     let settings = match load(invocation, None) {
         Ok(loaded) => loaded.settings,
         Err(problems) => return refuse(invocation, &start, &problems),
     };
-    let host = host(invocation, environment, &settings);
-    let mut vm = match vm(invocation, settings, host, true) {
-        Ok(vm) => vm,
-        Err(code) => return code,
-    };
-    vm.run_id = start.run_id.clone();
+    // One id for the log, the record and the onboarding.
+    let vm = Vm { run_id: start.run_id.clone(), ..vm(invocation, environment, settings, true) };
     let log_file = vm.settings.log.file.clone();
     let level = level(vm.settings.log.level, invocation.verbose);
     let (destination, mode) =
@@ -56,7 +52,6 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
     };
     // Whatever was running when the run was told to stop has been told the same; it gets time to end.
     vm.host.commands.reap().await;
-    start.run_id.clone_from(&vm.run_id);
     finish(&vm, &start, &progress, mode, &verdict)
 }
 

@@ -11,7 +11,6 @@ use std::time::Instant;
 use crate::cli::{self, Command, Invocation};
 use crate::conditions::{Learnt, Vm};
 use crate::host::files::read_path;
-use crate::host::link_local::LinkLocal;
 use crate::host::{output, Host};
 use crate::proxy_settings::{self, Wanted};
 use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
@@ -122,17 +121,22 @@ fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
 }
 
 /// A VM to observe or to enroll.
-fn vm(invocation: &Invocation, settings: Settings, host: Host, exclusive: bool) -> Result<Vm, u8> {
-    Ok(Vm {
+fn vm(invocation: &Invocation, environment: Environment<'_>, settings: Settings, exclusive: bool) -> Vm {
+    Vm {
         run_id: run_id(),
         verbose: invocation.verbose > 0,
         deadline: Instant::now() + settings.wait.boot,
         exclusive,
+        host: host(invocation, environment, &settings),
         settings,
-        host,
-        link_local: LinkLocal,
         learnt: Learnt::default(),
-    })
+    }
+}
+
+/// The VM of the subcommands that only look, or the exit code after saying what is wrong with the configuration.
+fn vm_to_look_at(invocation: &Invocation, environment: Environment<'_>) -> Result<Vm, u8> {
+    let loaded = load_or_complain(invocation, None)?;
+    Ok(vm(invocation, environment, loaded.settings, false))
 }
 
 /// A random id from the kernel, which is also the correlation id of the onboarding.

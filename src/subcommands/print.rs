@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{existing_no_proxy, host, load_or_complain, vm, Environment};
+use super::{existing_no_proxy, load_or_complain, vm_to_look_at, Environment};
 use crate::azcmagent;
 use crate::cli::{Invocation, Output};
 use crate::condition::Condition;
@@ -52,11 +52,11 @@ fn to_json(entry: &Entry) -> serde_json::Value {
 }
 
 pub(super) async fn status(invocation: &Invocation, environment: Environment<'_>) -> u8 {
-    let settings = match load_or_complain(invocation, None) {
-        Ok(loaded) => loaded.settings,
+    let vm = match vm_to_look_at(invocation, environment) {
+        Ok(vm) => vm,
         Err(code) => return code,
     };
-    let host = host(invocation, environment, &settings);
+    let host = &vm.host;
     let (record, trouble) = match record::read(&host.files) {
         Ok(record) => (record, None),
         Err(reason) => (None, Some(reason)),
@@ -99,21 +99,16 @@ pub(super) async fn token(
     resource: Option<&str>,
     identity: Option<&Identity>,
 ) -> u8 {
-    let mut settings = match load_or_complain(invocation, None) {
-        Ok(loaded) => loaded.settings,
-        Err(code) => return code,
-    };
-    if let Some(resource) = resource {
-        settings.imds.resource = resource.to_owned();
-    }
-    if let Some(identity) = identity {
-        settings.identity = identity.clone();
-    }
-    let host = host(invocation, environment, &settings);
-    let vm = match vm(invocation, settings, host, false) {
+    let mut vm = match vm_to_look_at(invocation, environment) {
         Ok(vm) => vm,
         Err(code) => return code,
     };
+    if let Some(resource) = resource {
+        vm.settings.imds.resource = resource.to_owned();
+    }
+    if let Some(identity) = identity {
+        vm.settings.identity = identity.clone();
+    }
     if let Err(fault) = vm.await_token(resource.is_none()).await {
         output::complain(&format!("arc-enroll: {}\n", vm.host.mask.apply(&fault.to_string())));
         output::complain(&format!("More: arc-enroll explain {}\n", fault.code()));
@@ -133,14 +128,13 @@ pub(super) async fn token(
 }
 
 pub(super) fn env(invocation: &Invocation, environment: Environment<'_>) -> u8 {
-    let settings = match load_or_complain(invocation, None) {
-        Ok(loaded) => loaded.settings,
+    let vm = match vm_to_look_at(invocation, environment) {
+        Ok(vm) => vm,
         Err(code) => return code,
     };
-    let host = host(invocation, environment, &settings);
-    let existing = existing_no_proxy(environment, &host);
+    let existing = existing_no_proxy(environment, &vm.host);
     let existing: Vec<&str> = existing.iter().map(String::as_str).collect();
-    output::print(&proxy_settings::exports(&Wanted::from(&settings.proxy), &existing));
+    output::print(&proxy_settings::exports(&Wanted::from(&vm.settings.proxy), &existing));
     0
 }
 
