@@ -8,6 +8,21 @@ use crate::nexus::run::Run;
 use crate::nexus::spec::VM_NAME;
 use crate::nexus::vm::{config, Vm};
 
+/// The conditions by name, in their order.
+pub const CONDITIONS: [&str; 11] = [
+    "host",
+    "proxy-environment",
+    "imds",
+    "clock",
+    "proxy",
+    "dns",
+    "egress",
+    "identity",
+    "agent",
+    "access",
+    "connected",
+];
+
 /// The usual configuration with other windows, given by name: `("endpoint", "3s")`.
 pub fn patient(windows: &[(&str, &str)]) -> String {
     let mut lines: Vec<String> = config().lines().map(str::to_owned).collect();

@@ -9,7 +9,7 @@ mod target;
 
 use std::collections::BTreeMap;
 
-use crate::ending::assert_enrolled;
+use crate::ending::{assert_enrolled, CONDITIONS};
 use crate::nexus::spec::{AGENT_VERSION, LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT, VM_NAME};
 use crate::nexus::vm::{Vm, LOG, RECORD};
 
@@ -74,20 +74,7 @@ fn every_condition_holds_in_order() {
             names.push(name);
         }
     }
-    let order = [
-        "host",
-        "proxy-environment",
-        "imds",
-        "clock",
-        "proxy",
-        "dns",
-        "egress",
-        "identity",
-        "agent",
-        "access",
-        "connected",
-    ];
-    assert_eq!(names, order);
+    assert_eq!(names, CONDITIONS);
 }
 
 /// Everything on the VM but the log and the record of the last run.

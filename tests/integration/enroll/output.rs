@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::ending::assert_enrolled;
+use crate::ending::{assert_enrolled, CONDITIONS};
 use crate::nexus::run::Mode;
 use crate::nexus::vm::{Vm, LOG};
 
@@ -107,19 +107,7 @@ fn by_hand_into_a_pipe_it_is_text_and_the_log_file_has_the_lines() {
     assert!(run.events("start.delayed").is_empty());
     let named =
         |name: &&str| run.stdout.lines().any(|line| line.starts_with("  ok    ") && line.contains(*name));
-    let all = [
-        "host",
-        "proxy-environment",
-        "imds",
-        "clock",
-        "proxy",
-        "dns",
-        "egress",
-        "identity",
-        "agent",
-        "access",
-    ];
-    assert!(all.iter().all(named), "{}", run.stdout);
+    assert!(CONDITIONS.iter().all(named), "{}", run.stdout);
 }
 
 #[test]
