@@ -26,25 +26,24 @@ pub enum Verdict {
 /// Makes every condition hold, in order, within the deadline.
 pub async fn converge(vm: &Vm, progress: &Progress) -> Verdict {
     let mut patience = Patience::new(vm.deadline);
-    let mut already = None;
+    // What was seen of the goal before the way to it: where it is reached already, the way need not be walked.
+    let mut ahead = None;
     let mut index = 0;
     while let Some(&condition) = Condition::ALL.get(index) {
-        if condition.is_only_the_way() {
-            if already.is_none() {
-                already = Some(look_ahead(vm).await);
-            }
-            if matches!(already, Some(Some(_))) {
-                index += 1;
-                continue;
-            }
+        if ahead.is_some() && condition.is_only_the_way() {
+            index += 1;
+            continue;
         }
-        // What was seen ahead still stands as long as nothing was repaired since.
-        let ahead = already.take_if(|_| condition == Condition::Connected && !patience.has_repaired_any());
-        match observe(vm, condition, ahead.flatten()).await {
+        // It still stands as long as nothing was repaired since.
+        let seen = ahead.take_if(|_| condition == Condition::Connected && !patience.has_repaired_any());
+        match observe(vm, condition, seen).await {
             Ok(evidence) => {
                 progress.holds(condition, &evidence);
                 if condition == Condition::Connected {
                     return Verdict::Enrolled(evidence);
+                }
+                if condition == Condition::ProxyEnvironment {
+                    ahead = look_ahead(vm).await;
                 }
                 index += 1;
             }
@@ -66,16 +65,16 @@ enum Next {
     Stop(Fault),
 }
 
-/// What is seen of the goal, if it is reached already: then the way there need not be walked. Asked once a run.
+/// What is seen of the goal, if it is reached already.
 async fn look_ahead(vm: &Vm) -> Option<Evidence> {
     let span = info_span!("condition", condition = Condition::Connected.name());
     vm.observe(Condition::Connected).instrument(span).await.ok()
 }
 
-async fn observe(vm: &Vm, condition: Condition, ahead: Option<Evidence>) -> Result<Evidence, Fault> {
+async fn observe(vm: &Vm, condition: Condition, seen: Option<Evidence>) -> Result<Evidence, Fault> {
     let span = info_span!("condition", condition = condition.name());
     async {
-        let observed = match ahead {
+        let observed = match seen {
             Some(evidence) => Ok(evidence),
             None => vm.observe(condition).await,
         };
