@@ -31,6 +31,9 @@ pub struct Record {
     pub evidence: Option<String>,
     /// Exit code.
     pub exit_code: u8,
+    /// What a person does about the fault.
+    #[serde(default)]
+    pub remedy: Vec<String>,
     /// What comes next.
     pub next: String,
 }
@@ -88,6 +91,7 @@ mod tests {
             fault: Some("imds.refused".into()),
             evidence: None,
             exit_code: 75,
+            remedy: vec!["r".into()],
             next: "n".into(),
         };
         record.write(&files).unwrap();

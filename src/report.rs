@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::condition::Condition;
+use crate::conditions::sanity::{Probe, Verdict};
 use crate::conditions::Vm;
 use crate::fault::{self, Entry, Fault, Outlook};
 
@@ -72,14 +73,47 @@ pub fn line(style: &Style, mark: Mark, name: &str, text: &str) -> String {
     shown
 }
 
+/// What stands in the way of a condition: its line, and below it what was seen and what to do.
+pub fn diagnosis(vm: &Vm, style: &Style, fault: &Fault) -> String {
+    let entry = fault.entry;
+    let mut text = line(style, Mark::Bad, entry.condition.name(), entry.means);
+    let lead = " ".repeat(8);
+    text.push_str(&paragraph(&format!("{lead}Fault: "), entry.code));
+    if !fault.evidence.is_empty() {
+        text.push_str(&paragraph(&format!("{lead}Seen: "), &fault.evidence));
+    }
+    text.push_str(&format!("{lead}What to do:\n{}", steps(entry, |step| vm.fill(step))));
+    text
+}
+
+/// One test of the network.
+pub fn probe(style: &Style, probe: &Probe) -> String {
+    let (mark, word) = match probe.verdict {
+        Verdict::Ok => (Mark::Good, "ok  "),
+        Verdict::Fails => (Mark::Bad, "FAIL"),
+        Verdict::Information => (Mark::Busy, "note"),
+        Verdict::Skipped => (Mark::Skipped, "skip"),
+    };
+    let time = format!("{:>6} ms", probe.elapsed.as_millis());
+    let detail = if probe.verdict == Verdict::Ok { String::new() } else { format!(": {}", probe.detail) };
+    let what = format!("{}{detail}", probe.target);
+    let indent = " ".repeat(18);
+    let shown = wrap(&what, WIDTH - indent.len()).join(&format!("\n{indent}"));
+    format!("  {}  {time} {shown}\n", style.paint(mark, word))
+}
+
+/// The verdict in one line.
+pub fn headline(style: &Style, fault: &Fault) -> String {
+    let entry = fault.entry;
+    let verdict = if entry.outlook == Outlook::Time { "NOT YET" } else { "NOT ENROLLED" };
+    let headline = format!("{verdict}: {} (exit code {})", entry.code, entry.exit_code());
+    format!("\n{}\n", style.paint(Mark::Bad, &headline))
+}
+
 /// The verdict on a fault, with what was seen and what to do, filled with this VM's own values.
 pub fn verdict(vm: &Vm, style: &Style, fault: &Fault) -> String {
     let entry = fault.entry;
-    let headline = match entry.outlook {
-        Outlook::Time => format!("NOT YET: {} (exit code {})", entry.code, entry.exit_code()),
-        _ => format!("NOT ENROLLED: {} (exit code {})", entry.code, entry.exit_code()),
-    };
-    let mut text = format!("\n{}\n", style.paint(Mark::Bad, &headline));
+    let mut text = headline(style, fault);
     text.push_str(&paragraph("  ", entry.means));
     if !fault.evidence.is_empty() {
         text.push_str(&paragraph("  Seen: ", &fault.evidence));
@@ -123,13 +157,126 @@ pub fn catalogue() -> String {
     text
 }
 
-/// Commands stand whole on one line, so that they can be copied.
+/// What a person does, numbered. A command stands on lines of its own that can be copied as they are.
 fn steps(entry: &Entry, fill: impl Fn(&str) -> String) -> String {
-    let numbered = entry.person.iter().enumerate();
-    numbered.map(|(index, step)| format!("    {}. {}\n", index + 1, fill(step))).collect()
+    let mut text = String::new();
+    for (index, step) in entry.person.iter().enumerate() {
+        let step = fill(step);
+        let plain = format!("    {}. {}\n", index + 1, step.replace('`', ""));
+        if plain.chars().count() <= WIDTH {
+            text.push_str(&plain);
+            continue;
+        }
+        let mut lead = format!("    {}. ", index + 1);
+        let indent = " ".repeat(lead.len());
+        for (at, part) in step.split('`').enumerate() {
+            let part = part.trim();
+            if part.is_empty() {
+                continue;
+            }
+            if at % 2 == 0 {
+                text.push_str(&paragraph(&lead, part));
+                lead.clone_from(&indent);
+            } else if lead == indent {
+                text.push_str(&fold_command(&format!("{indent}  "), part));
+            } else {
+                text.push_str(&fold_command(&lead, part));
+                lead.clone_from(&indent);
+            }
+        }
+    }
+    text
 }
 
-fn paragraph(lead: &str, text: &str) -> String {
+/// A command over several lines of at most 80 columns, joined by backslashes, which a shell takes as one line.
+///
+/// An option stays with its value. A text in double quotes that is too long for a line is parted inside, where a
+/// backslash at the end of a line counts too; what follows it begins in the first column then.
+fn fold_command(lead: &str, command: &str) -> String {
+    let indent = " ".repeat(lead.chars().count());
+    let mut lines = vec![lead.to_owned()];
+    let mut is_fresh = true;
+    for unit in units(command) {
+        let length = lines.last().map_or(0, |line| line.chars().count());
+        // Two columns for the space and the backslash that may follow.
+        if !is_fresh && length + 1 + unit.chars().count() > WIDTH - 2 {
+            lines.push(format!("{indent}  "));
+            is_fresh = true;
+        }
+        let Some(line) = lines.last_mut() else { continue };
+        if !is_fresh {
+            line.push(' ');
+        }
+        line.push_str(&unit);
+        is_fresh = false;
+    }
+    let lines: Vec<String> = lines.iter().map(|line| part_quoted(line)).collect();
+    lines.join(" \\\n") + "\n"
+}
+
+/// The words of a command that belong together: a word, an option with its value, a pipe with its program.
+fn units(command: &str) -> Vec<String> {
+    let mut units: Vec<String> = Vec::new();
+    for word in words(command) {
+        let joins = |unit: &String| {
+            let is_option = unit.starts_with('-') && !unit.contains(' ') && !word.starts_with('-');
+            is_option || matches!(unit.as_str(), "|" | "&&")
+        };
+        match units.last_mut() {
+            Some(unit) if joins(unit) => {
+                unit.push(' ');
+                unit.push_str(word);
+            }
+            _ => units.push(word.to_owned()),
+        }
+    }
+    units
+}
+
+/// Splits at spaces outside quotes.
+fn words(command: &str) -> Vec<&str> {
+    let mut quote = None;
+    let is_outside = |c: char| {
+        match quote {
+            None if c == '"' || c == '\'' => quote = Some(c),
+            Some(open) if open == c => quote = None,
+            _ => {}
+        }
+        c == ' ' && quote.is_none()
+    };
+    command.split(is_outside).filter(|word| !word.is_empty()).collect()
+}
+
+/// Parts a line that is too long inside its double quotes.
+fn part_quoted(line: &str) -> String {
+    let mut parted = String::new();
+    let mut rest = line;
+    let mut carried = None;
+    while rest.chars().count() > WIDTH - 2 {
+        let mut open = carried;
+        let mut at = None;
+        for (index, (position, c)) in rest.char_indices().enumerate() {
+            if index >= WIDTH - 2 {
+                break;
+            }
+            match open {
+                None if matches!(c, '"' | '\'') => open = Some(c),
+                Some(quote) if quote == c => open = None,
+                Some('"') if matches!(c, '/' | ',' | ' ' | '&' | '{') => at = Some(position + c.len_utf8()),
+                _ => {}
+            }
+        }
+        let Some((before, after)) = at.and_then(|at| rest.split_at_checked(at)) else { break };
+        parted.push_str(before);
+        parted.push_str("\\\n");
+        rest = after;
+        carried = Some('"');
+    }
+    parted + rest
+}
+
+/// A text behind a lead, continued below itself.
+pub fn paragraph(lead: &str, text: &str) -> String {
     let indent = lead.trim_start_matches('\n').chars().count();
     let mut shown = String::new();
     for (index, part) in wrap(text, WIDTH.saturating_sub(indent).max(20)).iter().enumerate() {
@@ -205,6 +352,28 @@ mod tests {
             let text = explanation(entry);
             assert!(text.contains(entry.code) && text.contains("What a person does"), "{text}");
             assert!(catalogue().contains(entry.code));
+        }
+    }
+
+    #[test]
+    fn every_remedy_fits_eighty_columns_and_is_one_command_to_a_shell() {
+        let long = "x".repeat(60);
+        let fill = |step: &str| {
+            let scope =
+                format!("\"/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/{long}\"");
+            let json = "[{'category':'azure-arc','endpoints':[".to_owned()
+                + &"{'domainName':'agentserviceapi.guestconfiguration.azure.com','port':443},".repeat(4);
+            step.replace("{scope}", &scope).replace("{egress_json}", &json)
+        };
+        for entry in fault::catalogue() {
+            let shown = steps(entry, fill);
+            assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
+            let joined = shown.replace(" \\\n", " ").replace("\\\n", "");
+            for command in entry.person.iter().flat_map(|step| step.split('`').skip(1).step_by(2)) {
+                let said = words(&fill(command)).join(" ");
+                let found = joined.lines().any(|line| words(line).join(" ").contains(&said));
+                assert!(found, "{said}\n{shown}");
+            }
         }
     }
 

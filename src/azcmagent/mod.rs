@@ -56,6 +56,34 @@ pub async fn proxy_url(commands: &Commands) -> Result<Option<String>, CommandErr
     Ok(listed.succeeded().then(|| read_url(&listed.stdout, "proxy.url")))
 }
 
+/// Which endpoints azcmagent reaches by its own test; empty when what it prints cannot be read.
+///
+/// # Errors
+/// When it cannot be run.
+pub async fn check(
+    commands: &Commands,
+    location: &str,
+    cloud: &str,
+    limit: Duration,
+) -> Result<Vec<(String, bool)>, CommandError> {
+    let args = ["check", "--location", location, "--cloud", cloud, "-j"];
+    let finished = commands.run(Run::new(PROGRAM, &args, limit)).await?;
+    Ok(read_check(&finished.stdout))
+}
+
+/// `check -j`: an object keyed by endpoint, whose member `reachable` is a truth value or its name.
+fn read_check(output: &str) -> Vec<(String, bool)> {
+    let object = output.find('{').and_then(|at| output.get(at..)).unwrap_or_default();
+    let mut values = serde_json::Deserializer::from_str(object).into_iter::<serde_json::Value>();
+    let Some(Ok(serde_json::Value::Object(endpoints))) = values.next() else { return Vec::new() };
+    let reached = |value: &serde_json::Value| match value.get("reachable")? {
+        serde_json::Value::Bool(reached) => Some(*reached),
+        serde_json::Value::String(text) => Some(text.eq_ignore_ascii_case("true")),
+        _ => None,
+    };
+    endpoints.into_iter().filter_map(|(name, value)| Some((name, reached(&value)?))).collect()
+}
+
 /// Sets a property, or clears it.
 ///
 /// # Errors
@@ -103,6 +131,15 @@ mod tests {
         assert_eq!(read_version("azcmagent version  1.7.21162.003\n").as_deref(), Some("1.7.21162.003"));
         assert_eq!(read_version("{\"version\": \"1.58.03228.700\"}").as_deref(), Some("1.58.03228.700"));
         assert_eq!(read_version("version unknown"), None);
+    }
+
+    #[test]
+    fn the_check_is_read_in_both_forms() {
+        let output = "INFO    Testing\n{\"https://a\":{\"reachable\":true},\"https://b\":{\"reachable\":\"False\"},\"c\":1}";
+        assert_eq!(read_check(output), [("https://a".to_owned(), true), ("https://b".to_owned(), false)]);
+        for output in ["", "{", "[]", "Endpoint  Reachable\nx  true\n"] {
+            assert!(read_check(output).is_empty(), "{output}");
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@ use crate::host::https::HttpsError;
 
 /// Asks ARM what the identity may do. Where ARM does not say, azcmagent's own attempt decides.
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+    if !vm.has_target {
+        return Ok("not checked: the configuration with the target could not be read".to_owned());
+    }
     let held = vm.learnt.token.borrow().clone();
     let Some(token) = held else {
         return Err(fault::IDENTITY_TOKEN_REJECTED.seen("the token is spent"));

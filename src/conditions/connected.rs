@@ -28,7 +28,7 @@ fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
             if vm.learnt.connected.get() { &fault::CONNECTED_PENDING } else { &fault::CONNECTED_NOT_YET };
         return Err(entry.seen(format!("azcmagent says {} and names no resource", show.status)));
     }
-    if let Some(difference) = elsewhere(vm, show) {
+    if let Some(difference) = elsewhere(vm, show).filter(|_| vm.has_target) {
         return Err(
             fault::CONNECTED_ELSEWHERE.seen(format!("it is connected as {}: {difference}", show.place()))
         );

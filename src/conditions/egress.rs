@@ -1,7 +1,8 @@
 //! Condition 7: every endpoint that Arc needs opens through the proxy, its TLS verifies, HTTP answers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::sanity::{join_all, Verdict};
 use super::{Evidence, Vm};
 use crate::arm;
 use crate::azcmagent;
@@ -57,7 +58,14 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     for host in &endpoints {
         let results = std::rc::Rc::clone(&results);
         probes.push(async move {
+            let started = Instant::now();
             let result = probe(vm, host).await;
+            let (verdict, detail) = match &result {
+                Ok(Checked::Whole) => (Verdict::Ok, "answers over verified TLS".to_owned()),
+                Ok(Checked::TunnelOnly) => (Verdict::Ok, "the way is open; TLS was not checked".to_owned()),
+                Err((_, detail)) => (Verdict::Fails, detail.clone()),
+            };
+            vm.note("endpoint", format!("https://{host}"), verdict, detail, started);
             results.borrow_mut().push((host.clone(), result));
         });
     }
@@ -94,12 +102,12 @@ enum Checked {
 
 async fn probe(vm: &Vm, host: &str) -> Result<Checked, (&'static Entry, String)> {
     let url = format!("https://{host}/");
-    let request = Request { method: "HEAD", ..Request::get(&url, LIMIT) };
+    let request = Request { method: "HEAD", ..Request::get(&url, vm.within(LIMIT)) };
     let proxy = vm.settings.proxy.url.as_ref();
     match https::send(&vm.host.commands, proxy, request).await {
         Ok(_) => Ok(Checked::Whole),
         Err(HttpsError::NoCurl) => match proxy {
-            Some(proxy) => match tunnel::probe(proxy, host, 443).await {
+            Some(proxy) => match tunnel::probe(proxy, host, 443, vm.within(tunnel::OPEN)).await {
                 Tunnel::Open => Ok(Checked::TunnelOnly),
                 Tunnel::Answered { status: 403, detail } => {
                     Err((&fault::EGRESS_REFUSED, format!("403 {detail}")))
@@ -115,27 +123,4 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, (&'static Entry, String)>
         Err(HttpsError::Curl { code: 51 | 60 | 77, detail, .. }) => Err((&fault::EGRESS_UNTRUSTED, detail)),
         Err(error) => Err((&fault::EGRESS_UNREACHABLE, error.to_string())),
     }
-}
-
-/// Waits for all of them at the same time.
-pub(super) async fn join_all(futures: Vec<impl std::future::Future<Output = ()>>) {
-    let mut pinned: Vec<_> = futures.into_iter().map(|future| Some(Box::pin(future))).collect();
-    std::future::poll_fn(|context| {
-        let mut pending = false;
-        for slot in &mut pinned {
-            if let Some(future) = slot {
-                if future.as_mut().poll(context).is_ready() {
-                    *slot = None;
-                } else {
-                    pending = true;
-                }
-            }
-        }
-        if pending {
-            std::task::Poll::Pending
-        } else {
-            std::task::Poll::Ready(())
-        }
-    })
-    .await;
 }

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::{imds::unreachable, Evidence, Vm};
 use crate::fault::{self, Entry, Fault};
-use crate::host::link_local::Reply;
+use crate::host::link_local::{self, Reply};
 use crate::imds::{self, Refusal, Token};
 use crate::retry;
 use crate::settings::Cloud;
@@ -53,9 +53,10 @@ async fn acquire(vm: &Vm) -> Result<Token, Fault> {
     let attempt = vm.learnt.token_attempts.get() + 1;
     vm.learnt.token_attempts.set(attempt);
     info!(event = "token.attempt", attempt, "asking the sidecar for a token, attempt {attempt}");
-    let reply = imds::request_token(&settings.imds.endpoint, &settings.imds.resource, &settings.identity)
-        .await
-        .map_err(unreachable)?;
+    let limit = vm.within(link_local::EXCHANGE);
+    let (imds, identity) = (&settings.imds, &settings.identity);
+    let reply = imds::request_token(&imds.endpoint, &imds.resource, identity, limit).await;
+    let reply = reply.map_err(unreachable)?;
     let token = imds::read_token(&reply, SystemTime::now()).map_err(|refusal| refused(&refusal, &reply))?;
     vm.host.mask.learn(&token.secret);
     *vm.learnt.claims.borrow_mut() = token.claims.clone();

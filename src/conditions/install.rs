@@ -52,7 +52,7 @@ pub(super) async fn install(vm: &Vm) -> Result<(), Fault> {
 /// # Errors
 /// What it said.
 pub(super) async fn finish_interrupted(vm: &Vm) -> Result<(), Fault> {
-    let mut run = Run::new("dpkg", &["--configure", "-a"], vm.within_the_run(INSTALL_LIMIT));
+    let mut run = Run::new("dpkg", &["--configure", "-a"], vm.within(INSTALL_LIMIT));
     run.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
     match vm.host.commands.run(run).await {
         Ok(finished) if finished.succeeded() => Ok(()),
@@ -198,7 +198,7 @@ async fn run_script(vm: &Vm, script: &Path) -> Result<(), Fault> {
     if let Some(version) = &vm.settings.agent.version {
         args.extend(["--desiredversion".to_owned(), version.clone()]);
     }
-    let mut run = Run::new("bash", &[], vm.within_the_run(INSTALL_LIMIT));
+    let mut run = Run::new("bash", &[], vm.within(INSTALL_LIMIT));
     run.args = args;
     run.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
     if vm.host.commands.find("sudo").is_none() {
@@ -270,7 +270,7 @@ fn a_second_attempt_helps(kind: &Kind) -> bool {
 
 async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<Option<Failure>, Fault> {
     for command in commands {
-        let mut run = Run::new(command.program, &[], vm.within_the_run(INSTALL_LIMIT));
+        let mut run = Run::new(command.program, &[], vm.within(INSTALL_LIMIT));
         run.args = command.arguments;
         run.env = command
             .environment
@@ -317,7 +317,7 @@ fn not_run(error: &CommandError) -> Fault {
 async fn fetch(vm: &Vm, url: &str, to: &Path, limit: Duration) -> Result<(), Fault> {
     vm.host.files.make_dir(WORK).map_err(|error| not_writable(&error))?;
     let path = vm.host.files.path(to);
-    let request = Request { save_to: Some(&path), ..Request::get(url, vm.within_the_run(limit)) };
+    let request = Request { save_to: Some(&path), ..Request::get(url, vm.within(limit)) };
     match https::send(&vm.host.commands, vm.settings.proxy.url.as_ref(), request).await {
         Ok(_) => Ok(()),
         Err(error) => Err(not_fetched(vm, url.split('/').nth(2).unwrap_or_default(), &error)),

@@ -16,6 +16,7 @@ mod install;
 mod proxy;
 mod proxy_environment;
 mod repair;
+pub mod sanity;
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,6 +27,7 @@ use crate::host::lock::{self, Lock};
 use crate::host::Host;
 use crate::imds::{Claims, Token};
 use crate::settings::{ResourceName, Settings};
+use sanity::Probe;
 
 /// What was seen of a condition that holds.
 pub type Evidence = String;
@@ -44,6 +46,10 @@ pub struct Vm {
     pub deadline: Instant,
     /// Whether this run has to be the only one; observing alone need not.
     pub exclusive: bool,
+    /// The configuration file, as a person would name it.
+    pub config: String,
+    /// Whether the target is known; who only looks may have no right to read it.
+    pub has_target: bool,
     /// What was learnt in this run.
     pub learnt: Learnt,
 }
@@ -67,6 +73,10 @@ pub struct Learnt {
     pub lock: RefCell<Option<Lock>>,
     /// Endpoints that a fault is about.
     pub endpoints: RefCell<Vec<String>>,
+    /// What was measured of the network.
+    pub probes: RefCell<Vec<Probe>>,
+    /// What could not be looked at, and why.
+    pub unseen: RefCell<Vec<String>>,
 }
 
 impl Vm {
@@ -90,10 +100,12 @@ impl Vm {
         }
     }
 
-    /// A time limit that does not outlive the run by more than the grace that a command needs to end.
-    pub fn within_the_run(&self, limit: Duration) -> Duration {
+    /// A time limit that does not outlive the run: by more than the grace that a change needs to end where
+    /// something is changed, and not at all where it is only looked at.
+    pub fn within(&self, limit: Duration) -> Duration {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        limit.min(left.max(Duration::from_secs(10)))
+        let least = Duration::from_secs(if self.exclusive { 10 } else { 1 });
+        limit.min(left.max(least))
     }
 
     /// Gets a token as `identity` does; `check` says whether it has to be one for ARM.
@@ -132,12 +144,14 @@ impl Vm {
         let endpoints = self.learnt.endpoints.borrow();
         let proxy = self.settings.proxy.url.as_ref();
         let or = |value: Option<String>, placeholder: &str| value.unwrap_or_else(|| placeholder.to_owned());
+        let of_target =
+            |value: &str, placeholder: &str| if self.has_target { value } else { placeholder }.to_owned();
         let first_endpoint = endpoints.first().cloned();
         let values = [
-            ("{subscription_id}", azure.subscription_id.to_string()),
-            ("{resource_group}", azure.resource_group.to_string()),
-            ("{location}", azure.location.to_string()),
-            ("{scope}", format!("\"{scope}\"")),
+            ("{subscription_id}", of_target(azure.subscription_id.as_str(), "\"$SUBSCRIPTION_ID\"")),
+            ("{resource_group}", of_target(azure.resource_group.as_str(), "\"$RESOURCE_GROUP\"")),
+            ("{location}", of_target(azure.location.as_str(), "\"$LOCATION\"")),
+            ("{scope}", of_target(&format!("\"{scope}\""), "\"$SCOPE\"")),
             ("{resource_name}", or(self.resource_name().map(|name| name.to_string()), "\"$ARC_NAME\"")),
             ("{vm}", or(claims.vm_name(), "$VM_NAME")),
             ("{principal_id}", or(claims.oid.clone(), "\"$PRINCIPAL_ID\"")),
@@ -148,7 +162,7 @@ impl Vm {
             ("{endpoints}", endpoints.join(" ")),
             ("{egress_json}", egress_json(&endpoints)),
             ("{log}", self.settings.log.file.display().to_string()),
-            ("{config}", crate::settings::DEFAULT_PATH.to_owned()),
+            ("{config}", self.config.clone()),
             ("{holder}", or(lock::holder(&self.host.files), "PID")),
             ("{path}", "/".to_owned()),
         ];

@@ -1,5 +1,8 @@
 //! Condition 5: the CSN proxy accepts connections and opens a tunnel.
 
+use std::time::Instant;
+
+use super::sanity::Verdict;
 use super::{egress, Evidence, Vm};
 use crate::fault::{self, Fault};
 use crate::host::tunnel::{self, Tunnel};
@@ -12,7 +15,11 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let endpoints = egress::endpoints(vm);
     let mut refused = Vec::new();
     for (index, host) in endpoints.iter().enumerate() {
-        match tunnel::probe(proxy, host, 443).await {
+        let started = Instant::now();
+        let answer = tunnel::probe(proxy, host, 443, vm.within(tunnel::OPEN)).await;
+        let verdict = if answer == Tunnel::Open { Verdict::Ok } else { Verdict::Fails };
+        vm.note("tunnel by the proxy", format!("{host}:443"), verdict, tunnel::describe(&answer), started);
+        match answer {
             Tunnel::Open => return Ok(format!("{} opens tunnels", proxy.without_credentials())),
             // The others may be allowed: a proxy that works refuses one name by itself.
             answer @ Tunnel::Answered { status: 403 | 404 | 451, .. } => {

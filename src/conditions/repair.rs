@@ -173,7 +173,7 @@ impl Vm {
             transcript.borrow_mut().push_str(&format!("{line}\n"));
             !line.contains(connect::SIGN_IN)
         };
-        let limit = self.within_the_run(CONNECT_LIMIT);
+        let limit = self.within(CONNECT_LIMIT);
         let mut run = Run::new(PROGRAM, &[], limit);
         run.args = args;
         run.watch = Some(&watch);

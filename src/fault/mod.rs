@@ -104,7 +104,7 @@ pub struct Entry {
     pub least_window: Duration,
     /// The longest window that makes sense: what is not there by then does not come.
     pub most_window: Duration,
-    /// What a person does, in order; `{…}` is filled with this VM's own values.
+    /// What a person does, in order; `{…}` is filled with this VM's own values, and a command stands in backticks.
     pub person: &'static [&'static str],
     /// The section of the guide, or the documentation page, that this comes from.
     pub guide: &'static str,
@@ -119,6 +119,11 @@ impl Entry {
             Outlook::Person => 10 + self.condition.number(),
             Outlook::Time => EXIT_NOT_YET,
         }
+    }
+
+    /// What a person does, without the marks of commands.
+    pub fn steps(&self, fill: impl Fn(&str) -> String) -> Vec<String> {
+        self.person.iter().map(|step| fill(step).replace('`', "")).collect()
     }
 
     /// A fault of this kind with what was seen.
@@ -190,6 +195,7 @@ mod tests {
             assert!(!entry.means.is_empty() && !entry.causes.is_empty(), "{}", entry.code);
             assert!(!entry.agent.is_empty() && !entry.guide.is_empty(), "{}", entry.code);
             assert!(!entry.person.is_empty(), "{}", entry.code);
+            assert!(entry.person.iter().all(|step| step.matches('`').count() % 2 == 0), "{}", entry.code);
             assert!(entry.again_from.number() <= entry.condition.number(), "{}", entry.code);
         }
     }

@@ -2,7 +2,7 @@
 //! bounded in time and output, and gone with its whole process group when we go.
 #![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -130,6 +130,7 @@ pub struct Commands {
     path: Vec<PathBuf>,
     environment: Rc<RefCell<BTreeMap<String, String>>>,
     running: Rc<RefCell<BTreeSet<i32>>>,
+    deadline: Rc<Cell<Option<Instant>>>,
     mask: SharedMask,
 }
 
@@ -153,6 +154,7 @@ impl Commands {
             path: directories,
             environment: Rc::new(RefCell::new(fixed)),
             running: Rc::default(),
+            deadline: Rc::default(),
             mask,
         }
     }
@@ -165,6 +167,17 @@ impl Commands {
     /// Gives every child from now on this variable.
     pub fn set_environment(&self, name: &str, value: &str) {
         self.environment.borrow_mut().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// From now on no program may run past this moment, whatever its own limit.
+    pub fn end_by(&self, deadline: Instant) {
+        self.deadline.set(Some(deadline));
+    }
+
+    /// A time limit within [`Commands::end_by`].
+    pub fn within(&self, limit: Duration) -> Duration {
+        let left = self.deadline.get().map(|at| at.saturating_duration_since(Instant::now()));
+        left.map_or(limit, |left| limit.min(left.max(Duration::from_secs(1))))
     }
 
     /// Where a program is: below the root first, then on the machine itself.
@@ -180,7 +193,8 @@ impl Commands {
     ///
     /// # Errors
     /// [`CommandError`]; an exit status other than 0 is not one of them.
-    pub async fn run(&self, run: Run<'_>) -> Result<Finished, CommandError> {
+    pub async fn run(&self, mut run: Run<'_>) -> Result<Finished, CommandError> {
+        run.limit = self.within(run.limit);
         let program = self
             .find(run.program)
             .ok_or_else(|| CommandError::NotFound { program: run.program.to_owned() })?;

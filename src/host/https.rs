@@ -105,8 +105,9 @@ async fn exchange(
     proxy: Option<&ProxyUrl>,
     request: &Request<'_>,
 ) -> Result<Reply, HttpsError> {
-    let mut run = Run::new("curl", &["--config", "-"], request.limit + Duration::from_secs(5));
-    run.stdin = Some(configuration(proxy, request));
+    let limit = commands.within(request.limit);
+    let mut run = Run::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
+    run.stdin = Some(configuration(proxy, &Request { limit, ..request.clone() }));
     let finished = match commands.run(run).await {
         Ok(finished) => finished,
         Err(CommandError::NotFound { .. }) => return Err(HttpsError::NoCurl),

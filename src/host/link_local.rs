@@ -16,7 +16,7 @@ use tracing::info;
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// Time for a whole exchange: public reports name answers after 6 s, so 1 s probes fail healthy sidecars.
-const EXCHANGE: Duration = Duration::from_secs(15);
+pub const EXCHANGE: Duration = Duration::from_secs(15);
 
 /// The largest body that is read: a token reply has 2 to 8 KiB.
 const LARGEST_BODY: usize = 64 << 10;
@@ -81,10 +81,10 @@ impl Reply {
 ///
 /// # Errors
 /// [`LinkLocalError`]; an HTTP status of failure is not one of them.
-pub async fn get(url: &str) -> Result<Reply, LinkLocalError> {
+pub async fn get(url: &str, limit: Duration) -> Result<Reply, LinkLocalError> {
     info!(event = "http.started", url, "GET {url}");
     let started = Instant::now();
-    let result = match tokio::time::timeout(EXCHANGE, exchange(url)).await {
+    let result = match tokio::time::timeout(limit, exchange(url)).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(explain(url, &error, started.elapsed())),
         Err(_) => Err(LinkLocalError::Timeout { url: url.to_owned(), after: started.elapsed() }),
@@ -106,11 +106,29 @@ pub async fn get(url: &str) -> Result<Reply, LinkLocalError> {
     result
 }
 
-async fn exchange(url: &str) -> io::Result<Reply> {
+/// Opens a connection and closes it again.
+///
+/// # Errors
+/// [`LinkLocalError`].
+pub async fn reach(url: &str) -> Result<(), LinkLocalError> {
+    let started = Instant::now();
+    match connect(url).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(explain(url, &error, started.elapsed())),
+    }
+}
+
+/// The connection, and what the request has to name.
+async fn connect(url: &str) -> io::Result<(TcpStream, &str, &str)> {
     let (authority, target) =
         split(url).ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "not an http:// URL"))?;
     let address = if has_port(authority) { authority.to_owned() } else { format!("{authority}:80") };
-    let mut stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
+    let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
+    Ok((stream, authority, target))
+}
+
+async fn exchange(url: &str) -> io::Result<Reply> {
+    let (mut stream, authority, target) = connect(url).await?;
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: {authority}\r\nMetadata: true\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     );
@@ -295,7 +313,7 @@ mod tests {
             }
             String::from_utf8(request).unwrap()
         });
-        (get(&url).await, server.await.unwrap())
+        (get(&url, EXCHANGE).await, server.await.unwrap())
     }
 
     #[tokio::test]
@@ -395,7 +413,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        assert!(matches!(get(&url).await, Err(LinkLocalError::Refused { .. })));
+        assert!(matches!(get(&url, EXCHANGE).await, Err(LinkLocalError::Refused { .. })));
     }
 
     #[test]

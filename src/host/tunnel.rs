@@ -14,7 +14,7 @@ use crate::settings::ProxyUrl;
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// Time for the proxy to open its way to the endpoint.
-const OPEN: Duration = Duration::from_secs(15);
+pub const OPEN: Duration = Duration::from_secs(15);
 
 /// The largest answer header that is read.
 const LARGEST_HEADER: usize = 16 << 10;
@@ -45,11 +45,11 @@ pub enum Tunnel {
 }
 
 /// Asks the proxy for a tunnel to `host:port` and closes it again.
-pub async fn probe(proxy: &ProxyUrl, host: &str, port: u16) -> Tunnel {
+pub async fn probe(proxy: &ProxyUrl, host: &str, port: u16, limit: Duration) -> Tunnel {
     info!(event = "tunnel.started", host, port, "CONNECT {host}:{port}");
     let started = Instant::now();
     let result = match connect(proxy).await {
-        Ok(stream) => match tokio::time::timeout(OPEN, open(stream, proxy, host, port)).await {
+        Ok(stream) => match tokio::time::timeout(limit, open(stream, proxy, host, port)).await {
             Ok(Ok(tunnel)) => tunnel,
             Ok(Err(error)) => Tunnel::Broken(error.to_string()),
             Err(_) => Tunnel::Timeout { connected: true },

@@ -62,16 +62,17 @@ pub async fn request_token(
     endpoint: &str,
     resource: &str,
     identity: &Identity,
+    limit: Duration,
 ) -> Result<Reply, LinkLocalError> {
-    link_local::get(&token_url(endpoint, resource, identity)).await
+    link_local::get(&token_url(endpoint, resource, identity), limit).await
 }
 
 /// The sidecar's health page; any status of it proves that the sidecar answers.
 ///
 /// # Errors
 /// Transport errors.
-pub async fn health(endpoint: &str) -> Result<Reply, LinkLocalError> {
-    link_local::get(&format!("{endpoint}/healthz")).await
+pub async fn health(endpoint: &str, limit: Duration) -> Result<Reply, LinkLocalError> {
+    link_local::get(&format!("{endpoint}/healthz"), limit).await
 }
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986.

@@ -1,19 +1,32 @@
-//! `doctor`: observes every condition and changes nothing.
+//! `doctor`: observes every condition, the independent ones at the same time, and changes nothing.
 
+use std::cell::RefCell;
 use std::io::IsTerminal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{json, Value};
+use tokio::sync::Notify;
 
 use super::{vm_to_look_at, Environment};
 use crate::cli::{Invocation, Output};
 use crate::condition::Condition;
+use crate::conditions::sanity::{self, join_all};
+use crate::conditions::Vm;
 use crate::fault::Fault;
 use crate::host::output;
 use crate::report::{self, Mark, Style};
 
+/// When every probe has to have ended; a program that does not heed its end is killed 5 s later.
+pub const LIMIT: Duration = Duration::from_secs(14);
+
 /// What came of observing one condition.
-enum Finding {
+pub struct Finding {
+    condition: Condition,
+    state: State,
+    elapsed: Duration,
+}
+
+enum State {
     Holds(String),
     Fails(Fault),
     /// Because of an earlier one.
@@ -21,80 +34,185 @@ enum Finding {
 }
 
 pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
-    let vm = match vm_to_look_at(invocation, environment) {
+    let mut vm = match vm_to_look_at(invocation, environment) {
         Ok(vm) => vm,
         Err(code) => return code,
     };
-    let style = if std::io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
     let as_json = invocation.output == Some(Output::Json);
-    let mut findings: Vec<(Condition, Finding, u128)> = Vec::new();
-    for condition in Condition::ALL {
-        let started = Instant::now();
-        let not_holding = |needed: &&Condition| {
-            findings
-                .iter()
-                .any(|(earlier, finding, _)| earlier == *needed && !matches!(finding, Finding::Holds(_)))
-        };
-        let finding = match condition.needs().iter().find(not_holding) {
-            Some(cause) => Finding::Skipped(*cause),
-            None => match vm.observe(condition).await {
-                Ok(evidence) => Finding::Holds(vm.host.mask.apply(&evidence)),
-                Err(fault) => Finding::Fails(fault),
-            },
-        };
-        if !as_json {
-            output::print(&vm.host.mask.apply(&line(style, condition, &finding)));
-        }
-        findings.push((condition, finding, started.elapsed().as_millis()));
+    let is_watched = !as_json && std::io::stdout().is_terminal();
+    if is_watched {
+        output::print(&format!("  looking, at most {} s …", LIMIT.as_secs()));
     }
-    let faults: Vec<&Fault> = findings
+    let findings = examine(&mut vm).await;
+    if is_watched {
+        output::print("\r\x1b[K");
+    }
+    let text = if as_json {
+        format!("{}\n", to_json(&vm, &findings))
+    } else {
+        to_text(&vm, if is_watched { Style::Colour } else { Style::Plain }, &findings)
+    };
+    output::print(&vm.host.mask.apply(&text));
+    exit_code(&findings)
+}
+
+/// Observes everything, in the time of the slowest probe.
+pub async fn examine(vm: &mut Vm) -> Vec<Finding> {
+    vm.deadline = Instant::now() + LIMIT;
+    vm.host.commands.end_by(vm.deadline);
+    let vm = &*vm;
+    let findings = RefCell::new(Vec::new());
+    let news = Notify::new();
+    let mut tests: Vec<sanity::Test<'_>> = vec![Box::pin(sanity::run(vm))];
+    for condition in Condition::ALL {
+        let (findings, news) = (&findings, &news);
+        tests.push(Box::pin(async move {
+            let cause = first_cause(condition, findings, news).await;
+            let started = Instant::now();
+            let state = match cause {
+                Some(cause) => State::Skipped(cause),
+                None => match vm.observe(condition).await {
+                    Ok(evidence) => State::Holds(evidence),
+                    Err(fault) => State::Fails(fault),
+                },
+            };
+            if let (Condition::Egress, Some(cause)) = (condition, cause) {
+                sanity::skip_endpoints(vm, cause);
+            }
+            findings.borrow_mut().push(Finding { condition, state, elapsed: started.elapsed() });
+            news.notify_waiters();
+        }));
+    }
+    join_all(tests).await;
+    let mut findings = findings.into_inner();
+    findings.sort_by_key(|finding| finding.condition);
+    vm.learnt.probes.borrow_mut().sort_by_key(|probe| sanity::rank(probe.test));
+    findings
+}
+
+/// Waits until what a condition needs is known; the first of it that does not hold.
+async fn first_cause(
+    condition: Condition,
+    findings: &RefCell<Vec<Finding>>,
+    news: &Notify,
+) -> Option<Condition> {
+    for needed in condition.needs() {
+        loop {
+            let changed = news.notified();
+            let known =
+                findings.borrow().iter().find(|finding| finding.condition == *needed).map(Finding::holds);
+            match known {
+                Some(true) => break,
+                Some(false) => return Some(*needed),
+                None => changed.await,
+            }
+        }
+    }
+    None
+}
+
+impl Finding {
+    fn holds(&self) -> bool {
+        matches!(self.state, State::Holds(_))
+    }
+
+    fn fault(&self) -> Option<&Fault> {
+        match &self.state {
+            State::Fails(fault) => Some(fault),
+            State::Holds(_) | State::Skipped(_) => None,
+        }
+    }
+
+    fn to_json(&self, vm: &Vm) -> Value {
+        let (state, evidence, cause) = match &self.state {
+            State::Holds(evidence) => ("holds", Some(evidence), None),
+            State::Fails(fault) => ("fails", Some(&fault.evidence), None),
+            State::Skipped(cause) => ("skipped", None, Some(cause.name())),
+        };
+        let entry = self.fault().map(|fault| fault.entry);
+        json!({
+            "condition": self.condition.name(), "number": self.condition.number(), "state": state,
+            "evidence": evidence, "cause": cause, "elapsed_ms": millis(self.elapsed),
+            "fault": entry.map(|entry| entry.code), "means": entry.map(|entry| entry.means),
+            "causes": entry.map(|entry| entry.causes), "exit_code": entry.map(|entry| entry.exit_code()),
+            "remedy": entry.map(|entry| entry.steps(|step| vm.fill(step))),
+        })
+    }
+}
+
+/// What only a person can mend is worse than what may pass; among equals the first, for the others may be its echo.
+fn worst(findings: &[Finding]) -> Option<&Fault> {
+    findings.iter().filter_map(Finding::fault).min_by_key(|fault| fault.entry.outlook)
+}
+
+fn exit_code(findings: &[Finding]) -> u8 {
+    worst(findings).map_or(0, |fault| fault.entry.exit_code())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Everything that was measured; secrets are masked by whoever prints it.
+pub fn to_json(vm: &Vm, findings: &[Finding]) -> Value {
+    let network: Vec<Value> = vm
+        .learnt
+        .probes
+        .borrow()
         .iter()
-        .filter_map(|(_, finding, _)| match finding {
-            Finding::Fails(fault) => Some(fault),
-            _ => None,
+        .map(|probe| {
+            json!({
+                "test": probe.test, "target": probe.target, "verdict": probe.verdict.name(),
+                "detail": probe.detail, "elapsed_ms": millis(probe.elapsed),
+            })
         })
         .collect();
-    // What only a person can mend is worse than what may pass; among equals the first, for the others may be its echo.
-    let worst = faults.iter().min_by_key(|fault| fault.entry.outlook);
-    let exit_code = worst.map_or(0, |fault| fault.entry.exit_code());
-    if as_json {
-        let conditions: Vec<_> =
-            findings.iter().map(|(condition, finding, ms)| to_json(*condition, finding, *ms)).collect();
-        let text = json!({ "conditions": conditions, "exit_code": exit_code }).to_string();
-        output::print(&format!("{}\n", vm.host.mask.apply(&text)));
-    } else if let Some(fault) = worst {
-        output::print(&vm.host.mask.apply(&report::verdict(&vm, &style, fault)));
-    } else {
-        output::print("\nEvery condition holds.\n");
-    }
-    exit_code
+    let azure = &vm.settings.azure;
+    json!({
+        "version": 1,
+        "agent": env!("CARGO_PKG_VERSION"),
+        "exit_code": exit_code(findings),
+        "worst": worst(findings).map(Fault::code),
+        "conditions": findings.iter().map(|finding| finding.to_json(vm)).collect::<Vec<_>>(),
+        "network": network,
+        "unseen": *vm.learnt.unseen.borrow(),
+        "vm": {
+            "resource_name": vm.resource_name().map(|name| name.to_string()),
+            "subscription_id": azure.subscription_id.as_str(), "resource_group": azure.resource_group.as_str(),
+            "location": azure.location.as_str(), "tenant_id": vm.tenant(),
+            "identity": vm.settings.identity.to_string(), "claims": *vm.learnt.claims.borrow(),
+            "proxy": vm.settings.proxy.url.as_ref().map(|url| url.without_credentials()),
+        },
+    })
 }
 
-fn line(style: Style, condition: Condition, finding: &Finding) -> String {
-    let name = condition.name();
-    match finding {
-        Finding::Holds(evidence) => report::line(&style, Mark::Good, name, evidence),
-        Finding::Fails(fault) => report::line(&style, Mark::Bad, name, &fault.to_string()),
-        Finding::Skipped(cause) => report::line(
-            &style,
-            Mark::Skipped,
-            name,
-            &format!("not looked at: {} does not hold", cause.name()),
-        ),
+fn to_text(vm: &Vm, style: Style, findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let name = finding.condition.name();
+        text.push_str(&match &finding.state {
+            State::Holds(evidence) => report::line(&style, Mark::Good, name, evidence),
+            State::Fails(fault) => report::diagnosis(vm, &style, fault),
+            State::Skipped(cause) => {
+                let why = format!("not looked at: {} does not hold", cause.name());
+                report::line(&style, Mark::Skipped, name, &why)
+            }
+        });
     }
-}
-
-fn to_json(condition: Condition, finding: &Finding, elapsed_ms: u128) -> serde_json::Value {
-    let elapsed_ms = u64::try_from(elapsed_ms).unwrap_or(u64::MAX);
-    let name = condition.name();
-    match finding {
-        Finding::Holds(evidence) => {
-            json!({ "condition": name, "state": "holds", "evidence": evidence, "elapsed_ms": elapsed_ms })
+    text.push_str("\nNetwork, as the agents reach it:\n");
+    let probes = vm.learnt.probes.borrow();
+    for (index, probe) in probes.iter().enumerate() {
+        if index.checked_sub(1).and_then(|last| probes.get(last)).is_none_or(|last| last.test != probe.test) {
+            text.push_str(&format!(" {}\n", probe.test));
         }
-        Finding::Fails(fault) => json!({
-            "condition": name, "state": "fails", "fault": fault.code(), "means": fault.entry.means,
-            "evidence": fault.evidence, "exit_code": fault.entry.exit_code(), "elapsed_ms": elapsed_ms,
-        }),
-        Finding::Skipped(cause) => json!({ "condition": name, "state": "skipped", "cause": cause.name() }),
+        text.push_str(&report::probe(&style, probe));
     }
+    for unseen in vm.learnt.unseen.borrow().iter() {
+        text.push_str(&report::paragraph("\nNot seen: ", unseen));
+    }
+    text.push_str(&match worst(findings) {
+        Some(fault) => report::headline(&style, fault),
+        None => "\nEvery condition holds.\n".to_owned(),
+    });
+    text
 }

@@ -33,12 +33,12 @@ struct Start {
 
 pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
     let start = Start { instant: Instant::now(), time: SystemTime::now(), run_id: super::run_id() };
-    let settings = match load(invocation, None) {
-        Ok(loaded) => loaded.settings,
+    let loaded = match load(invocation, None) {
+        Ok(loaded) => loaded,
         Err(problems) => return refuse(invocation, &start, &problems),
     };
     // One id for the log, the record and the onboarding.
-    let vm = Vm { run_id: start.run_id.clone(), ..vm(invocation, environment, settings, true) };
+    let vm = Vm { run_id: start.run_id.clone(), ..vm(invocation, environment, loaded, true) };
     let log_file = vm.settings.log.file.clone();
     let level = level(vm.settings.log.level, invocation.verbose);
     let (destination, mode) =
@@ -119,6 +119,7 @@ fn finish(vm: &Vm, start: &Start, progress: &Progress, mode: Mode, verdict: &Ver
         fault: fault.map(|fault| fault.code().to_owned()),
         evidence: fault.map(|fault| vm.host.mask.apply(&fault.evidence)),
         exit_code,
+        remedy: fault.map(|fault| fault.entry.steps(|step| vm.fill(step))).unwrap_or_default(),
         next: next.clone(),
     };
     // Without the rights to enroll there are none to write the record either, and no news in saying so.
@@ -170,7 +171,7 @@ fn next(vm: &Vm, fault: Option<&Fault>) -> String {
         Some(fault) if fault.entry.outlook == Outlook::Time => {
             "not over: run `arc-enroll enroll` again, it goes on where this run stopped".to_owned()
         }
-        Some(fault) => fault.entry.person.first().map(|step| vm.fill(step)).unwrap_or_default(),
+        Some(fault) => fault.entry.steps(|step| vm.fill(step)).into_iter().next().unwrap_or_default(),
     }
 }
 

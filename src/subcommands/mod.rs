@@ -52,7 +52,17 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
 struct Loaded {
     settings: Settings,
     text: String,
+    /// Where it was looked for.
+    path: String,
+    /// Why the file could not be read, where those who only look go on without it.
+    unread: Option<String>,
+    /// Whether the target is known, by the file, flags or environment.
+    has_target: bool,
 }
+
+/// Stands in for the target where only looking is wanted and nobody says what it is.
+const NO_TARGET: &str =
+    "azure: {subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: unknown, location: unknown}";
 
 /// Reads the configuration: the named file as it is, or the default one below the root when it exists.
 fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<Problem>> {
@@ -79,20 +89,42 @@ fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<
     };
     let settings = settings::load(text.as_deref(), &origin, &invocation.overrides)
         .map_err(|problems| problems.as_slice().to_vec())?;
-    Ok(Loaded { settings, text: text.unwrap_or_default() })
+    let path = named.map_or(DEFAULT_PATH.to_owned(), |named| named.display().to_string());
+    Ok(Loaded { settings, text: text.unwrap_or_default(), path, unread: None, has_target: true })
+}
+
+/// As [`load`], for those who only look: the file that holds for root may be private, and they go on without it.
+fn load_to_look(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
+    let loaded = load(invocation, None);
+    let host = Host::new(invocation.root.clone(), "", Vec::new());
+    let unread = match (&loaded, host.files.read(DEFAULT_PATH)) {
+        (Err(_), Err(error)) if error.source.kind() == std::io::ErrorKind::PermissionDenied => {
+            describe(&error)
+        }
+        _ => return loaded,
+    };
+    let path = DEFAULT_PATH.to_owned();
+    let with = |text| settings::load(text, &path, &invocation.overrides);
+    let (settings, has_target) = match with(None) {
+        Ok(settings) => (settings, true),
+        Err(_) => (with(Some(NO_TARGET)).map_err(|problems| problems.as_slice().to_vec())?, false),
+    };
+    Ok(Loaded { settings, text: String::new(), path, unread: Some(unread), has_target })
 }
 
 /// Loads the settings or says on standard error what is wrong with them.
 fn load_or_complain(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, u8> {
-    load(invocation, named).map_err(|problems| {
-        for problem in &problems {
-            output::complain(&format!("{problem}\n"));
-        }
-        let count = problems.len();
-        let noun = if count == 1 { "fault" } else { "faults" };
-        output::complain(&format!("arc-enroll: {count} {noun} in the configuration\n"));
-        EXIT_USAGE
-    })
+    load(invocation, named).map_err(|problems| complain_of(&problems))
+}
+
+fn complain_of(problems: &[Problem]) -> u8 {
+    for problem in problems {
+        output::complain(&format!("{problem}\n"));
+    }
+    let count = problems.len();
+    let noun = if count == 1 { "fault" } else { "faults" };
+    output::complain(&format!("arc-enroll: {count} {noun} in the configuration\n"));
+    EXIT_USAGE
 }
 
 /// The host as this invocation and the settings want it.
@@ -121,12 +153,15 @@ fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
 }
 
 /// A VM to observe or to enroll.
-fn vm(invocation: &Invocation, environment: Environment<'_>, settings: Settings, exclusive: bool) -> Vm {
+fn vm(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded, exclusive: bool) -> Vm {
+    let settings = loaded.settings;
     Vm {
         run_id: run_id(),
         verbose: invocation.verbose > 0,
         deadline: Instant::now() + settings.wait.boot,
         exclusive,
+        config: loaded.path,
+        has_target: loaded.has_target,
         host: host(invocation, environment, &settings),
         settings,
         learnt: Learnt::default(),
@@ -135,8 +170,13 @@ fn vm(invocation: &Invocation, environment: Environment<'_>, settings: Settings,
 
 /// The VM of the subcommands that only look, or the exit code after saying what is wrong with the configuration.
 fn vm_to_look_at(invocation: &Invocation, environment: Environment<'_>) -> Result<Vm, u8> {
-    let loaded = load_or_complain(invocation, None)?;
-    Ok(vm(invocation, environment, loaded.settings, false))
+    let loaded = load_to_look(invocation).map_err(|problems| complain_of(&problems))?;
+    let unread = loaded.unread.clone();
+    let vm = vm(invocation, environment, loaded, false);
+    if let Some(reason) = unread {
+        vm.learnt.unseen.borrow_mut().push(format!("the configuration: {reason}"));
+    }
+    Ok(vm)
 }
 
 /// A random id from the kernel, which is also the correlation id of the onboarding.

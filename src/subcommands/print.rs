@@ -46,7 +46,8 @@ pub(super) fn explain(code: Option<&str>, form: Option<Output>) -> u8 {
 fn to_json(entry: &Entry) -> serde_json::Value {
     json!({
         "code": entry.code, "condition": entry.condition.name(), "exit_code": entry.exit_code(),
-        "means": entry.means, "causes": entry.causes, "agent": entry.agent, "person": entry.person,
+        "means": entry.means, "causes": entry.causes, "agent": entry.agent,
+        "person": entry.steps(str::to_owned),
         "guide": entry.guide,
     })
 }

@@ -14,6 +14,8 @@ mod nexus;
 
 /// Failure playbooks of azcmagent: installing it, its services, its proxy.
 mod agent;
+/// Every fault of the catalogue, met once.
+mod catalogue;
 /// Failure playbooks of connecting, and of what azcmagent says of the connection.
 mod connecting;
 /// README, examples and help say what is so.

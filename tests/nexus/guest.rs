@@ -160,7 +160,9 @@ impl Guest {
             drop(fs::create_dir_all(folder));
         }
         let text = serde_json::to_string_pretty(value).expect("a state is JSON");
-        drop(fs::write(path, text));
+        // Renamed into place: another stand-in may be reading it at this moment.
+        let new = path.with_extension(format!("new-{}", std::process::id()));
+        drop(fs::write(&new, text).and_then(|()| fs::rename(&new, path)));
     }
 }
 

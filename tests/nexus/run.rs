@@ -280,6 +280,22 @@ impl Run {
         self.lines.iter().filter(|line| line["event"] == event).collect()
     }
 
+    /// Standard output with the commands on one line each, as a shell takes them.
+    pub fn unfolded(&self) -> String {
+        let mut text = String::new();
+        for line in self.stdout.lines() {
+            match line.strip_suffix('\\') {
+                // A space and a backslash part words; a backslash alone stands inside quotes.
+                Some(part) => text
+                    .push_str(&(part.trim_end().to_owned() + if part.ends_with(' ') { "\u{1}" } else { "" })),
+                None => text.push_str(&format!("{line}\n")),
+            }
+        }
+        let mut words = text.split('\u{1}');
+        let first = words.next().unwrap_or_default().to_owned();
+        words.fold(first, |text, rest| format!("{text} {}", rest.trim_start()))
+    }
+
     /// Everything that the run has put out, for the message of a failed assertion.
     pub fn text(&self) -> String {
         format!(

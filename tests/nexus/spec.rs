@@ -507,7 +507,7 @@ impl Unit {
 }
 
 /// systemd as the stand-in keeps it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct System {
     /// What `is-system-running` says; `offline` stands for a host without systemd.

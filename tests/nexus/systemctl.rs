@@ -41,8 +41,11 @@ pub fn run(guest: &Guest) -> u8 {
     if system.state == "offline" {
         return without_systemd(verb);
     }
+    let before = system.clone();
     let code = work(&mut system, verb, &units, guest, wanted.as_deref());
-    save(guest, &system);
+    if system != before {
+        save(guest, &system);
+    }
     code
 }
 

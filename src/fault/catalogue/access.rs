@@ -23,9 +23,9 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
         person: &[
-            "az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}",
-            "az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"HybridCompute Machine ListAccessDetails Action\" --scope {scope}",
-            "See what it has: az role assignment list --assignee {principal_id} --all",
+            "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}`",
+            "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"HybridCompute Machine ListAccessDetails Action\" --scope {scope}`",
+            "See what it has: `az role assignment list --assignee {principal_id} --all`",
         ],
         guide: "Verify Managed Identity permissions",
         ..COMMON
@@ -45,8 +45,8 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
         person: &[
-            "Check: az account show --subscription {subscription_id}",
-            "az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}",
+            "Check: `az account show --subscription {subscription_id}`",
+            "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -65,8 +65,8 @@ entries! {
         agent: "Nothing: the agent makes no resource groups.",
         again_from: Condition::Access,
         person: &[
-            "az group create --name {resource_group} --location {location} --subscription {subscription_id}",
-            "Then run: arc-enroll enroll",
+            "`az group create --name {resource_group} --location {location} --subscription {subscription_id}`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -82,10 +82,10 @@ entries! {
         agent: "azcmagent tries to register it; that needs more rights than enrolling.",
         again_from: Condition::Access,
         person: &[
-            "az provider register --namespace Microsoft.HybridCompute --subscription {subscription_id}",
-            "az provider register --namespace Microsoft.GuestConfiguration --subscription {subscription_id}",
-            "az provider register --namespace Microsoft.HybridConnectivity --subscription {subscription_id}",
-            "Then run: arc-enroll enroll",
+            "`az provider register --namespace Microsoft.HybridCompute --subscription {subscription_id}`",
+            "`az provider register --namespace Microsoft.GuestConfiguration --subscription {subscription_id}`",
+            "`az provider register --namespace Microsoft.HybridConnectivity --subscription {subscription_id}`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -101,9 +101,9 @@ entries! {
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Access,
         person: &[
-            "See the policies: az policy assignment list --scope {scope} --disable-scope-strict-match",
+            "See the policies: `az policy assignment list --scope {scope} --disable-scope-strict-match`",
             "Add what the policy asks for (location, tags) to {config}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -119,8 +119,8 @@ entries! {
         agent: "Nothing: a lock is a person's decision.",
         again_from: Condition::Access,
         person: &[
-            "See the locks: az lock list --resource-group {resource_group} --subscription {subscription_id}",
-            "Then run: arc-enroll enroll",
+            "See the locks: `az lock list --resource-group {resource_group} --subscription {subscription_id}`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON

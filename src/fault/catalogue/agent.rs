@@ -19,7 +19,7 @@ entries! {
         repair: Some(Repair::InstallAgent),
         pace: Some(Pace::Slow),
         again_from: Condition::Agent,
-        person: &["See the log of the installation: grep agent {log}"],
+        person: &["See the log of the installation: `grep agent {log}`"],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
@@ -30,12 +30,12 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "azcmagent is not installed, and the configuration says not to install it.",
-        causes: &["agent.install is `never` and the image does not have azcmagent."],
+        causes: &["agent.install is never and the image does not have azcmagent."],
         agent: "Nothing.",
         again_from: Condition::Agent,
         person: &[
             "Put azcmagent into the image, or set agent.install to repository in {config}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -56,7 +56,7 @@ entries! {
         person: &[
             "See the supported ones: https://learn.microsoft.com/azure/azure-arc/servers/prerequisites",
             "If a package is known to work, name it: agent: {install: package, package: {url: …, sha256: …}}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent errors AZCM0131 to AZCM0133",
         ..COMMON
@@ -75,7 +75,7 @@ entries! {
         agent: "Waits for the lock.",
         pace: Some(Pace::Fast),
         again_from: Condition::Agent,
-        person: &["See who holds it: fuser -v /var/lib/dpkg/lock-frontend /var/lib/rpm/.rpm.lock"],
+        person: &["See who holds it: `fuser -v /var/lib/dpkg/lock-frontend /var/lib/rpm/.rpm.lock`"],
         guide: "azcmagent error AZCM0145",
         ..COMMON
     };
@@ -92,8 +92,8 @@ entries! {
         pace: Some(Pace::Slow),
         again_from: Condition::Agent,
         person: &[
-            "dpkg --configure -a",
-            "Then run: arc-enroll enroll",
+            "`dpkg --configure -a`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0143",
         ..COMMON
@@ -113,7 +113,7 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Agent,
         person: &[
-            "Add packages.microsoft.com to the egress list: az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --additional-egress-endpoints …",
+            "Add packages.microsoft.com to the egress list: `az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --additional-egress-endpoints …`",
             "Or put azcmagent into the image and set agent.install to never in {config}",
         ],
         guide: "azcmagent error AZCM0146",
@@ -134,7 +134,7 @@ entries! {
         again_from: Condition::Agent,
         person: &[
             "If the key is right, name its fingerprint in {config}: agent: {repository_key: [FINGERPRINT]}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0143",
         ..COMMON
@@ -153,8 +153,8 @@ entries! {
         agent: "Nothing is installed.",
         again_from: Condition::Agent,
         person: &[
-            "Compare: sha256sum FILE, and correct agent.package in {config}",
-            "Then run: arc-enroll enroll",
+            "Compare `sha256sum FILE`, and correct agent.package in {config}",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0142",
         ..COMMON
@@ -174,8 +174,8 @@ entries! {
         pace: Some(Pace::Slow),
         again_from: Condition::Agent,
         person: &[
-            "Install it by hand and read the error: apt-get install azcmagent",
-            "See the log: grep agent {log}",
+            "Install it by hand and read the error: `apt-get install azcmagent`",
+            "See the log: `grep agent {log}`",
         ],
         guide: "azcmagent error AZCM0143",
         ..COMMON
@@ -191,9 +191,9 @@ entries! {
         agent: "Nothing is installed.",
         again_from: Condition::Agent,
         person: &[
-            "See the versions: apt-cache madison azcmagent",
+            "See the versions: `apt-cache madison azcmagent`",
             "Correct agent.version in {config}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0147",
         ..COMMON
@@ -214,9 +214,9 @@ entries! {
         pace: Some(Pace::Slow),
         again_from: Condition::Agent,
         person: &[
-            "systemctl status himdsd arcproxyd extd gcad",
-            "journalctl -u himdsd -n 50",
-            "Then run: arc-enroll enroll",
+            "`systemctl status himdsd arcproxyd extd gcad`",
+            "`journalctl -u himdsd -n 50`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -232,8 +232,8 @@ entries! {
         agent: "Nothing: a mask is a person's decision.",
         again_from: Condition::Agent,
         person: &[
-            "systemctl unmask himdsd && systemctl enable --now himdsd",
-            "Then run: arc-enroll enroll",
+            "`systemctl unmask himdsd && systemctl enable --now himdsd`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -250,8 +250,8 @@ entries! {
         repair: Some(Repair::SetAgentProxy),
         again_from: Condition::Agent,
         person: &[
-            "azcmagent config set proxy.url {proxy}",
-            "Then run: arc-enroll enroll",
+            "`azcmagent config set proxy.url {proxy}`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "CSN Proxy configuration",
         ..COMMON
@@ -272,9 +272,9 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Agent,
         person: &[
-            "systemctl restart himdsd arcproxyd",
-            "journalctl -u himdsd -n 50",
-            "Then run: arc-enroll enroll",
+            "`systemctl restart himdsd arcproxyd`",
+            "`journalctl -u himdsd -n 50`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent errors AZCM0061 to AZCM0070",
         ..COMMON
@@ -292,7 +292,7 @@ entries! {
         again_from: Condition::Agent,
         person: &[
             "Set agent.allow_azure_vm to true in {config}; Microsoft calls this override a test setting",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0141",
         ..COMMON
@@ -311,9 +311,9 @@ entries! {
         agent: "Nothing: the same settings get the same answer.",
         again_from: Condition::Agent,
         person: &[
-            "azcmagent config list",
+            "`azcmagent config list`",
             "Correct {config}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent errors AZCM0016 to AZCM0027",
         ..COMMON

@@ -19,7 +19,7 @@ entries! {
         repair: Some(Repair::Connect),
         pace: Some(Pace::Fast),
         again_from: Condition::Connected,
-        person: &["arc-enroll enroll"],
+        person: &["`arc-enroll enroll`"],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
@@ -34,7 +34,7 @@ entries! {
         agent: "Looks again each second.",
         pace: Some(Pace::Poll),
         again_from: Condition::Connected,
-        person: &["azcmagent show"],
+        person: &["`azcmagent show`"],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
@@ -52,9 +52,9 @@ entries! {
         agent: "Nothing: an enrolled machine is never moved.",
         again_from: Condition::Connected,
         person: &[
-            "See it: azcmagent show",
-            "To move it, disconnect it yourself: azcmagent disconnect",
-            "Then run: arc-enroll enroll",
+            "See it: `azcmagent show`",
+            "To move it, disconnect it yourself: `azcmagent disconnect`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0067",
         ..COMMON
@@ -74,9 +74,9 @@ entries! {
         pace: Some(Pace::Slow),
         again_from: Condition::Connected,
         person: &[
-            "azcmagent show",
-            "azcmagent check --location {location}",
-            "journalctl -u himdsd -n 50",
+            "`azcmagent show`",
+            "`azcmagent check --location {location}`",
+            "`journalctl -u himdsd -n 50`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -92,9 +92,9 @@ entries! {
         agent: "Nothing: deleting an Arc machine needs a person's word.",
         again_from: Condition::Connected,
         person: &[
-            "azcmagent disconnect --force-local-only",
-            "Delete the resource: az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}",
-            "Then run: arc-enroll enroll",
+            "`azcmagent disconnect --force-local-only`",
+            "Delete the resource: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent troubleshooting: connectivity",
         ..COMMON
@@ -111,7 +111,7 @@ entries! {
         again_from: Condition::Connected,
         person: &[
             "Set agent.token to argument in {config} (any process on the VM can then read the token while connect runs)",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent connect: access token",
         ..COMMON
@@ -130,10 +130,10 @@ entries! {
         agent: "Nothing: it may belong to another machine.",
         again_from: Condition::Connected,
         person: &[
-            "See it: az connectedmachine show --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}",
-            "If it is a left-over: az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}",
+            "See it: `az connectedmachine show --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
+            "If it is a left-over: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
             "Or choose another name: azure.resource_name in {config}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0044",
         ..COMMON
@@ -150,7 +150,7 @@ entries! {
         again_from: Condition::Connected,
         person: &[
             "Set azure.private_link_scope in {config}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0026",
         ..COMMON
@@ -170,8 +170,8 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
         person: &[
-            "azcmagent check --location {location}",
-            "See what is enabled: az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"",
+            "`azcmagent check --location {location}`",
+            "See what is enabled: `az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -191,9 +191,9 @@ entries! {
         pace: Some(Pace::Slow),
         again_from: Condition::Connected,
         person: &[
-            "See it: az connectedmachine show --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}",
-            "If it stays so, delete it and run again: az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}",
-            "Then run: arc-enroll enroll",
+            "See it: `az connectedmachine show --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
+            "If it stays so, delete it and run again: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent errors AZCM0062 and AZCM0081",
         ..COMMON
@@ -211,7 +211,7 @@ entries! {
         again_from: Condition::Connected,
         person: &[
             "Look the code up: https://aka.ms/arc/azcmerror",
-            "azcmagent logs",
+            "`azcmagent logs`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -231,8 +231,8 @@ entries! {
         pace: Some(Pace::Slow),
         again_from: Condition::Connected,
         person: &[
-            "azcmagent check --location {location}",
-            "tail -50 /var/opt/azcmagent/log/azcmagent.log",
+            "`azcmagent check --location {location}`",
+            "`tail -50 /var/opt/azcmagent/log/azcmagent.log`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON

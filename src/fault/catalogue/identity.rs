@@ -26,10 +26,10 @@ entries! {
         // First-boot clients wait 3 to 5 minutes for an identity that is being attached.
         most_window: Duration::from_secs(300),
         person: &[
-            "See what the VM has: az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity",
+            "See what the VM has: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
             "If it has none: create the VM anew with --mi-system-assigned --system-assigned, or with --mi-user-assigned --user-assigned ID.",
-            "If it has another one: correct `identity` in {config}",
-            "Then run: arc-enroll enroll",
+            "If it has another one: correct identity in {config}",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to sign in with managed identity",
         ..COMMON
@@ -41,13 +41,13 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "The VM has several user-assigned identities and the configuration names none.",
-        causes: &["`identity` is left at `system`, and the VM has no system-assigned identity."],
+        causes: &["identity is left at system, and the VM has no system-assigned identity."],
         agent: "Nothing: IMDS will not choose.",
         again_from: Condition::Identity,
         person: &[
-            "See them: az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity",
+            "See them: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
             "Name one in {config}: identity: {resource_id: /subscriptions/…/userAssignedIdentities/NAME}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to sign in with managed identity",
         ..COMMON
@@ -64,7 +64,7 @@ entries! {
         again_from: Condition::Identity,
         person: &[
             "Correct imds.resource in {config}; the default is https://management.azure.com/",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
@@ -83,8 +83,8 @@ entries! {
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Identity,
         person: &[
-            "Compare: curl -v --noproxy '*' -H Metadata:true '{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F'",
-            "Report the answer with: arc-enroll doctor",
+            "Compare: `curl -v --noproxy '*' -H Metadata:true \"{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F\"`",
+            "Report the answer with: `arc-enroll doctor`",
         ],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
@@ -106,8 +106,8 @@ entries! {
         // First-boot clients wait 3 to 5 minutes for an identity that is being attached.
         most_window: Duration::from_secs(300),
         person: &[
-            "See what the VM has: az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity",
-            "Then run: arc-enroll enroll",
+            "See what the VM has: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
@@ -123,7 +123,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &["Check: curl -v --noproxy '*' -H Metadata:true {imds}/healthz"],
+        person: &["Check: `curl -v --noproxy '*' -H Metadata:true {imds}/healthz`"],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -139,7 +139,7 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
         least_window: Duration::from_secs(75),
-        person: &["Wait; if it stays so for minutes, report it with: arc-enroll doctor"],
+        person: &["Wait; if it stays so for minutes, report it with: `arc-enroll doctor`"],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -172,7 +172,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &["If it stays so, report it to Microsoft support with the time and the answer from: arc-enroll doctor"],
+        person: &["If it stays so, report it to Microsoft support with the time and the answer from: `arc-enroll doctor`"],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -190,7 +190,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &["Check: curl -v --noproxy '*' -H Metadata:true '{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F' | head -c 300"],
+        person: &["Check: `curl -v --noproxy '*' -H Metadata:true \"{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F\" | head -c 300`"],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -209,8 +209,8 @@ entries! {
         again_from: Condition::Identity,
         person: &[
             "Correct or leave out azure.tenant_id in {config}",
-            "The subscription's tenant: az account show --subscription {subscription_id} --query tenantId",
-            "Then run: arc-enroll enroll",
+            "The subscription's tenant: `az account show --subscription {subscription_id} --query tenantId`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -226,8 +226,8 @@ entries! {
         agent: "Nothing: the next token is of the same form.",
         again_from: Condition::Identity,
         person: &[
-            "Set azure.tenant_id in {config}; it is: az account show --subscription {subscription_id} --query tenantId",
-            "Then run: arc-enroll enroll",
+            "Set azure.tenant_id in {config}; it is: `az account show --subscription {subscription_id} --query tenantId`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -244,7 +244,7 @@ entries! {
         again_from: Condition::Identity,
         person: &[
             "Correct imds.resource in {config}; the default is https://management.azure.com/",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
@@ -266,9 +266,9 @@ entries! {
         pace: Some(Pace::Slow),
         again_from: Condition::Identity,
         person: &[
-            "Check the clock: date -u",
-            "Check the token's tenant and expiry: arc-enroll token --output json",
-            "Then run: arc-enroll enroll",
+            "Check the clock: `date -u`",
+            "Check the token's tenant and expiry: `arc-enroll token --output json`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON

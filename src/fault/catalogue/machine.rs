@@ -16,7 +16,7 @@ entries! {
         means: "The configuration cannot be used.",
         causes: &["A key or a value is misspelt, missing or of the wrong form."],
         agent: "Nothing; it stops before it touches anything.",
-        person: &["See every fault with its line: arc-enroll validate", "Correct {config}", "Then run: arc-enroll enroll"],
+        person: &["See every fault with its line: `arc-enroll validate`", "Correct {config}", "Then run: `arc-enroll enroll`"],
         guide: "README, configuration",
         ..COMMON
     };
@@ -30,7 +30,7 @@ entries! {
         causes: &["The command was started without sudo."],
         agent: "Nothing; it stops before it touches anything.",
         again_from: Condition::Host,
-        person: &["sudo arc-enroll enroll"],
+        person: &["`sudo arc-enroll enroll`"],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
@@ -66,8 +66,8 @@ entries! {
         pace: Some(Pace::Poll),
         again_from: Condition::Host,
         person: &[
-            "Watch the other run: tail -f {log}",
-            "If it hangs, end it: kill {holder}",
+            "Watch the other run: `tail -f {log}`",
+            "If it hangs, end it: `kill {holder}`",
         ],
         guide: "Examine the cloud-init logs",
         ..COMMON
@@ -87,9 +87,9 @@ entries! {
         pace: Some(Pace::Slow),
         again_from: Condition::Host,
         person: &[
-            "See what fills it: du -xh / | sort -h | tail -20",
+            "See what fills it: `du -xh / | sort -h | tail -20`",
             "Free at least 300 MiB, or make the disk larger.",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0005",
         ..COMMON
@@ -108,9 +108,9 @@ entries! {
         agent: "Nothing; what was there is unchanged.",
         again_from: Condition::Host,
         person: &[
-            "See how it is mounted: findmnt -T {path}",
-            "Make it writable: mount -o remount,rw /",
-            "Then run: arc-enroll enroll",
+            "See how it is mounted: `findmnt -T {path}`",
+            "Make it writable: `mount -o remount,rw /`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0069",
         ..COMMON
@@ -128,7 +128,7 @@ entries! {
         ],
         agent: "Children and secrets are gone, the record is written; the next run goes on.",
         again_from: Condition::Host,
-        person: &["Run it again: arc-enroll enroll"],
+        person: &["Run it again: `arc-enroll enroll`"],
         guide: "Examine the cloud-init logs",
         ..COMMON
     };
@@ -148,9 +148,9 @@ entries! {
         repair: Some(Repair::PersistProxy),
         again_from: Condition::ProxyEnvironment,
         person: &[
-            "See what is set: grep -ri _proxy /etc/environment /etc/profile.d /etc/systemd/system.conf.d",
-            "Set it by hand for this shell: eval \"$(arc-enroll env)\"",
-            "Then run: arc-enroll enroll",
+            "See what is set: `grep -ri _proxy /etc/environment /etc/profile.d /etc/systemd/system.conf.d`",
+            "Set it by hand for this shell: `eval \"$(arc-enroll env)\"`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "CSN Proxy configuration",
         ..COMMON
@@ -172,9 +172,10 @@ entries! {
         // Both clocks are read when the sidecar answers.
         again_from: Condition::Imds,
         person: &[
-            "See the state: timedatectl timesync-status",
-            "Set it from the sidecar's clock: date -s \"$(curl -sI --noproxy '*' {imds}/healthz | sed -n 's/^[Dd]ate: //p')\"",
-            "Then run: arc-enroll enroll",
+            "See the state: `timedatectl timesync-status`",
+"Let the time service set it: `timedatectl set-ntp true`",
+            "See the sidecar's time: `curl -sI --noproxy '*' {imds}/healthz`, and set it by hand: `date -s TIME`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON

@@ -22,8 +22,8 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
         person: &[
-            "Check: curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz",
-            "If it stays so, the sidecar beside this VM is down: restart the VM from the Azure side, and report it to Microsoft support with: arc-enroll doctor",
+            "Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`",
+            "If it stays so, the sidecar beside this VM is down: restart the VM from the Azure side, and report it to Microsoft support with: `arc-enroll doctor`",
         ],
         guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
         ..COMMON
@@ -44,9 +44,9 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
         person: &[
-            "Check the route: ip route get 169.254.169.254",
-            "Check the firewall: nft list ruleset | grep 169.254",
-            "Check: curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz",
+            "Check the route: `ip route get 169.254.169.254`",
+            "Check the firewall: `nft list ruleset | grep 169.254`",
+            "Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`",
         ],
         guide: "VM network connectivity sanity tests",
         ..COMMON
@@ -66,9 +66,9 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
         person: &[
-            "See the interfaces: ip addr",
-            "See the route: ip route get 169.254.169.254",
-            "Test: ping -c 3 169.254.169.254",
+            "See the interfaces: `ip addr`",
+            "See the route: `ip route get 169.254.169.254`",
+            "Test: `ping -c 3 169.254.169.254`",
         ],
         guide: "VM network connectivity sanity tests",
         ..COMMON
@@ -87,7 +87,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
-        person: &["Check: curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz"],
+        person: &["Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`"],
         guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
         ..COMMON
     };
@@ -105,9 +105,9 @@ entries! {
         agent: "Nothing: asking again through the same path gives the same answer. The agent itself never uses a proxy here.",
         again_from: Condition::Imds,
         person: &[
-            "NO_PROXY must hold 169.254.169.254 and nothing may redirect port 80: iptables -t nat -S | grep 80",
-            "Check: curl -v --noproxy '*' -H Metadata:true {imds}/healthz",
-            "Then run: arc-enroll enroll",
+            "NO_PROXY must hold 169.254.169.254 and nothing may redirect port 80: `iptables -t nat -S | grep 80`",
+            "Check: `curl -v --noproxy '*' -H Metadata:true {imds}/healthz`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
         ..COMMON
@@ -126,8 +126,8 @@ entries! {
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Imds,
         person: &[
-            "Ask from the VM itself and by its first interface: ip route get 169.254.169.254",
-            "Then run: arc-enroll enroll",
+            "Ask from the VM itself and by its first interface: `ip route get 169.254.169.254`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
         ..COMMON
@@ -147,8 +147,8 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
         person: &[
-            "Check: curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/",
-            "See that the VM has a cloud services network: az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query cloudServicesNetworkAttachment",
+            "Check: `curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/`",
+            "See that the VM has a cloud services network: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query cloudServicesNetworkAttachment`",
         ],
         guide: "CSN Proxy configuration",
         ..COMMON
@@ -169,8 +169,8 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
         person: &[
-            "Check the route: ip route get 169.254.0.11",
-            "Check: curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/",
+            "Check the route: `ip route get 169.254.0.11`",
+            "Check: `curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/`",
         ],
         guide: "CSN Proxy configuration",
         ..COMMON
@@ -190,8 +190,8 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
         person: &[
-            "See the interfaces: ip addr",
-            "See the route: ip route get 169.254.0.11",
+            "See the interfaces: `ip addr`",
+            "See the route: `ip route get 169.254.0.11`",
         ],
         guide: "CSN Proxy configuration",
         ..COMMON
@@ -212,7 +212,7 @@ entries! {
         again_from: Condition::Proxy,
         person: &[
             "The CSN proxy is always http://169.254.0.11:3128; see proxy.url in {config}",
-            "Check: curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/",
+            "Check: `curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/`",
         ],
         guide: "CSN Proxy configuration",
         ..COMMON
@@ -232,7 +232,7 @@ entries! {
         again_from: Condition::Proxy,
         person: &[
             "The CSN proxy is always http://169.254.0.11:3128; correct proxy.url in {config}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "CSN Proxy configuration",
         ..COMMON
@@ -252,10 +252,10 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
         person: &[
-            "See what is enabled: az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"",
+            "See what is enabled: `az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"`",
             "Allow these: {endpoints}",
-            "az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --enable-default-egress-endpoints True",
-            "Then run: arc-enroll enroll",
+            "`az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --enable-default-egress-endpoints True`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Cloud Services Network (CSN) configurations",
         ..COMMON
@@ -275,7 +275,7 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
         person: &[
-            "Check: curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/",
+            "Check: `curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/`",
             "If it stays so, the cloud services network of this cluster needs attention from its operator.",
         ],
         guide: "CSN Proxy configuration",
@@ -296,9 +296,9 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Dns,
         person: &[
-            "Check: nslookup management.azure.com",
+            "Check: `nslookup management.azure.com`",
             "On Nexus the CSN proxy resolves names: set proxy.url in {config}",
-            "Then run: arc-enroll enroll",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "VM network connectivity sanity tests",
         ..COMMON
@@ -316,9 +316,9 @@ entries! {
         again_from: Condition::Egress,
         person: &[
             "Allow these: {endpoints}",
-            "See what is enabled: az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"",
-            "Add them: az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --additional-egress-endpoints \"{egress_json}\" (this replaces the list: keep what it already has)",
-            "Then run: arc-enroll enroll",
+            "See what is enabled: `az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"`",
+            "Add them: `az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --additional-egress-endpoints \"{egress_json}\"` (this replaces the list: keep what it already has)",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "Cloud Services Network (CSN) configurations",
         ..COMMON
@@ -338,7 +338,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Egress,
-        person: &["Check: curl -v --proxy {proxy} --max-time 20 -I https://{endpoint}/"],
+        person: &["Check: `curl -v --proxy {proxy} --max-time 20 -I https://{endpoint}/`"],
         guide: "VM network connectivity sanity tests",
         ..COMMON
     };
@@ -357,10 +357,10 @@ entries! {
         pace: Some(Pace::Slow),
         again_from: Condition::Egress,
         person: &[
-            "See who signed it: openssl s_client -proxy {proxy_address} -connect {endpoint}:443 -showcerts </dev/null",
-            "Install the CA certificates: apt-get install ca-certificates",
-            "If TLS is intercepted on purpose, put that CA into the VM's trust store: update-ca-certificates",
-            "Then run: arc-enroll enroll",
+            "See who signed it: `openssl s_client -proxy {proxy_address} -connect {endpoint}:443 -showcerts </dev/null`",
+            "Install the CA certificates: `apt-get install ca-certificates`",
+            "If TLS is intercepted on purpose, put that CA into the VM's trust store: `update-ca-certificates`",
+            "Then run: `arc-enroll enroll`",
         ],
         guide: "VM network connectivity sanity tests",
         ..COMMON

@@ -38,7 +38,7 @@ fn a_role_that_never_arrives_is_not_yet_and_the_remedy_names_the_principal() {
          --role \"Azure Connected Machine Resource Manager\" \
          --scope \"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}\""
     );
-    assert!(run.stdout.contains(&command), "{}", run.text());
+    assert!(run.unfolded().contains(&command), "{}", run.text());
     assert!(vm.calls_of("azcmagent connect").is_empty());
 }
 

@@ -1,0 +1,159 @@
+//! Every fault of the catalogue, met by the real program on a simulated VM: code, exit code, what was seen, and
+//! what a person is told to do.
+
+mod access;
+mod agent;
+mod connected;
+mod identity;
+mod machine;
+mod network;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::ending::assert_no_secret_left;
+use crate::nexus::run::Run;
+use crate::nexus::vm::{Builder, Vm};
+
+/// One fault as it is met: on which VM, by which command, and what has to be said of it.
+pub struct Met {
+    vm: Builder,
+    prepare: fn(&Vm),
+    command: &'static str,
+    exit: i32,
+    seen: Vec<&'static str>,
+    remedy: Vec<&'static str>,
+}
+
+impl Met {
+    /// Met by `doctor`, which only looks.
+    pub fn by_doctor(vm: Builder) -> Self {
+        Self { vm, prepare: |_| {}, command: "doctor", exit: 0, seen: Vec::new(), remedy: Vec::new() }
+    }
+
+    /// What `enroll` ends with.
+    pub fn by_enroll(vm: Builder) -> Self {
+        Self { command: "enroll", ..Self::by_doctor(vm) }
+    }
+
+    /// Done to the started VM before the command.
+    pub fn prepared(self, prepare: fn(&Vm)) -> Self {
+        Self { prepare, ..self }
+    }
+
+    /// Exit code of the command.
+    pub fn exit(self, exit: i32) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// Words of the evidence.
+    pub fn seen(mut self, words: &'static str) -> Self {
+        self.seen.push(words);
+        self
+    }
+
+    /// Words of what a person is told to do, with the VM's own values in them.
+    pub fn remedy(mut self, words: &'static str) -> Self {
+        self.remedy.push(words);
+        self
+    }
+
+    /// Runs the command and looks.
+    pub fn assert(self, code: &str) {
+        assert!(
+            self.exit != 0 && !self.seen.is_empty() && !self.remedy.is_empty(),
+            "{code}: nothing is asserted"
+        );
+        let vm = self.vm.start();
+        (self.prepare)(&vm);
+        let run = vm.run(&[self.command]);
+        let (evidence, remedy) = match self.command {
+            "doctor" => diagnosed(&vm, &run, code),
+            _ => ended(&vm, &run, code),
+        };
+        run.assert_code(self.exit);
+        for words in &self.seen {
+            assert!(
+                evidence.contains(words),
+                "{code}: {words:?} is not in the evidence {evidence:?}\n{}",
+                run.text()
+            );
+        }
+        assert_told(&run, code, &remedy, &self.remedy);
+        assert_no_secret_left(&vm, &run);
+    }
+}
+
+/// The remedy is complete, filled in, and shown to the person in 80 columns.
+pub fn assert_told(run: &Run, code: &str, remedy: &str, wanted: &[&str]) {
+    let shown = run.unfolded();
+    for words in wanted {
+        assert!(remedy.contains(words), "{code}: {words:?} is not in the remedy {remedy:?}\n{}", run.text());
+        let first = words.split_whitespace().next().unwrap_or_default();
+        assert!(shown.contains(first), "{code}: {first:?} is not shown\n{}", run.text());
+    }
+    assert!(shown.contains(code), "{code} is not shown\n{}", run.text());
+    for blank in ["{subscription_id}", "{resource_group}", "{config}", "{imds}", "{proxy}", "{vm}", "{scope}"]
+    {
+        assert!(!remedy.contains(blank), "{code}: {blank} is not filled in: {remedy}");
+    }
+    let wide = run.stdout.lines().find(|line| line.chars().count() > 80);
+    assert!(wide.is_none(), "{code}: wider than 80 columns: {wide:?}");
+}
+
+/// Evidence and remedy as doctor's JSON has them.
+fn diagnosed(vm: &Vm, run: &Run, code: &str) -> (String, String) {
+    let json = vm.run(&["doctor", "--output", "json"]);
+    let value: Value = serde_json::from_str(&json.stdout).unwrap_or_default();
+    let conditions = value["conditions"].as_array().cloned().unwrap_or_default();
+    let found = conditions.iter().find(|condition| condition["fault"] == code);
+    let found =
+        found.unwrap_or_else(|| panic!("doctor does not find {code}\n{}\n{}", run.text(), json.stdout));
+    assert_eq!(value["exit_code"], run.code.unwrap_or_default(), "text and JSON end alike");
+    (found["evidence"].as_str().unwrap_or_default().to_owned(), steps(&found["remedy"]))
+}
+
+/// Evidence and remedy as the log's last failure and the record have them.
+fn ended(vm: &Vm, run: &Run, code: &str) -> (String, String) {
+    let record = vm.record().unwrap_or_default();
+    assert_eq!(record["fault"], code, "{}", run.text());
+    assert_eq!(run.last()["fault"], code, "{}", run.text());
+    (record["evidence"].as_str().unwrap_or_default().to_owned(), steps(&record["remedy"]))
+}
+
+fn steps(list: &Value) -> String {
+    let steps: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    steps.join("\n")
+}
+
+/// Makes a test of each fault, and the list of what is tested.
+macro_rules! faults {
+    ($($name:ident $code:literal => $met:expr;)*) => {
+        /// The faults that are met in this file.
+        pub const CODES: &[&str] = &[$($code),*];
+        $(#[test]
+        fn $name() {
+            $met.assert($code);
+        })*
+    };
+}
+use faults;
+
+#[test]
+fn every_fault_of_the_catalogue_is_met() {
+    let vm = Vm::new().start();
+    let run = vm.run(&["explain", "--output", "json"]);
+    let listed: Value = serde_json::from_str(&run.stdout).expect("it is JSON");
+    let listed: BTreeSet<&str> =
+        listed.as_array().into_iter().flatten().filter_map(|entry| entry["code"].as_str()).collect();
+    let met: BTreeSet<&str> =
+        [machine::CODES, network::CODES, identity::CODES, agent::CODES, access::CODES, connected::CODES]
+            .concat()
+            .into_iter()
+            .collect();
+    let missing: Vec<_> = listed.difference(&met).collect();
+    assert!(missing.is_empty(), "no test meets {missing:?}");
+    let unknown: Vec<_> = met.difference(&listed).collect();
+    assert!(unknown.is_empty(), "not in the catalogue: {unknown:?}");
+}

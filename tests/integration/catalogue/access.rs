@@ -1,0 +1,5 @@
+//! Faults of rights.
+
+use super::faults;
+
+faults! {}

@@ -1,0 +1,5 @@
+//! Faults of azcmagent.
+
+use super::faults;
+
+faults! {}

@@ -1,0 +1,5 @@
+//! Faults of the connection.
+
+use super::faults;
+
+faults! {}

@@ -1,0 +1,5 @@
+//! Faults of the token.
+
+use super::faults;
+
+faults! {}
