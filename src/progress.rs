@@ -10,6 +10,7 @@ use crate::condition::Condition;
 use crate::fault::{Fault, Repair};
 use crate::host::output;
 use crate::host::SharedMask;
+use crate::record::Repaired;
 use crate::report::{self, Style};
 
 /// How a run shows itself.
@@ -70,6 +71,18 @@ impl Progress {
         self.waiting_for.set(None);
         let text = format!("{} …", repair.describe());
         self.say(&report::line(&self.style, report::Mark::Busy, fault.entry.condition.name(), &text));
+    }
+
+    /// A repair was made, and the fault is still there.
+    pub fn in_vain(&self, condition: Condition, done: &Repaired) {
+        let after = done.after.as_deref().unwrap_or_default();
+        let seen = if after == done.before {
+            format!("still {after}")
+        } else {
+            format!("before: {}; now: {after}", done.before)
+        };
+        let text = format!("{} has not helped; {seen}", done.repair);
+        self.say(&report::line(&self.style, report::Mark::Busy, condition.name(), &text));
     }
 
     /// Shows how long something takes, where there is a terminal.

@@ -34,8 +34,34 @@ pub struct Record {
     /// What a person does about the fault.
     #[serde(default)]
     pub remedy: Vec<String>,
+    /// What was repaired on the way, in order.
+    #[serde(default)]
+    pub repairs: Vec<Repaired>,
     /// What comes next.
     pub next: String,
+}
+
+/// One repair and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repaired {
+    /// What was done, in words.
+    pub repair: String,
+    /// The fault that called for it.
+    pub fault: String,
+    /// What was seen before.
+    pub before: String,
+    /// What was seen after.
+    pub after: Option<String>,
+    /// Whether the fault was gone then; nothing when it was not looked at again.
+    pub helped: Option<bool>,
+}
+
+impl Repaired {
+    /// Notes what was seen after it.
+    pub fn judge(&mut self, helped: bool, evidence: &str) {
+        self.helped = Some(helped);
+        self.after = Some(evidence.to_owned());
+    }
 }
 
 impl Record {
@@ -92,6 +118,7 @@ mod tests {
             evidence: None,
             exit_code: 75,
             remedy: vec!["r".into()],
+            repairs: Vec::new(),
             next: "n".into(),
         };
         record.write(&files).unwrap();

@@ -3,8 +3,10 @@
 //! Everything that a condition, a repair or azcmagent reports is a fault of the catalogue; the catalogue says
 //! what to do next, and [`Patience`] bounds it.
 
+mod effect;
 mod patience;
 
+pub use effect::Effects;
 pub use patience::Patience;
 
 use tracing::{info, info_span, warn, Instrument};
@@ -24,7 +26,7 @@ pub enum Verdict {
 }
 
 /// Makes every condition hold, in order, within the deadline.
-pub async fn converge(vm: &Vm, progress: &Progress) -> Verdict {
+pub async fn converge(vm: &Vm, progress: &Progress, effects: &Effects) -> Verdict {
     let mut patience = Patience::new(vm.deadline);
     // What was seen of the goal before the way to it: where it is reached already, the way need not be walked.
     let mut ahead = None;
@@ -39,6 +41,8 @@ pub async fn converge(vm: &Vm, progress: &Progress) -> Verdict {
         match observe(vm, condition, seen).await {
             Ok(evidence) => {
                 progress.holds(condition, &evidence);
+                info_span!("condition", condition = condition.name())
+                    .in_scope(|| effects.holds(condition, &evidence));
                 if condition == Condition::Connected {
                     return Verdict::Enrolled(evidence);
                 }
@@ -47,7 +51,7 @@ pub async fn converge(vm: &Vm, progress: &Progress) -> Verdict {
                 }
                 index += 1;
             }
-            Err(fault) => match overcome(vm, fault, &mut patience, progress).await {
+            Err(fault) => match overcome(vm, fault, &mut patience, progress, effects).await {
                 Next::LookAgainFrom(earlier) => index = usize::from(earlier.number() - 1),
                 Next::Stop(fault) => {
                     progress.fails(&fault);
@@ -88,8 +92,16 @@ async fn observe(vm: &Vm, condition: Condition, seen: Option<Evidence>) -> Resul
 }
 
 /// Repairs what can be repaired, else waits as long as waiting can help.
-async fn overcome(vm: &Vm, met: Fault, patience: &mut Patience, progress: &Progress) -> Next {
+async fn overcome(
+    vm: &Vm,
+    met: Fault,
+    patience: &mut Patience,
+    progress: &Progress,
+    effects: &Effects,
+) -> Next {
     let mut fault = met;
+    info_span!("condition", condition = fault.entry.condition.name())
+        .in_scope(|| effects.fails(&fault, progress));
     loop {
         let span = info_span!("condition", condition = fault.entry.condition.name());
         tell(&fault, patience, vm, &span);
@@ -102,6 +114,7 @@ async fn overcome(vm: &Vm, met: Fault, patience: &mut Patience, progress: &Progr
         match progress.during(run_repair(vm, &fault, repair)).instrument(span).await {
             Ok(()) => {
                 patience.repaired(repair);
+                effects.begin(repair, &fault);
                 return Next::LookAgainFrom(fault.entry.again_from);
             }
             Err(other) if other.code() == fault.code() => break,

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::{describe, load, vm, Environment};
 use crate::cli::{Invocation, Output};
 use crate::conditions::Vm;
-use crate::converge::{converge, Verdict};
+use crate::converge::{converge, Effects, Verdict};
 use crate::fault::{self, Fault, Outlook};
 use crate::host::files::Files;
 use crate::host::{output, Host, SharedMask};
@@ -46,17 +46,18 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
     let progress = Progress::new(mode, style(mode), vm.host.mask.clone());
     begin(&vm, &progress);
 
+    let effects = Effects::default();
     let verdict = tokio::select! {
-        verdict = enroll(&vm, &progress, destination) => verdict,
+        verdict = enroll(&vm, &progress, &effects, destination) => verdict,
         name = told_to_stop() => Verdict::Stopped(fault::RUN_INTERRUPTED.seen(format!("by {name}"))),
     };
     // Whatever was running when the run was told to stop has been told the same; it gets time to end.
     vm.host.commands.reap().await;
-    finish(&vm, &start, &progress, mode, &verdict)
+    finish(&vm, &start, &progress, mode, &verdict, effects)
 }
 
 /// A fleet that boots at the same moment does not ask the token service at the same moment.
-async fn enroll(vm: &Vm, progress: &Progress, destination: Destination) -> Verdict {
+async fn enroll(vm: &Vm, progress: &Progress, effects: &Effects, destination: Destination) -> Verdict {
     let is_first_boot = destination == Destination::LogFile && !vm.host.files.exists(crate::record::PATH);
     if is_first_boot {
         let machine_id = vm.host.files.read("/etc/machine-id").ok().flatten().unwrap_or_default();
@@ -69,7 +70,7 @@ async fn enroll(vm: &Vm, progress: &Progress, destination: Destination) -> Verdi
         );
         tokio::time::sleep(delay).await;
     }
-    converge(vm, progress).await
+    converge(vm, progress, effects).await
 }
 
 fn begin(vm: &Vm, progress: &Progress) {
@@ -100,7 +101,14 @@ fn begin(vm: &Vm, progress: &Progress) {
 }
 
 /// Record, last log line, verdict for the person; the exit code.
-fn finish(vm: &Vm, start: &Start, progress: &Progress, mode: Mode, verdict: &Verdict) -> u8 {
+fn finish(
+    vm: &Vm,
+    start: &Start,
+    progress: &Progress,
+    mode: Mode,
+    verdict: &Verdict,
+    effects: Effects,
+) -> u8 {
     let (outcome, fault, exit_code) = match verdict {
         Verdict::Enrolled(_) => ("enrolled", None, 0),
         Verdict::Stopped(fault) => {
@@ -120,6 +128,7 @@ fn finish(vm: &Vm, start: &Start, progress: &Progress, mode: Mode, verdict: &Ver
         evidence: fault.map(|fault| vm.host.mask.apply(&fault.evidence)),
         exit_code,
         remedy: fault.map(|fault| fault.entry.steps(|step| vm.fill(step))).unwrap_or_default(),
+        repairs: effects.into_record(&vm.host.mask),
         next: next.clone(),
     };
     // Without the rights to enroll there are none to write the record either, and no news in saying so.

@@ -32,6 +32,8 @@ mod operator;
 mod output;
 /// The path through a real proxy.
 mod real_proxy;
+/// What a run repairs, how often, and what it says of it.
+mod repairs;
 /// That no token and no password is ever to be read.
 mod secrets;
 /// Signals: a run that is told to stop, or killed.
