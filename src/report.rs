@@ -77,12 +77,12 @@ pub fn line(style: &Style, mark: Mark, name: &str, text: &str) -> String {
 pub fn diagnosis(vm: &Vm, style: &Style, fault: &Fault) -> String {
     let entry = fault.entry;
     let mut text = line(style, Mark::Bad, entry.condition.name(), entry.means);
-    let lead = " ".repeat(8);
-    text.push_str(&paragraph(&format!("{lead}Fault: "), entry.code));
+    text.push_str(&format!("        Fault: {}\n", entry.code));
     if !fault.evidence.is_empty() {
-        text.push_str(&paragraph(&format!("{lead}Seen: "), &fault.evidence));
+        text.push_str(&paragraph("        Seen: ", &fault.evidence));
     }
-    text.push_str(&format!("{lead}What to do:\n{}", steps(entry, |step| vm.fill(step))));
+    text.push_str("        What to do:\n");
+    text.push_str(&steps(entry, 10, |step| vm.fill(step)));
     text
 }
 
@@ -123,7 +123,7 @@ pub fn verdict(vm: &Vm, style: &Style, fault: &Fault) -> String {
         text.push_str(&paragraph("    - ", cause));
     }
     text.push_str("  What to do:\n");
-    text.push_str(&steps(entry, |step| vm.fill(step)));
+    text.push_str(&steps(entry, 4, |step| vm.fill(step)));
     text.push_str(&format!("  More: arc-enroll explain {}\n", entry.code));
     text.push_str(&format!("  Log:  {}\n", vm.settings.log.file.display()));
     text
@@ -140,7 +140,7 @@ pub fn explanation(entry: &Entry) -> String {
     }
     text.push_str(&paragraph("\n  By itself: ", entry.agent));
     text.push_str("\n  What a person does:\n");
-    text.push_str(&steps(entry, str::to_owned));
+    text.push_str(&steps(entry, 4, str::to_owned));
     text.push_str(&paragraph("\n  From: ", entry.guide));
     text
 }
@@ -158,16 +158,17 @@ pub fn catalogue() -> String {
 }
 
 /// What a person does, numbered. A command stands on lines of its own that can be copied as they are.
-fn steps(entry: &Entry, fill: impl Fn(&str) -> String) -> String {
+fn steps(entry: &Entry, indent: usize, fill: impl Fn(&str) -> String) -> String {
     let mut text = String::new();
+    let outer = " ".repeat(indent);
     for (index, step) in entry.person.iter().enumerate() {
         let step = fill(step);
-        let plain = format!("    {}. {}\n", index + 1, step.replace('`', ""));
+        let plain = format!("{outer}{}. {}\n", index + 1, step.replace('`', ""));
         if plain.chars().count() <= WIDTH {
             text.push_str(&plain);
             continue;
         }
-        let mut lead = format!("    {}. ", index + 1);
+        let mut lead = format!("{outer}{}. ", index + 1);
         let indent = " ".repeat(lead.len());
         for (at, part) in step.split('`').enumerate() {
             let part = part.trim();
@@ -365,8 +366,8 @@ mod tests {
                 + &"{'domainName':'agentserviceapi.guestconfiguration.azure.com','port':443},".repeat(4);
             step.replace("{scope}", &scope).replace("{egress_json}", &json)
         };
-        for entry in fault::catalogue() {
-            let shown = steps(entry, fill);
+        for (entry, indent) in fault::catalogue().flat_map(|entry| [(entry, 4), (entry, 10)]) {
+            let shown = steps(entry, indent, fill);
             assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
             let joined = shown.replace(" \\\n", " ").replace("\\\n", "");
             for command in entry.person.iter().flat_map(|step| step.split('`').skip(1).step_by(2)) {

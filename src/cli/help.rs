@@ -98,8 +98,9 @@ Example:
 const TOKEN: &str = "\
 Usage: arc-enroll token [OPTIONS]
 
-Prints an access token for the managed identity. Whoever reads it can act as
-this VM: keep it out of files and logs.
+Prints an access token for the managed identity; a sidecar that is coming up is
+waited for, at most 90 s. Whoever reads the token can act as this VM: keep it
+out of files and logs.
 
   --resource URL  what the token is for (default: imds.resource)
   --identity ID   system, a resource id, or a client id (default: identity)

@@ -3,6 +3,7 @@
 mod doctor;
 mod enroll;
 mod print;
+mod token;
 mod write_user_data;
 
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
         Command::Doctor => doctor::run(invocation, environment).await,
         Command::Status => print::status(invocation, environment).await,
         Command::Token { resource, identity } => {
-            print::token(invocation, environment, resource.as_deref(), identity.as_ref()).await
+            token::run(invocation, environment, resource.as_deref(), identity.as_ref()).await
         }
         Command::Env => print::env(invocation, environment),
         Command::Validate { file } => print::validate(invocation, file.as_ref()),
@@ -97,10 +98,13 @@ fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<
 fn load_to_look(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
     let loaded = load(invocation, None);
     let host = Host::new(invocation.root.clone(), "", Vec::new());
+    // A token and the proxy's exports have nothing to do with the target.
+    let needs_target = !matches!(invocation.command, Command::Token { .. } | Command::Env);
     let unread = match (&loaded, host.files.read(DEFAULT_PATH)) {
         (Err(_), Err(error)) if error.source.kind() == std::io::ErrorKind::PermissionDenied => {
             describe(&error)
         }
+        (Err(_), Ok(None)) if invocation.config.is_none() && !needs_target => "there is none".to_owned(),
         _ => return loaded,
     };
     let path = DEFAULT_PATH.to_owned();

@@ -1,4 +1,4 @@
-//! The subcommands that print one thing: `explain`, `status`, `token`, `env`, `validate`.
+//! The subcommands that print one thing: `explain`, `status`, `env`, `validate`.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,12 @@ use serde_json::json;
 use super::{existing_no_proxy, load_or_complain, vm_to_look_at, Environment};
 use crate::azcmagent;
 use crate::cli::{Invocation, Output};
-use crate::condition::Condition;
 use crate::fault::{self, Entry};
 use crate::host::output;
 use crate::proxy_settings::{self, Wanted};
 use crate::record;
 use crate::report;
-use crate::settings::{nearest, Identity};
+use crate::settings::nearest;
 use crate::EXIT_USAGE;
 
 pub(super) fn explain(code: Option<&str>, form: Option<Output>) -> u8 {
@@ -92,40 +91,6 @@ pub(super) async fn status(invocation: &Invocation, environment: Environment<'_>
         output::print(&format!("azcmagent:  {state}{place}\n"));
     }
     record.map_or(fault::EXIT_NOT_YET, |record| record.exit_code)
-}
-
-pub(super) async fn token(
-    invocation: &Invocation,
-    environment: Environment<'_>,
-    resource: Option<&str>,
-    identity: Option<&Identity>,
-) -> u8 {
-    let mut vm = match vm_to_look_at(invocation, environment) {
-        Ok(vm) => vm,
-        Err(code) => return code,
-    };
-    if let Some(resource) = resource {
-        vm.settings.imds.resource = resource.to_owned();
-    }
-    if let Some(identity) = identity {
-        vm.settings.identity = identity.clone();
-    }
-    if let Err(fault) = vm.await_token(resource.is_none()).await {
-        output::complain(&format!("arc-enroll: {}\n", vm.host.mask.apply(&fault.to_string())));
-        output::complain(&format!("More: arc-enroll explain {}\n", fault.code()));
-        return fault.entry.exit_code();
-    }
-    let token = vm.learnt.token.borrow();
-    let Some(token) = token.as_ref() else { return 10 + Condition::Identity.number() };
-    let expires = token.expires.map(|at| humantime::format_rfc3339_seconds(at).to_string());
-    let text = if invocation.output == Some(Output::Json) {
-        json!({ "access_token": token.secret.reveal(), "expires_on": expires, "claims": token.claims })
-            .to_string()
-    } else {
-        token.secret.reveal().to_owned()
-    };
-    output::print(&format!("{text}\n"));
-    0
 }
 
 pub(super) fn env(invocation: &Invocation, environment: Environment<'_>) -> u8 {

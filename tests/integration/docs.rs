@@ -538,3 +538,37 @@ fn the_changelog_tells_what_is_not_released_yet() {
     let section = unreleased.split("\n## ").next().unwrap_or("");
     assert!(section.lines().any(|line| line.starts_with("- ")));
 }
+
+/// The README's table of faults, made from the catalogue.
+fn table_of_faults() -> String {
+    let mut table = "| fault | exit | what it means | by itself | from |\n|---|---|---|---|---|\n".to_owned();
+    for entry in catalogue() {
+        let cell = |name: &str| entry[name].as_str().unwrap_or_default().replace('|', "\\|");
+        table.push_str(&format!(
+            "| `{}` | {} | {} | {} | {} |\n",
+            cell("code"),
+            entry["exit_code"],
+            cell("means"),
+            cell("agent"),
+            cell("guide")
+        ));
+    }
+    table
+}
+
+/// With ARC_ENROLL_WRITE_TABLE set, the table is written instead of compared.
+#[test]
+fn table_of_faults_is_the_catalogue() {
+    let readme = readme();
+    let (before, rest) = readme.split_once("<!-- table of faults -->\n").expect("the table's beginning");
+    let (table, after) = rest.split_once("<!-- end of the table -->").expect("the table's end");
+    let wanted = table_of_faults();
+    if std::env::var_os("ARC_ENROLL_WRITE_TABLE").is_some() {
+        let marks = ("<!-- table of faults -->\n", "<!-- end of the table -->");
+        let text = format!("{before}{}{wanted}{}{after}", marks.0, marks.1);
+        fs::write(repository().join("README.md"), text).expect("the README can be written");
+    } else {
+        let hint = "run: ARC_ENROLL_WRITE_TABLE=1 cargo test --test integration table_of_faults";
+        assert!(table == wanted, "the README's table of faults is not the catalogue's; {hint}");
+    }
+}

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::ending::{assert_enrolled, assert_no_secret_left};
 use crate::nexus::run::Run;
-use crate::nexus::spec::{Outcome, Playbook, USER_CLIENT};
+use crate::nexus::spec::{Door, Outcome, Playbook, SYSTEM_OBJECT, TENANT, USER_CLIENT};
 use crate::nexus::vm::{self, Vm};
 
 /// The proxy's password as it stands in the URL, as it is meant, and with its user as a header carries it.
@@ -201,4 +201,17 @@ fn token_of_an_identity_that_is_not_there_is_an_error_without_output() {
     run.assert_code(18);
     assert!(run.stdout.is_empty() && run.stderr.contains("identity.none"), "{}", run.text());
     assert!(vm.observed().token_requests()[0].target.contains(&format!("client_id={USER_CLIENT}")));
+}
+
+#[test]
+fn token_needs_no_configuration_and_waits_for_a_sidecar_that_comes_up() {
+    let vm = Vm::new().imds(|imds| imds.door = Door::ClosedFor(1500)).start();
+    fs::remove_file(vm.path(vm::CONFIG)).expect("a configuration");
+    let run = vm.run(&["token"]);
+    run.assert_code(0);
+    assert_eq!(run.stdout, format!("{}\n", vm.observed().tokens[0].token));
+    assert!(run.stderr.contains("imds.refused") && run.stderr.contains("asking again"), "{}", run.text());
+    let claims = vm.run(&["token", "--output", "json"]);
+    let value: Value = serde_json::from_str(&claims.stdout).expect("it is JSON");
+    assert_eq!((&value["claims"]["oid"], &value["claims"]["tid"]), (&SYSTEM_OBJECT.into(), &TENANT.into()));
 }
