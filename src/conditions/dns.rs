@@ -5,21 +5,21 @@ use std::time::Duration;
 use super::{Evidence, Vm};
 use crate::arm;
 use crate::fault::{self, Fault};
+use crate::host::commands::CommandError;
+use crate::host::names::{self, NameError};
 
 /// A name server that needs longer is as good as none; with a proxy the answer is information only.
-const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if vm.settings.proxy.url.is_some() {
         return Ok("the proxy resolves the Azure names".to_owned());
     }
     let host = arm::host(vm.settings.azure.cloud);
-    match tokio::time::timeout(LIMIT, tokio::net::lookup_host((host, 443))).await {
-        Ok(Ok(mut addresses)) => Ok(match addresses.next() {
-            Some(address) => format!("{host} is {}", address.ip()),
-            None => format!("{host} resolves"),
-        }),
-        Ok(Err(error)) => Err(fault::DNS_UNRESOLVED.seen(format!("{host}: {error}"))),
-        Err(_) => Err(fault::DNS_UNRESOLVED.seen(format!("{host}: no answer within {} s", LIMIT.as_secs()))),
+    match names::resolve(&vm.host.commands, host, LIMIT).await {
+        Ok(address) => Ok(format!("{host} is {address}")),
+        // Without its tool nothing is known; curl will tell when it needs the name.
+        Err(NameError::Command(error @ CommandError::NotFound { .. })) => Ok(format!("not checked: {error}")),
+        Err(error) => Err(fault::DNS_UNRESOLVED.seen(error.to_string())),
     }
 }

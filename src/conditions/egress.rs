@@ -107,7 +107,8 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, (&'static Entry, String)>
     match https::send(&vm.host.commands, proxy, request).await {
         Ok(_) => Ok(Checked::Whole),
         Err(HttpsError::NoCurl) => match proxy {
-            Some(proxy) => match tunnel::probe(proxy, host, 443, vm.within(tunnel::OPEN)).await {
+            Some(proxy) => match tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await
+            {
                 Tunnel::Open => Ok(Checked::TunnelOnly),
                 Tunnel::Answered { status: 403, detail } => {
                     Err((&fault::EGRESS_REFUSED, format!("403 {detail}")))

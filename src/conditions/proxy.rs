@@ -16,7 +16,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let mut refused = Vec::new();
     for (index, host) in endpoints.iter().enumerate() {
         let started = Instant::now();
-        let answer = tunnel::probe(proxy, host, 443, vm.within(tunnel::OPEN)).await;
+        let answer = tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await;
         let verdict = if answer == Tunnel::Open { Verdict::Ok } else { Verdict::Fails };
         vm.note("tunnel by the proxy", format!("{host}:443"), verdict, tunnel::describe(&answer), started);
         match answer {

@@ -11,6 +11,7 @@ use crate::azcmagent;
 use crate::condition::Condition;
 use crate::host::https::{self, Request};
 use crate::host::link_local;
+use crate::host::names;
 use crate::settings::Cloud;
 
 /// Time limit of a test that decides nothing.
@@ -126,27 +127,12 @@ fn resolved_names(cloud: Cloud) -> [&'static str; 2] {
 
 async fn resolve(vm: &Vm, name: &'static str) {
     let started = Instant::now();
-    let limit = vm.within(Duration::from_secs(5));
-    let detail = match tokio::time::timeout(limit, tokio::net::lookup_host((name, 443))).await {
-        Ok(Ok(mut addresses)) => match addresses.next() {
-            Some(address) => {
-                return vm.note(
-                    "name resolved",
-                    name.to_owned(),
-                    Verdict::Ok,
-                    address.ip().to_string(),
-                    started,
-                )
-            }
-            None => "no address".to_owned(),
-        },
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {} s", limit.as_secs()),
-    };
+    let found = names::resolve(&vm.host.commands, name, Duration::from_secs(5)).await;
     // With a proxy the name is resolved there, and nothing on the VM needs it.
-    let (verdict, detail) = match vm.settings.proxy.url {
-        Some(_) => (Verdict::Information, format!("not here ({detail}); the proxy resolves it")),
-        None => (Verdict::Fails, detail),
+    let (verdict, detail) = match (found, &vm.settings.proxy.url) {
+        (Ok(address), _) => (Verdict::Ok, address.to_string()),
+        (Err(error), Some(_)) => (Verdict::Information, format!("{error}; the proxy resolves it")),
+        (Err(error), None) => (Verdict::Fails, error.to_string()),
     };
     vm.note("name resolved", name.to_owned(), verdict, detail, started);
 }

@@ -1,6 +1,5 @@
 //! How long and how often: the bounds of the loop, apart from it so that they can be tested.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::condition::Condition;
@@ -10,45 +9,69 @@ use crate::fault::{Fault, Repair};
 #[derive(Debug)]
 pub struct Patience {
     deadline: Instant,
-    since: BTreeMap<Condition, Instant>,
-    met: BTreeMap<&'static str, u32>,
-    repeats: BTreeMap<&'static str, (String, u32)>,
+    failing: Vec<Failing>,
+    met: Vec<Met>,
     repaired: Vec<Repair>,
-    windows: BTreeMap<Condition, Duration>,
+}
+
+/// A condition that has been met failing.
+#[derive(Debug)]
+struct Failing {
+    condition: Condition,
+    since: Instant,
+    /// A fault that needs longer (410 and its 70 s) lengthens the window of its condition for good.
+    least_window: Duration,
+}
+
+/// A fault that has been met.
+#[derive(Debug)]
+struct Met {
+    code: &'static str,
+    times: u32,
+    evidence: String,
+    /// How often in a row with this evidence.
+    repeat: u32,
 }
 
 impl Patience {
     /// Patience until the deadline of the run.
     pub fn new(deadline: Instant) -> Self {
-        Self {
-            deadline,
-            since: BTreeMap::new(),
-            met: BTreeMap::new(),
-            repeats: BTreeMap::new(),
-            repaired: Vec::new(),
-            windows: BTreeMap::new(),
-        }
+        Self { deadline, failing: Vec::new(), met: Vec::new(), repaired: Vec::new() }
     }
 
     /// Counts a fault; how often it was met with the same evidence.
     ///
     /// Another kind between does not count: a fault and the one that its repair meets take turns.
     pub fn count(&mut self, fault: &Fault) -> u32 {
-        let (evidence, repeat) = self.repeats.entry(fault.code()).or_default();
-        *repeat = if *evidence == fault.evidence { *repeat + 1 } else { 1 };
-        let repeat = *repeat;
-        evidence.clone_from(&fault.evidence);
-        *self.met.entry(fault.code()).or_default() += 1;
-        self.since.entry(fault.entry.condition).or_insert_with(Instant::now);
-        // A fault that needs longer (410 and its 70 s) lengthens the window of its condition for good.
-        let least = self.windows.entry(fault.entry.condition).or_default();
-        *least = (*least).max(fault.entry.least_window);
-        repeat
+        let condition = fault.entry.condition;
+        let least = fault.entry.least_window;
+        match self.failing.iter_mut().find(|failing| failing.condition == condition) {
+            Some(failing) => failing.least_window = failing.least_window.max(least),
+            None => {
+                self.failing.push(Failing { condition, since: Instant::now(), least_window: least });
+            }
+        }
+        if let Some(met) = self.met.iter_mut().find(|met| met.code == fault.code()) {
+            met.times += 1;
+            met.repeat = if met.evidence == fault.evidence { met.repeat + 1 } else { 1 };
+            met.evidence.clone_from(&fault.evidence);
+            return met.repeat;
+        }
+        self.met.push(Met { code: fault.code(), times: 1, evidence: fault.evidence.clone(), repeat: 1 });
+        1
+    }
+
+    fn met(&self, fault: &Fault) -> Option<&Met> {
+        self.met.iter().find(|met| met.code == fault.code())
+    }
+
+    fn failing(&self, fault: &Fault) -> Option<&Failing> {
+        self.failing.iter().find(|failing| failing.condition == fault.entry.condition)
     }
 
     /// How often a fault was met with the evidence that it has now.
     pub fn repeat(&self, fault: &Fault) -> u32 {
-        self.repeats.get(fault.code()).map_or(0, |(_, repeat)| *repeat)
+        self.met(fault).map_or(0, |met| met.repeat)
     }
 
     /// Whether a repair may run: it has not yet succeeded in vain as often as its bound.
@@ -70,16 +93,16 @@ impl Patience {
     /// How much longer a fault is waited for: its condition's window, within the run's deadline.
     pub fn left(&self, fault: &Fault, window: Duration) -> Duration {
         let now = Instant::now();
-        let condition = fault.entry.condition;
+        let failing = self.failing(fault);
         let window = window.min(fault.entry.most_window);
-        let window = window.max(self.windows.get(&condition).copied().unwrap_or_default());
-        let since = self.since.get(&condition).copied().unwrap_or(now);
+        let window = window.max(failing.map_or(Duration::ZERO, |failing| failing.least_window));
+        let since = failing.map_or(now, |failing| failing.since);
         (since + window).min(self.deadline).saturating_duration_since(now)
     }
 
     /// How long the condition of a fault has been failing.
     pub fn waited(&self, fault: &Fault) -> Duration {
-        self.since.get(&fault.entry.condition).map(Instant::elapsed).unwrap_or_default()
+        self.failing(fault).map_or(Duration::ZERO, |failing| failing.since.elapsed())
     }
 
     /// The wait before looking again; none when waiting is over or pointless.
@@ -89,7 +112,7 @@ impl Patience {
         if left.is_zero() {
             return None;
         }
-        let failures = self.met.get(fault.code()).copied().unwrap_or(1).saturating_sub(1);
+        let failures = self.met(fault).map_or(0, |met| met.times.saturating_sub(1));
         Some(pace.delay(failures, fault.retry_after).min(left))
     }
 }

@@ -3,7 +3,6 @@
 #![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::rc::Rc;
@@ -128,8 +127,8 @@ impl Finished {
 pub struct Commands {
     root: PathBuf,
     path: Vec<PathBuf>,
-    environment: Rc<RefCell<BTreeMap<String, String>>>,
-    running: Rc<RefCell<BTreeSet<i32>>>,
+    environment: Rc<RefCell<Vec<(String, String)>>>,
+    running: Rc<RefCell<Vec<i32>>>,
     deadline: Rc<Cell<Option<Instant>>>,
     mask: SharedMask,
 }
@@ -145,10 +144,10 @@ impl Commands {
             }
         }
         let joined: Vec<String> = directories.iter().map(|dir| dir.display().to_string()).collect();
-        let mut fixed: BTreeMap<String, String> = environment.into_iter().collect();
-        fixed.insert("PATH".into(), joined.join(":"));
-        fixed.insert("HOME".into(), "/root".into());
-        fixed.insert("LC_ALL".into(), "C".into());
+        let mut fixed = environment;
+        fixed.push(("PATH".into(), joined.join(":")));
+        fixed.push(("HOME".into(), "/root".into()));
+        fixed.push(("LC_ALL".into(), "C".into()));
         Self {
             root: files.path("/"),
             path: directories,
@@ -161,12 +160,15 @@ impl Commands {
 
     /// The PATH that children get.
     pub fn search_path(&self) -> String {
-        self.environment.borrow().get("PATH").cloned().unwrap_or_default()
+        let environment = self.environment.borrow();
+        environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()).unwrap_or_default()
     }
 
     /// Gives every child from now on this variable.
     pub fn set_environment(&self, name: &str, value: &str) {
-        self.environment.borrow_mut().insert(name.to_owned(), value.to_owned());
+        let mut environment = self.environment.borrow_mut();
+        environment.retain(|(known, _)| known != name);
+        environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// From now on no program may run past this moment, whatever its own limit.
@@ -218,7 +220,7 @@ impl Commands {
     async fn run_found(&self, program: &Path, shown: &str, run: Run<'_>) -> Result<Finished, CommandError> {
         let failed = |source| CommandError::Start { program: program.to_owned(), source };
         let mut command = Command::new(program);
-        command.args(&run.args).env_clear().envs(self.environment.borrow().iter());
+        command.args(&run.args).env_clear().envs(self.environment.borrow().iter().cloned());
         command.envs(run.env).current_dir("/").process_group(0);
         command.stdin(if run.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -388,15 +390,15 @@ async fn read_lines(
 /// A process group that is told to stop when it is dropped before its end.
 struct Group {
     id: i32,
-    running: Rc<RefCell<BTreeSet<i32>>>,
+    running: Rc<RefCell<Vec<i32>>>,
     ended: bool,
 }
 
 impl Group {
-    fn of(child: &Child, running: &Rc<RefCell<BTreeSet<i32>>>) -> Self {
+    fn of(child: &Child, running: &Rc<RefCell<Vec<i32>>>) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0);
         if id > 0 {
-            running.borrow_mut().insert(id);
+            running.borrow_mut().push(id);
         }
         Self { id, running: Rc::clone(running), ended: id == 0 }
     }
@@ -420,7 +422,7 @@ impl Group {
     }
 
     fn ended(mut self) {
-        self.running.borrow_mut().remove(&self.id);
+        self.running.borrow_mut().retain(|id| *id != self.id);
         self.ended = true;
     }
 }

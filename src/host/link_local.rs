@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -123,6 +124,10 @@ async fn connect(url: &str) -> io::Result<(TcpStream, &str, &str)> {
     let (authority, target) =
         split(url).ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "not an http:// URL"))?;
     let address = if has_port(authority) { authority.to_owned() } else { format!("{authority}:80") };
+    // The settings let addresses pass and this one name.
+    let address = address.replace("localhost", "127.0.0.1").parse::<SocketAddr>();
+    let address =
+        address.map_err(|_| io::Error::new(ErrorKind::InvalidInput, "its host is not an address"))?;
     let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
     Ok((stream, authority, target))
 }

@@ -9,6 +9,7 @@ pub mod https;
 pub mod link_local;
 pub mod lock;
 pub mod memory_file;
+pub mod names;
 pub mod output;
 pub mod system;
 pub mod tunnel;

@@ -2,12 +2,15 @@
 #![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tracing::info;
 
+use super::commands::Commands;
+use super::names;
 use crate::settings::ProxyUrl;
 
 /// Time for the TCP connection to the proxy, a neighbour of this VM.
@@ -44,11 +47,12 @@ pub enum Tunnel {
     Broken(String),
 }
 
-/// Asks the proxy for a tunnel to `host:port` and closes it again.
-pub async fn probe(proxy: &ProxyUrl, host: &str, port: u16, limit: Duration) -> Tunnel {
+/// Asks the proxy for a tunnel to port 443 of a host and closes it again.
+pub async fn probe(commands: &Commands, proxy: &ProxyUrl, host: &str, limit: Duration) -> Tunnel {
+    let port = 443;
     info!(event = "tunnel.started", host, port, "CONNECT {host}:{port}");
     let started = Instant::now();
-    let result = match connect(proxy).await {
+    let result = match connect(commands, proxy).await {
         Ok(stream) => match tokio::time::timeout(limit, open(stream, proxy, host, port)).await {
             Ok(Ok(tunnel)) => tunnel,
             Ok(Err(error)) => Tunnel::Broken(error.to_string()),
@@ -75,8 +79,10 @@ pub fn describe(tunnel: &Tunnel) -> String {
     }
 }
 
-async fn connect(proxy: &ProxyUrl) -> Result<TcpStream, Tunnel> {
-    let connecting = TcpStream::connect((proxy.host(), proxy.port()));
+async fn connect(commands: &Commands, proxy: &ProxyUrl) -> Result<TcpStream, Tunnel> {
+    let address = names::resolve(commands, proxy.host(), CONNECT).await;
+    let address = address.map_err(|error| Tunnel::NoRoute(error.to_string()))?;
+    let connecting = TcpStream::connect(SocketAddr::new(address, proxy.port()));
     match tokio::time::timeout(CONNECT, connecting).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(match error.kind() {

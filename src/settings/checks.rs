@@ -66,7 +66,7 @@ fn bare_host(text: &str) -> Option<String> {
 
 /// The address of the IMDS sidecar: scheme, host and port, normalised to no slash at the end.
 pub fn endpoint(text: &str) -> Result<String, String> {
-    const FORM: &str = "write http://HOST or http://HOST:PORT";
+    const FORM: &str = "write http://ADDRESS or http://ADDRESS:PORT";
     let rest = match text.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
@@ -83,6 +83,9 @@ pub fn endpoint(text: &str) -> Result<String, String> {
     }
     let (host, port) = split_port(rest)?;
     let host = bracketed(&check_host(host)?);
+    if host != "localhost" && host.trim_matches(['[', ']']).parse::<IpAddr>().is_err() {
+        return Err(format!("{} is not an address; on Nexus it is http://169.254.169.254", shown(text)));
+    }
     Ok(port.map_or_else(|| format!("http://{host}"), |port| format!("http://{host}:{port}")))
 }
 
@@ -232,6 +235,7 @@ mod tests {
             "http://u:hunter2@a",
             "http://",
             "http://a:0",
+            "http://imds.example",
         ] {
             assert!(!endpoint(wrong).unwrap_err().contains("hunter2"), "{wrong}");
         }

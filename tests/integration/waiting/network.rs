@@ -172,3 +172,15 @@ fn an_expired_certificate_is_not_trusted() {
 fn a_certificate_for_another_name_is_not_trusted() {
     assert_untrusted(Certificate::WrongName);
 }
+
+#[test]
+fn a_proxy_known_by_name_is_looked_up_as_the_host_does() {
+    let text = config() + "proxy:\n  url: http://csn.example:3128\n";
+    let known = Vm::new().installed().hosts("169.254.0.11 csn.example\n").config(&text).start();
+    assert_enrolled(&known, &known.run(&["enroll"]));
+    let text = patient(&[("endpoint", "1s")]) + "proxy:\n  url: http://csn.example:3128\n";
+    let unknown = Vm::new().installed().hosts("127.0.0.1 localhost\n").config(&text).start();
+    let run = unknown.run(&["enroll"]);
+    assert_stopped(&unknown, &run, 75, "proxy.no-route");
+    assert!(evidence(&run, "proxy.no-route").contains("csn.example does not resolve here"), "{}", run.text());
+}
