@@ -211,7 +211,9 @@ fn to_text(vm: &Vm, style: Style, findings: &[Finding]) -> String {
         text.push_str(&report::paragraph("\nNot seen: ", unseen));
     }
     text.push_str(&match worst(findings) {
-        Some(fault) => report::headline(&style, fault),
+        Some(fault) => {
+            format!("{}  More: arc-enroll explain {}\n", report::headline(&style, fault), fault.code())
+        }
         None => "\nEvery condition holds.\n".to_owned(),
     });
     text

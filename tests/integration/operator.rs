@@ -398,6 +398,31 @@ fn doctor_looks_while_another_run_is_at_work() {
 }
 
 #[test]
+fn a_remedy_can_be_pasted_into_a_shell() {
+    let refused =
+        ["gbl.his.arc.azure.com", "pas.windows.net", "agentserviceapi.guestconfiguration.azure.com"];
+    let vm = Vm::new().installed().csn(|csn| csn.refused = refused.map(str::to_owned).to_vec()).start();
+    let run = vm.run(&["doctor"]);
+    let after = run.stdout.split("Add them:\n").nth(1).expect("the remedy is there");
+    let command = after.split("             (this").next().unwrap_or_default();
+    assert!(
+        command.lines().count() > 3 && command.lines().all(|line| line.chars().count() <= 80),
+        "{command}"
+    );
+    let script =
+        format!("az() {{ printf '%s\\n' \"$@\"; }}; CSN_NAME='my csn' CSN_RESOURCE_GROUP=g\n{command}");
+    let output = Command::new("/bin/sh").args(["-c", &script]).output().expect("sh runs");
+    let words: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    let start =
+        ["networkcloud", "cloudservicesnetwork", "update", "--name", "my csn", "--resource-group", "g"];
+    assert_eq!(words[..7], start.map(str::to_owned), "{script}");
+    assert_eq!((words.len(), words[7].as_str()), (9, "--additional-egress-endpoints"), "{words:?}");
+    for name in refused {
+        assert!(words[8].contains(&format!("{{'domainName':'{name}','port':443}}")), "{words:?}");
+    }
+}
+
+#[test]
 fn configuration_may_be_elsewhere() {
     let text = vm::config().replace(LOCATION, "westeurope");
     let vm = Vm::new().config("azure: {}\n").file("srv/nexus.yaml", &text).start();
