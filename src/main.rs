@@ -16,6 +16,8 @@ mod logging;
 mod packages;
 mod progress;
 mod proxy_settings;
+#[cfg(test)]
+mod readers;
 mod record;
 mod report;
 mod retry;
