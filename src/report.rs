@@ -123,13 +123,14 @@ pub fn catalogue() -> String {
     text
 }
 
-/// Commands stand whole on one line, so that they can be copied.
-fn steps(entry: &Entry, fill: impl Fn(&str) -> String) -> String {
+/// The steps of a person. Commands stand whole on one line, so that they can be copied.
+pub fn steps(entry: &Entry, fill: impl Fn(&str) -> String) -> String {
     let numbered = entry.person.iter().enumerate();
     numbered.map(|(index, step)| format!("    {}. {}\n", index + 1, fill(step))).collect()
 }
 
-fn paragraph(lead: &str, text: &str) -> String {
+/// A paragraph that begins with `lead` and is continued below its text.
+pub fn paragraph(lead: &str, text: &str) -> String {
     let indent = lead.trim_start_matches('\n').chars().count();
     let mut shown = String::new();
     for (index, part) in wrap(text, WIDTH.saturating_sub(indent).max(20)).iter().enumerate() {

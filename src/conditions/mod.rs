@@ -26,6 +26,7 @@ use crate::host::lock::{self, Lock};
 use crate::host::Host;
 use crate::imds::{Claims, Token};
 use crate::settings::{ResourceName, Settings};
+use crate::timer::Repeat;
 
 /// What was seen of a condition that holds.
 pub type Evidence = String;
@@ -44,6 +45,8 @@ pub struct Vm {
     pub deadline: Instant,
     /// Whether this run has to be the only one; observing alone need not.
     pub exclusive: bool,
+    /// How the timer repeats this run.
+    pub repeat: Repeat,
     /// What was learnt in this run.
     pub learnt: Learnt,
 }
@@ -65,6 +68,8 @@ pub struct Learnt {
     pub connected: Cell<bool>,
     /// The lock, once it is held.
     pub lock: RefCell<Option<Lock>>,
+    /// Whether the timer looks after this VM, once that is settled.
+    pub timer: Cell<Option<bool>>,
     /// Endpoints that a fault is about.
     pub endpoints: RefCell<Vec<String>>,
 }
@@ -88,6 +93,14 @@ impl Vm {
             Condition::Access => access::observe(self).await,
             Condition::Connected => connected::observe(self).await,
         }
+    }
+
+    /// Takes the lock, if this run has to be the only one and has it not yet.
+    ///
+    /// # Errors
+    /// `host.busy` when another run has it, or why it is out of reach.
+    pub fn take_lock(&self) -> Result<(), Fault> {
+        host::take_lock(self)
     }
 
     /// A time limit that does not outlive the run by more than the grace that a command needs to end.
