@@ -144,7 +144,12 @@ fn finish(vm: &Vm, start: &Start, progress: &Progress, mode: Mode, verdict: &Ver
         (Verdict::Yielded(fault), _) => {
             progress.say(&format!("\nNOT NOW: {} (exit code {exit_code})\n", fault.entry.means));
         }
-        (Verdict::Stopped(fault), _) => progress.say(&report::verdict(vm, &style(mode), fault)),
+        (Verdict::Stopped(fault), _) => {
+            progress.say(&report::verdict(vm, &style(mode), fault));
+            if fault.entry.outlook == Outlook::Time {
+                progress.say(&report::paragraph("  Next: ", &next));
+            }
+        }
     }
     exit_code
 }

@@ -179,14 +179,15 @@ fn to_text(status: &Status, vm: Option<&Vm>, style: Style) -> String {
     });
     let next = match status.next {
         _ if status.timer.working => "a run is under way now".to_owned(),
-        Some(time) => format!("{}, {}", format_rfc3339_seconds(time), distance(time)),
+        Some(time) => format!("{}, {}", format_rfc3339_seconds(time), ahead(time)),
         None if status.why.is_some() => "none by itself".to_owned(),
         None => "not known".to_owned(),
     };
     text.push_str(&format!("Next try:   {next}\n"));
     let (state, place) = agent(status);
     let place = place.map(|place| format!(", {place}")).unwrap_or_default();
-    text + &report::paragraph("azcmagent:  ", &format!("{state}{place}"))
+    // The resource's id stays whole, so that it can be copied.
+    text + &format!("azcmagent:  {state}{place}\n")
 }
 
 fn last_run(record: &Record, raw: &Value, vm: Option<&Vm>) -> String {
@@ -198,12 +199,8 @@ fn last_run(record: &Record, raw: &Value, vm: Option<&Vm>) -> String {
     let mut when = record.finished.clone();
     if let (Ok(started), Ok(finished)) = (started, finished) {
         let took = finished.duration_since(started).unwrap_or_default();
-        when = format!(
-            "{}, {}, after {}",
-            format_rfc3339_seconds(finished),
-            distance(finished),
-            report::span(took)
-        );
+        when =
+            format!("{}, {}, after {}", format_rfc3339_seconds(finished), ago(finished), report::span(took));
     }
     let entry = fault::find(code);
     let seen = record.evidence.as_deref().filter(|seen| !seen.is_empty());
@@ -241,14 +238,16 @@ fn repairs(raw: &Value) -> Option<String> {
     (!list.is_empty()).then(|| format!("Repaired: {}", list.join("; ")))
 }
 
-/// How far a time is from now.
-fn distance(time: SystemTime) -> String {
-    let now = SystemTime::now();
-    match (time.duration_since(now), now.duration_since(time)) {
-        (Ok(ahead), _) => format!("in {}", coarse(ahead)),
-        (_, Ok(past)) => format!("{} ago", coarse(past)),
-        _ => String::new(),
-    }
+/// How far ahead a time is.
+fn ahead(time: SystemTime) -> String {
+    let left = time.duration_since(SystemTime::now()).ok();
+    left.map_or_else(|| "due now".to_owned(), |left| format!("in {}", coarse(left)))
+}
+
+/// How long ago a time was; one that is still to come is another clock's.
+fn ago(time: SystemTime) -> String {
+    let past = SystemTime::now().duration_since(time).ok();
+    past.map_or_else(|| "in the future by this clock".to_owned(), |past| format!("{} ago", coarse(past)))
 }
 
 /// Without the seconds where there are minutes: nobody counts them.

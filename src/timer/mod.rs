@@ -85,7 +85,8 @@ pub async fn keep(vm: &Vm, progress: &Progress) {
     match done {
         Ok(false) => {}
         Ok(true) if is_wanted => {
-            info!(event = "timer.installed", every, "{NAME} looks after the enrollment every {every}");
+            let every_s = vm.settings.repair.every.as_secs();
+            info!(event = "timer.installed", every_s, "{NAME} looks after the enrollment every {every}");
         }
         Ok(true) => info!(event = "timer.removed", "{NAME} is removed, as the configuration says"),
         Err(reason) => {
