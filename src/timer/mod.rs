@@ -91,8 +91,13 @@ pub async fn keep(vm: &Vm, progress: &Progress) {
         Ok(true) => info!(event = "timer.removed", "{NAME} is removed, as the configuration says"),
         Err(reason) => {
             let reason = vm.host.mask.apply(&reason);
-            warn!(event = "timer.not-installed", reason, "{NAME} does not look after this VM: {reason}");
-            progress.say(&report::line(&Style::Plain, Mark::Skipped, "timer", &reason));
+            warn!(event = "timer.not-installed", reason, "{NAME} is not set up: {reason}");
+            progress.say(&report::line(
+                &Style::Plain,
+                Mark::Skipped,
+                "timer",
+                &format!("not set up: {reason}"),
+            ));
         }
     }
 }
@@ -198,11 +203,17 @@ fn program(files: &Files) -> Result<PathBuf, String> {
         // As `systemctl --root` sees it: where the user-data puts it.
         return Ok(BINARY_PATH.into());
     }
-    let path = system::own_program().ok_or("where this program is cannot be read in /proc/self/exe")?;
-    if is_below(&path, &LASTING) {
-        return Ok(path);
+    let own = system::own_program().ok_or("where this program is cannot be read in /proc/self/exe")?;
+    lasting(&own, |path| files.exists(path))
+        .ok_or_else(|| format!("this program runs from {}; put it at {BINARY_PATH}", own.display()))
+}
+
+/// This program where it stays, else the one that is installed: a copy in /tmp or /home is not the timer's.
+fn lasting(own: &Path, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    if is_below(own, &LASTING) {
+        return Some(own.to_owned());
     }
-    Err(format!("this program runs from {}; put it at {BINARY_PATH} and run it from there", path.display()))
+    [BINARY_PATH, "/usr/bin/arc-enroll"].map(PathBuf::from).into_iter().find(|path| exists(path))
 }
 
 fn is_below(path: &Path, directories: &[&str]) -> bool {
@@ -239,4 +250,22 @@ async fn systemctl(host: &Host, args: &[&str]) -> Result<String, String> {
         return Ok(finished.stdout);
     }
     Err(format!("systemctl {}: {}", args.join(" "), tail(&finished.transcript)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timer_runs_a_program_that_stays() {
+        let none = |_: &Path| false;
+        for stays in ["/usr/local/bin/arc-enroll", "/usr/bin/arc-enroll", "/opt/a/b", "/var/lib/x"] {
+            assert_eq!(lasting(Path::new(stays), none).as_deref(), Some(Path::new(stays)));
+        }
+        for goes in ["/tmp/arc-enroll", "/home/me/arc-enroll", "/usrlocal/x", "/root/arc-enroll"] {
+            assert_eq!(lasting(Path::new(goes), none), None, "{goes}");
+            let installed = Path::new("/usr/bin/arc-enroll");
+            assert_eq!(lasting(Path::new(goes), |path| path == installed).as_deref(), Some(installed));
+        }
+    }
 }

@@ -42,7 +42,7 @@ class Scenario:
 # azcmagent within the limits of its unit, and connects in a later run.
 LATE = {
     "imds": {"token": [{"act": {"reply": {"status": 503, "body": "no token yet"}}, "span": {"for": 8000}}]},
-    "azure": {"access": {"denials": 12}},
+    "azure": {"access": {"denials": 6}},
 }
 
 WAIT_FOR_THE_TIMER = """\
