@@ -24,6 +24,7 @@ mod retry;
 mod secret;
 mod settings;
 mod subcommands;
+mod timer;
 mod user_data;
 
 use std::process::ExitCode;

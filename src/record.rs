@@ -49,6 +49,7 @@ pub struct Repaired {
     /// The fault that called for it.
     pub fault: String,
     /// What was seen before.
+    #[serde(default)]
     pub before: String,
     /// What was seen after.
     pub after: Option<String>,

@@ -158,7 +158,7 @@ pub fn catalogue() -> String {
 }
 
 /// What a person does, numbered. A command stands on lines of its own that can be copied as they are.
-fn steps(entry: &Entry, indent: usize, fill: impl Fn(&str) -> String) -> String {
+pub fn steps(entry: &Entry, indent: usize, fill: impl Fn(&str) -> String) -> String {
     let mut text = String::new();
     let outer = " ".repeat(indent);
     for (index, step) in entry.person.iter().enumerate() {

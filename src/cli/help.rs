@@ -24,9 +24,9 @@ Enroll this VM on Azure Operator Nexus as an Azure Arc-enabled server.
 Usage: arc-enroll [OPTIONS] COMMAND
 
 Commands:
-  enroll        make every condition hold (first boot, manual recovery)
+  enroll        make every condition hold (first boot, timer, manual recovery)
   doctor        observe every condition, change nothing
-  status        last run's record and what azcmagent says now
+  status        what the last run did, what holds now, when the next try comes
   token         print an access token for the managed identity
   env           print the proxy exports, for: eval \"$(arc-enroll env)\"
   explain CODE  what a fault means and what to do; without CODE, the list
@@ -72,6 +72,12 @@ Usage: arc-enroll enroll [OPTIONS]
 Makes every condition hold, in order, inside the time of wait.boot. Run again,
 it goes on where it stands; on an enrolled VM it changes nothing.
 
+It also installs arc-enroll.timer, which runs it again every repair.every, with
+the same --config and target; repair.timer: false removes the timer.
+
+  --if-idle  end at once when another run is at work (exit code 75); the timer
+             runs it so
+
 Example:
   sudo arc-enroll enroll --resource-group my-rg --location eastus
 ";
@@ -89,7 +95,9 @@ Example:
 const STATUS: &str = "\
 Usage: arc-enroll status [OPTIONS]
 
-Shows the record of the last run and what azcmagent says now.
+Shows what the last run did, what it left to a person, what holds now on this
+VM (nothing is asked over the network) and when the timer tries next. The exit
+code is that of the last run, 75 when there was none.
 
 Example:
   arc-enroll status

@@ -32,7 +32,10 @@ pub struct Invocation {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Make every condition hold.
-    Enroll,
+    Enroll {
+        /// Only if no other run is at work.
+        if_idle: bool,
+    },
     /// Observe every condition.
     Doctor,
     /// Show the last run's record and azcmagent's state.
@@ -131,6 +134,7 @@ impl Topic {
     /// The long options that only this subcommand has.
     fn options(self) -> &'static [&'static str] {
         match self {
+            Self::Enroll => &["if-idle"],
             Self::Token => &["resource", "identity"],
             Self::UserData => &["base64", "gzip", "include"],
             _ => &[],
@@ -237,6 +241,7 @@ impl Read {
                 self.own.include = Some(path("--include", parser)?);
                 self.own.given.push("include");
             }
+            "if-idle" => self.own.given.push("if-idle"),
             "base64" => self.own.given.push("base64"),
             "gzip" => self.own.given.push("gzip"),
             flag if FLAGS.iter().any(|(known, _)| *known == flag) => {
@@ -291,7 +296,7 @@ impl Read {
         }
         let own = &self.own;
         Ok(match topic {
-            Topic::Enroll => Command::Enroll,
+            Topic::Enroll => Command::Enroll { if_idle: given.contains(&"if-idle") },
             Topic::Doctor => Command::Doctor,
             Topic::Status => Command::Status,
             Topic::Token => Command::Token { resource: own.resource.clone(), identity: own.identity.clone() },
@@ -404,6 +409,8 @@ mod tests {
 
     #[test]
     fn options_of_one_command() {
+        assert_eq!(command("enroll"), Command::Enroll { if_idle: false });
+        assert_eq!(command("enroll --if-idle"), Command::Enroll { if_idle: true });
         let identity = Some(Identity::from_word(GUID).unwrap());
         let expected = Command::Token { resource: Some("r".to_owned()), identity };
         assert_eq!(command(&format!("token --resource r --identity {GUID}")), expected);
@@ -444,6 +451,7 @@ mod tests {
             ("enroll --output yaml", "--output is text or json"),
             ("enroll --output jsn", "did you mean json?"),
             ("enroll now", "does not take the argument \"now\""),
+            ("doctor --if-idle", "--if-idle belongs to enroll, not to doctor"),
             ("enroll --gzip", "--gzip belongs to user-data, not to enroll"),
             ("--resource x doctor", "--resource belongs to token"),
             ("token --identity me", "--identity: \"me\" is none of"),

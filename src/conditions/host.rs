@@ -28,9 +28,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         unseen.push("what only root may read: run it with sudo to see everything".to_owned());
         "not root, which only looking does not need"
     };
-    if vm.exclusive && vm.learnt.lock.borrow().is_none() {
-        take_lock(vm)?;
-    }
+    take_lock(vm)?;
     if vm.host.commands.find("systemctl").is_none() {
         return Err(fault::HOST_NO_SYSTEMD.seen("there is no systemctl"));
     }
@@ -52,7 +50,10 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
 }
 
 /// One run at a time; what a killed one left in memory goes before anything else.
-fn take_lock(vm: &Vm) -> Result<(), Fault> {
+pub(super) fn take_lock(vm: &Vm) -> Result<(), Fault> {
+    if !vm.exclusive || vm.learnt.lock.borrow().is_some() {
+        return Ok(());
+    }
     match Lock::take(&vm.host.files) {
         Ok(lock) => {
             *vm.learnt.lock.borrow_mut() = Some(lock);

@@ -27,6 +27,7 @@ use crate::host::lock::{self, Lock};
 use crate::host::Host;
 use crate::imds::{Claims, Token};
 use crate::settings::{ResourceName, Settings};
+use crate::timer::Repeat;
 use sanity::Probe;
 
 /// What was seen of a condition that holds.
@@ -50,6 +51,8 @@ pub struct Vm {
     pub config: String,
     /// Whether the target is known; who only looks may have no right to read it.
     pub has_target: bool,
+    /// How the timer repeats this run.
+    pub repeat: Repeat,
     /// What was learnt in this run.
     pub learnt: Learnt,
 }
@@ -71,6 +74,8 @@ pub struct Learnt {
     pub connected: Cell<bool>,
     /// The lock, once it is held.
     pub lock: RefCell<Option<Lock>>,
+    /// Whether the timer looks after this VM, once that is settled.
+    pub timer: Cell<Option<bool>>,
     /// Endpoints that a fault is about.
     pub endpoints: RefCell<Vec<String>>,
     /// What was measured of the network.
@@ -98,6 +103,14 @@ impl Vm {
             Condition::Access => access::observe(self).await,
             Condition::Connected => connected::observe(self).await,
         }
+    }
+
+    /// Takes the lock, if this run has to be the only one and has it not yet.
+    ///
+    /// # Errors
+    /// `host.busy` when another run has it, or why it is out of reach.
+    pub fn take_lock(&self) -> Result<(), Fault> {
+        host::take_lock(self)
     }
 
     /// A time limit that does not outlive the run: by more than the grace that a change needs to end where

@@ -15,6 +15,7 @@ use crate::condition::Condition;
 use crate::conditions::{Evidence, Vm};
 use crate::fault::{Fault, Repair};
 use crate::progress::{Progress, Wait};
+use crate::timer;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub enum Verdict {
     Enrolled(Evidence),
     /// One does not, and the run stopped there.
     Stopped(Fault),
+    /// Another run is at work, and this one was to run only if none was.
+    Yielded(Fault),
 }
 
 /// Makes every condition hold, in order, within the deadline.
@@ -43,6 +46,9 @@ pub async fn converge(vm: &Vm, progress: &Progress, effects: &Effects) -> Verdic
                 progress.holds(condition, &evidence);
                 info_span!("condition", condition = condition.name())
                     .in_scope(|| effects.holds(condition, &evidence));
+                if condition == Condition::Host {
+                    timer::keep(vm, progress).await;
+                }
                 if condition == Condition::Connected {
                     return Verdict::Enrolled(evidence);
                 }

@@ -46,6 +46,17 @@ impl SharedMask {
     }
 }
 
+/// An error with its causes on one line.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(&format!(": {source}"));
+        cause = source.source();
+    }
+    text
+}
+
 impl Host {
     /// A host whose files are below `root`, whose programs see `environment` and are found along `path`.
     pub fn new(root: PathBuf, path: &str, environment: Vec<(String, String)>) -> Self {

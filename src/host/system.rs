@@ -1,6 +1,6 @@
 //! Facts about the machine that the kernel knows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 
@@ -12,6 +12,13 @@ pub fn is_root() -> bool {
 /// The hostname, if it is set.
 pub fn hostname() -> Option<String> {
     nix::unistd::gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty())
+}
+
+/// Where this program is; one that was replaced while it runs is where its successor is.
+pub fn own_program() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?;
+    let replaced = path.to_str().and_then(|text| text.strip_suffix(" (deleted)")).map(PathBuf::from);
+    Some(replaced.unwrap_or(path))
 }
 
 /// Free bytes for unprivileged users on the file system of a path or of its nearest existing parent.

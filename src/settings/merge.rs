@@ -27,6 +27,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest pause of the repair timer: an Arc machine expires after 45 days without contact.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// Shortest pause of the repair timer: less would be one run after the other.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
+
 /// Reads the settings. `origin` names the file in messages; without text there is no file.
 pub fn load(text: Option<&str>, origin: &str, overrides: &Overrides) -> Result<Settings, Problems> {
     // The YAML reader counts a byte order mark as a column, which makes the second key an error.
@@ -310,7 +313,12 @@ impl Merge<'_> {
     fn repair(&mut self) -> Repair {
         Repair {
             timer: self.document.boolean("repair.timer", true),
-            every: self.document.duration("repair.every", Duration::from_secs(60 * 60), LONGEST_PAUSE),
+            every: self.document.parsed_or("repair.every", Duration::from_secs(60 * 60), |text| {
+                let every = checks::duration(text, LONGEST_PAUSE)?;
+                let is_sane = every >= SHORTEST_PAUSE;
+                let fault = || format!("{} is too short; at least 10s is allowed", shown(text));
+                is_sane.then_some(every).ok_or_else(fault)
+            }),
             recreate_expired: self.document.boolean("repair.recreate_expired", false),
         }
     }

@@ -44,7 +44,6 @@ pub struct Settings {
     /// How long to wait for what.
     pub wait: Wait,
     /// What may be repaired, and how often to look.
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked now, used by the repair timer"))]
     pub repair: Repair,
     /// Where the log goes.
     pub log: Log,
@@ -190,13 +189,13 @@ pub struct Wait {
 
 /// Automatic repair.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "checked now, used by the repair timer"))]
 pub struct Repair {
     /// Whether the repair timer is installed.
     pub timer: bool,
     /// How often it looks.
     pub every: Duration,
     /// Whether an Expired Arc machine may be deleted and made again.
+    #[cfg_attr(not(test), expect(dead_code, reason = "checked now, not yet acted on"))]
     pub recreate_expired: bool,
 }
 

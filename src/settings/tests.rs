@@ -323,6 +323,7 @@ fn wrong_values() {
         ("wait: {boot: 2d}\n", "wait.boot", "too long"),
         ("wait: {boot: 1.5}\n", "wait.boot", "not a duration"),
         ("repair: {every: 60d}\n", "repair.every", "too long"),
+        ("repair: {every: 9s}\n", "repair.every", "at least 10s"),
         ("log: {level: warning}\n", "log.level", "did you mean warn?"),
         ("log: {file: x.log}\n", "log.file", "absolute"),
         ("wait: {boot: !x 5m}\n", "wait.boot", "YAML tag"),

@@ -7,19 +7,19 @@ use humantime::format_rfc3339_millis as rfc3339;
 use tokio::signal::unix::{signal, SignalKind};
 use tracing::{error, info, warn};
 
-use super::{describe, load, vm, Environment};
+use super::{load, vm, Environment};
 use crate::cli::{Invocation, Output};
 use crate::conditions::Vm;
 use crate::converge::{converge, Effects, Verdict};
 use crate::fault::{self, Fault, Outlook};
 use crate::host::files::Files;
-use crate::host::{output, Host, SharedMask};
+use crate::host::{describe, output, Host, SharedMask};
 use crate::logging::{self, Destination, Sink};
 use crate::progress::{Mode, Progress};
 use crate::record::Record;
 use crate::report::{self, Style};
 use crate::settings::{Level, Problem};
-use crate::{retry, EXIT_USAGE};
+use crate::{retry, timer, EXIT_USAGE};
 
 /// Where the log is when no configuration could be read.
 const DEFAULT_LOG: &str = "/var/log/cloud-init-output.log";
@@ -31,7 +31,7 @@ struct Start {
     run_id: String,
 }
 
-pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
+pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, if_idle: bool) -> u8 {
     let start = Start { instant: Instant::now(), time: SystemTime::now(), run_id: super::run_id() };
     let loaded = match load(invocation, None) {
         Ok(loaded) => loaded,
@@ -48,7 +48,7 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
 
     let effects = Effects::default();
     let verdict = tokio::select! {
-        verdict = enroll(&vm, &progress, &effects, destination) => verdict,
+        verdict = enroll(&vm, &progress, &effects, destination, if_idle) => verdict,
         name = told_to_stop() => Verdict::Stopped(fault::RUN_INTERRUPTED.seen(format!("by {name}"))),
     };
     // Whatever was running when the run was told to stop has been told the same; it gets time to end.
@@ -57,7 +57,20 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
 }
 
 /// A fleet that boots at the same moment does not ask the token service at the same moment.
-async fn enroll(vm: &Vm, progress: &Progress, effects: &Effects, destination: Destination) -> Verdict {
+async fn enroll(
+    vm: &Vm,
+    progress: &Progress,
+    effects: &Effects,
+    destination: Destination,
+    if_idle: bool,
+) -> Verdict {
+    if if_idle {
+        match vm.take_lock() {
+            Err(fault) if fault.code() == fault::HOST_BUSY.code => return Verdict::Yielded(fault),
+            // Whatever else is wrong with the lock is told by the first condition.
+            _ => {}
+        }
+    }
     let is_first_boot = destination == Destination::LogFile && !vm.host.files.exists(crate::record::PATH);
     if is_first_boot {
         let machine_id = vm.host.files.read("/etc/machine-id").ok().flatten().unwrap_or_default();
@@ -111,12 +124,16 @@ fn finish(
 ) -> u8 {
     let (outcome, fault, exit_code) = match verdict {
         Verdict::Enrolled(_) => ("enrolled", None, 0),
+        Verdict::Yielded(fault) => ("waiting", Some(fault), fault::EXIT_NOT_YET),
         Verdict::Stopped(fault) => {
             let outcome = if fault.entry.outlook == Outlook::Time { "waiting" } else { "failed" };
             (outcome, Some(fault), fault.entry.exit_code())
         }
     };
-    let next = next(vm, fault);
+    let next = match verdict {
+        Verdict::Yielded(_) => "nothing to do: the run that is at work goes on".to_owned(),
+        _ => next(vm, fault),
+    };
     let record = Record {
         version: Record::version(),
         agent: env!("CARGO_PKG_VERSION").to_owned(),
@@ -131,8 +148,7 @@ fn finish(
         repairs: effects.into_record(&vm.host.mask),
         next: next.clone(),
     };
-    // Without the rights to enroll there are none to write the record either, and no news in saying so.
-    if fault.is_none_or(|fault| fault.entry.outlook != Outlook::Machine) {
+    if may_record(vm, fault) {
         if let Err(error) = record.write(&vm.host.files) {
             warn!(event = "record.lost", "the record was not written: {}", describe(&error));
         }
@@ -141,9 +157,28 @@ fn finish(
     match (verdict, mode) {
         (_, Mode::Silent) => {}
         (Verdict::Enrolled(evidence), _) => progress.say(&format!("\nENROLLED: {evidence}\n")),
-        (Verdict::Stopped(fault), _) => progress.say(&report::verdict(vm, &style(mode), fault)),
+        (Verdict::Yielded(fault), _) => {
+            progress.say(&format!("\nNOT NOW: {} (exit code {exit_code})\n", fault.entry.means));
+        }
+        (Verdict::Stopped(fault), _) => {
+            progress.say(&report::verdict(vm, &style(mode), fault));
+            if fault.entry.outlook == Outlook::Time {
+                progress.say(&report::paragraph("  Next: ", &next));
+            }
+        }
     }
     exit_code
+}
+
+/// Whether the record is this run's to write.
+fn may_record(vm: &Vm, fault: Option<&Fault>) -> bool {
+    let Some(fault) = fault else { return true };
+    let is_busy = |fault: &Fault| fault.code() == fault::HOST_BUSY.code;
+    // Without the rights to enroll there are none to write the record either, and no news in saying so.
+    // Another run's record is its own: it holds the lock, also when this one was told to stop before it had it.
+    fault.entry.outlook != Outlook::Machine
+        && !is_busy(fault)
+        && !vm.take_lock().is_err_and(|held| is_busy(&held))
 }
 
 /// The last line of every run.
@@ -177,9 +212,13 @@ fn finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Instant,
 fn next(vm: &Vm, fault: Option<&Fault>) -> String {
     match fault {
         None => "nothing to do".to_owned(),
-        Some(fault) if fault.entry.outlook == Outlook::Time => {
-            "not over: run `arc-enroll enroll` again, it goes on where this run stopped".to_owned()
-        }
+        Some(fault) if fault.entry.outlook == Outlook::Time => match timer::latest(vm) {
+            Some(time) => format!(
+                "not over: the timer goes on, at {} at the latest; `arc-enroll enroll` goes on at once",
+                humantime::format_rfc3339_seconds(time)
+            ),
+            None => "not over: run `arc-enroll enroll` again, it goes on where this run stopped".to_owned(),
+        },
         Some(fault) => fault.entry.steps(|step| vm.fill(step)).into_iter().next().unwrap_or_default(),
     }
 }

@@ -3,18 +3,20 @@
 mod doctor;
 mod enroll;
 mod print;
+mod status;
 mod token;
 mod write_user_data;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::cli::{self, Command, Invocation};
 use crate::conditions::{Learnt, Vm};
-use crate::host::files::read_path;
-use crate::host::{output, Host};
+use crate::host::files::{read_path, Files};
+use crate::host::{describe, output, Host};
 use crate::proxy_settings::{self, Wanted};
 use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
+use crate::timer::Repeat;
 use crate::EXIT_USAGE;
 
 /// Variables about the machine's trust store, which children need as much as this process does.
@@ -35,9 +37,9 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
             0
         }
         Command::Explain { code } => print::explain(code.as_deref(), invocation.output),
-        Command::Enroll => enroll::run(invocation, environment).await,
+        Command::Enroll { if_idle } => enroll::run(invocation, environment, *if_idle).await,
         Command::Doctor => doctor::run(invocation, environment).await,
-        Command::Status => print::status(invocation, environment).await,
+        Command::Status => status::run(invocation, environment).await,
         Command::Token { resource, identity } => {
             token::run(invocation, environment, resource.as_deref(), identity.as_ref()).await
         }
@@ -168,8 +170,20 @@ fn vm(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded, exc
         has_target: loaded.has_target,
         host: host(invocation, environment, &settings),
         settings,
+        repeat: repeat(invocation),
         learnt: Learnt::default(),
     }
+}
+
+/// What the timer has to be told so that its runs are as this one.
+fn repeat(invocation: &Invocation) -> Repeat {
+    let files = Files::new(invocation.root.clone());
+    let config = invocation.config.as_ref().map(|named| match files.exists(named) {
+        true => Path::new("/").join(named),
+        false => std::path::absolute(named).unwrap_or_else(|_| named.clone()),
+    });
+    let config = config.filter(|path| path != Path::new(DEFAULT_PATH));
+    Repeat { config, overrides: invocation.overrides.clone() }
 }
 
 /// The VM of the subcommands that only look, or the exit code after saying what is wrong with the configuration.
@@ -187,15 +201,4 @@ fn vm_to_look_at(invocation: &Invocation, environment: Environment<'_>) -> Resul
 fn run_id() -> String {
     let id = read_path("/proc/sys/kernel/random/uuid".as_ref()).ok().flatten();
     id.and_then(|id| String::from_utf8(id).ok()).map(|id| id.trim().to_owned()).unwrap_or_default()
-}
-
-/// An error with its causes on one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
-    text
 }

@@ -1,16 +1,14 @@
-//! The subcommands that print one thing: `explain`, `status`, `env`, `validate`.
+//! The subcommands that print one thing: `explain`, `env`, `validate`.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::{existing_no_proxy, load_or_complain, vm_to_look_at, Environment};
-use crate::azcmagent;
 use crate::cli::{Invocation, Output};
 use crate::fault::{self, Entry};
 use crate::host::output;
 use crate::proxy_settings::{self, Wanted};
-use crate::record;
 use crate::report;
 use crate::settings::nearest;
 use crate::EXIT_USAGE;
@@ -49,48 +47,6 @@ fn to_json(entry: &Entry) -> serde_json::Value {
         "person": entry.steps(str::to_owned),
         "guide": entry.guide,
     })
-}
-
-pub(super) async fn status(invocation: &Invocation, environment: Environment<'_>) -> u8 {
-    let vm = match vm_to_look_at(invocation, environment) {
-        Ok(vm) => vm,
-        Err(code) => return code,
-    };
-    let host = &vm.host;
-    let (record, trouble) = match record::read(&host.files) {
-        Ok(record) => (record, None),
-        Err(reason) => (None, Some(reason)),
-    };
-    let show = match host.commands.find(azcmagent::PROGRAM) {
-        Some(_) => azcmagent::show(&host.commands).await.ok().and_then(|(show, _)| show),
-        None => None,
-    };
-    let state = show.as_ref().map_or("not installed or not answering", |show| show.status.as_str());
-    let place = show.as_ref().filter(|show| show.is_onboarded()).map(azcmagent::show::Show::place);
-    if invocation.output == Some(Output::Json) {
-        let agent = json!({ "status": state, "resource_id": place });
-        output::print(&format!(
-            "{}\n",
-            json!({ "last_run": record, "warning": trouble, "azcmagent": agent })
-        ));
-    } else {
-        if let Some(reason) = trouble {
-            output::complain(&format!("arc-enroll: warning: {reason}\n"));
-        }
-        output::print(&match &record {
-            None => "last run:   none\n".to_owned(),
-            Some(record) => format!(
-                "last run:   {} at {}{}\nnext:       {}\n",
-                record.outcome,
-                record.finished,
-                record.fault.as_ref().map(|code| format!(", {code}")).unwrap_or_default(),
-                record.next
-            ),
-        });
-        let place = place.map(|place| format!(", {place}")).unwrap_or_default();
-        output::print(&format!("azcmagent:  {state}{place}\n"));
-    }
-    record.map_or(fault::EXIT_NOT_YET, |record| record.exit_code)
 }
 
 pub(super) fn env(invocation: &Invocation, environment: Environment<'_>) -> u8 {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::{describe, load_or_complain};
+use super::load_or_complain;
 use crate::cli::Invocation;
 use crate::host::files::read_path;
-use crate::host::output;
+use crate::host::{describe, output};
 use crate::user_data::{self, Form, Parts, CEILING, GOAL};
 use crate::{EXIT_INTERNAL, EXIT_USAGE};
 

@@ -36,8 +36,12 @@ mod real_proxy;
 mod repairs;
 /// That no token and no password is ever to be read.
 mod secrets;
+/// What `status` tells.
+mod status;
 /// Signals: a run that is told to stop, or killed.
 mod stopping;
+/// The timer that runs enroll again.
+mod timer;
 /// The user-data that the program writes of itself.
 mod user_data;
 /// Failure playbooks of the network, the sidecar, the identity and its role.

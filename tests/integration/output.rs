@@ -18,7 +18,7 @@ use crate::nexus::vm::{self, Vm, LOG, RECORD};
 const LONGEST: usize = 4096;
 
 /// Makes a folder of the VM read-only, as a file system that was remounted after errors.
-fn make_read_only(vm: &Vm, folder: &str) {
+pub fn make_read_only(vm: &Vm, folder: &str) {
     let folder = vm.root.join(folder);
     for options in [vec!["--bind"], vec!["-o", "remount,bind,ro"]] {
         let mut command = vm.inside(Path::new("/usr/bin/mount"));

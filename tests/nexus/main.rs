@@ -38,6 +38,7 @@ mod sidecar;
 mod systemctl;
 mod tls;
 mod token;
+mod unit_files;
 mod vm_process;
 mod world;
 

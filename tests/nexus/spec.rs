@@ -486,6 +486,9 @@ pub struct Unit {
     pub active: String,
     pub sub: String,
     pub file: String,
+    /// What systemd has read of its files; nothing for a unit that has none here.
+    #[serde(default)]
+    pub text: Option<String>,
 }
 
 impl Unit {
@@ -502,7 +505,7 @@ impl Unit {
     }
 
     fn of(active: &str, sub: &str, file: &str) -> Self {
-        Self { load: "loaded".into(), active: active.into(), sub: sub.into(), file: file.into() }
+        Self { load: "loaded".into(), active: active.into(), sub: sub.into(), file: file.into(), text: None }
     }
 }
 

@@ -1,11 +1,22 @@
-//! Stand-in of systemctl: units and manager environment are in a file.
+//! Stand-in of systemctl: units and manager environment are in a file. Units that are files of the VM are read at
+//! a daemon-reload, as systemd does.
 
 use std::path::PathBuf;
 
 use crate::guest::{perform, Guest};
 use crate::nexus::spec::{System, Unit};
+use crate::unit_files;
 
-const PROPERTIES: [&str; 5] = ["Id", "LoadState", "ActiveState", "SubState", "UnitFileState"];
+/// In systemd's own order: what only timers have comes first.
+const PROPERTIES: [&str; 7] = [
+    "NextElapseUSecMonotonic",
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "NeedDaemonReload",
+];
 
 fn file(guest: &Guest) -> PathBuf {
     guest.home.join("system.json")
@@ -43,6 +54,7 @@ pub fn run(guest: &Guest) -> u8 {
     }
     let before = system.clone();
     let code = work(&mut system, verb, &units, guest, wanted.as_deref());
+    // Questions may come at the same time, and one that writes would be in the way of another that reads.
     if system != before {
         save(guest, &system);
     }
@@ -78,12 +90,16 @@ fn work(system: &mut System, verb: &str, units: &[String], guest: &Guest, wanted
             println!("{}", system.state);
             u8::from(system.state != "running")
         }
-        "show" => show(system, units, wanted),
+        "show" => show(system, units, wanted, guest),
         "start" | "restart" | "stop" | "reload-or-restart" | "try-restart" => change(system, verb, units),
         "enable" | "disable" => enable(system, verb, units, guest),
         "is-active" | "is-enabled" => is(system, verb, units),
         "status" => is(system, "is-active", units),
-        "daemon-reload" | "daemon-reexec" | "reset-failed" => 0,
+        "daemon-reload" | "daemon-reexec" => {
+            unit_files::read(guest, system);
+            0
+        }
+        "reset-failed" => 0,
         "set-environment" => {
             // Its arguments are assignments, which have been given a suffix as units have.
             for word in guest.arguments.iter().skip(1) {
@@ -106,7 +122,7 @@ fn work(system: &mut System, verb: &str, units: &[String], guest: &Guest, wanted
     }
 }
 
-fn show(system: &System, units: &[String], wanted: Option<&str>) -> u8 {
+fn show(system: &System, units: &[String], wanted: Option<&str>, guest: &Guest) -> u8 {
     let wanted: Vec<&str> = wanted.map_or(PROPERTIES.to_vec(), |list| list.split(',').collect());
     for (index, name) in units.iter().enumerate() {
         if index > 0 {
@@ -117,16 +133,20 @@ fn show(system: &System, units: &[String], wanted: Option<&str>) -> u8 {
             active: "inactive".into(),
             sub: "dead".into(),
             file: String::new(),
+            text: None,
         };
         let unit = system.units.get(name).unwrap_or(&missing);
         // In systemd's own order, whatever was asked for first.
         for property in PROPERTIES.iter().filter(|property| wanted.contains(property)) {
             let value = match *property {
-                "Id" => name,
-                "LoadState" => &unit.load,
-                "ActiveState" => &unit.active,
-                "SubState" => &unit.sub,
-                _ => &unit.file,
+                "NextElapseUSecMonotonic" if name.ends_with(".timer") => unit_files::next_elapse(guest, unit),
+                "NextElapseUSecMonotonic" => continue,
+                "Id" => name.clone(),
+                "LoadState" => unit.load.clone(),
+                "ActiveState" => unit.active.clone(),
+                "SubState" => unit.sub.clone(),
+                "UnitFileState" => unit.file.clone(),
+                _ => unit_files::need_reload(guest, name, unit).to_owned(),
             };
             println!("{property}={value}");
         }
@@ -144,7 +164,8 @@ fn change(system: &mut System, verb: &str, units: &[String]) -> u8 {
             eprintln!("Failed to {verb} {name}: Unit {name} is masked.");
             return 1;
         }
-        let (active, sub) = if verb == "stop" { ("inactive", "dead") } else { ("active", "running") };
+        let running = if name.ends_with(".timer") { "waiting" } else { "running" };
+        let (active, sub) = if verb == "stop" { ("inactive", "dead") } else { ("active", running) };
         unit.active = active.to_owned();
         unit.sub = sub.to_owned();
     }
@@ -152,13 +173,21 @@ fn change(system: &mut System, verb: &str, units: &[String]) -> u8 {
 }
 
 fn enable(system: &mut System, verb: &str, units: &[String], guest: &Guest) -> u8 {
+    // It looks at the files itself, changes links, and has systemd read them.
+    let linked = units.iter().try_for_each(|name| unit_files::link(guest, name, verb == "enable"));
+    if let Err(error) = linked {
+        eprintln!("Failed to {verb} unit: {error}");
+        return 1;
+    }
+    unit_files::read(guest, system);
     for name in units {
         let Some(unit) = system.units.get_mut(name) else {
             eprintln!("Failed to {verb} unit: Unit file {name} does not exist.");
             return 1;
         };
-        let state = if verb == "enable" { "enabled" } else { "disabled" };
-        unit.file = state.to_owned();
+        if unit.text.is_none() {
+            unit.file = if verb == "enable" { "enabled" } else { "disabled" }.to_owned();
+        }
         if guest.arguments.iter().any(|word| word == "--now") {
             unit.active = if verb == "enable" { "active" } else { "inactive" }.to_owned();
             unit.sub = if verb == "enable" { "running" } else { "dead" }.to_owned();

@@ -50,8 +50,10 @@ def log_tells_the_run(vm):
     for line in lines:
         missing = {"timestamp", "level", "run_id", "event"} - set(line)
         need(not missing, f"{missing} missing in {line}")
-    need(len({line["run_id"] for line in lines}) == 1, "lines of several runs")
-    last = lines[-1]
+    # On a slow machine the timer has come meanwhile, and gone at once.
+    others = {line["fault"] for line in lines if line["event"] == "run.finished" and line["run_id"] != lines[0]["run_id"]}
+    need(others <= {"host.busy"}, f"other runs ended with {others}")
+    last = [line for line in lines if line["run_id"] == lines[0]["run_id"]][-1]
     need(last["event"] == "run.finished", f"the last line is {last}")
     need(last["outcome"] == "enrolled" and last["exit_code"] == 0, last)
     vm.facts["enroll"] = f"{last['elapsed_ms'] / 1000:.1f} s"
@@ -145,7 +147,59 @@ def second_run_changes_nothing(vm):
     lines = events(vm.file("/var/log/cloud-init-output.log"))
     need(lines[-1]["event"] == "run.finished" and lines[-1]["outcome"] == "enrolled", lines[-1])
     need(lines[-1]["run_id"] != lines[0]["run_id"], "the second run is not in the log")
-    vm.facts["second run"] = f"{lines[-1]['elapsed_ms'] / 1000:.1f} s"
+    ends = [line for line in lines if line["event"] == "run.finished" and line["outcome"] == "enrolled"]
+    vm.facts["second run"] = f"{ends[1]['elapsed_ms'] / 1000:.1f} s"
+
+
+def timer_looks_after_it(vm):
+    timer = vm.probe("timer")
+    for state in ("LoadState=loaded", "ActiveState=active", "UnitFileState=enabled"):
+        need(state + "\n" in timer, timer)
+    status = json.loads(vm.probe("status-json"))
+    need(status["timer"]["installed"] and status["timer"]["active"], status["timer"])
+    # One that is at work has no next time.
+    need(status["timer"]["next"] or status["timer"]["running"], f"{status['timer']} {timer}")
+    need(all(one["state"] == "holds" for one in status["now"]["conditions"]), status["now"])
+    need(vm.code("status") == 0 and "Next try:   " in vm.probe("status"), vm.probe("status"))
+
+
+def unit_does_the_work(vm):
+    """By the unit as it is installed, hardening included."""
+    journal = vm.probe("service-journal")
+    need(vm.code("service-run") == 0, f"{vm.probe('service-run.stderr')}{journal}")
+    need("ENROLLED: " in journal, journal)
+    result = vm.probe("service-result")
+    need("Result=success\n" in result and "ExecMainStatus=0\n" in result, result)
+
+
+def unit_repairs_drift(vm):
+    need(vm.code("drift") == 0, f"{vm.probe('drift')}{vm.probe('drift.stderr')}")
+    need(vm.code("service-repair") == 0, f"{vm.probe('service-repair.stderr')}{vm.probe('service-journal')}")
+    need(vm.probe("service-state").strip() == "active", vm.probe("service-state"))
+    need(vm.probe("service-proxy").strip() == PROXY, vm.probe("service-proxy"))
+    need_proxy("/etc/environment after the repair", vm.file("/etc/environment"))
+
+
+def first_boot_gave_up(vm):
+    runs = ends_of_runs(vm)
+    need(runs[0]["outcome"] == "waiting" and runs[0]["exit_code"] == 75, runs[0])
+    need("the timer goes on" in runs[0]["next"], runs[0])
+    need(runs[0]["condition"] == "identity", runs[0])
+
+
+def timer_went_on_by_itself(vm):
+    need(vm.code("rerun") == 0, f"the timer did not enroll in time: {vm.probe('service-journal')}")
+    runs = ends_of_runs(vm)
+    faults = [run["fault"] for run in runs]
+    need("access.role-missing" in faults, faults)
+    need(None in faults, faults)
+    vm.facts["runs until enrolled"] = faults.index(None) + 1
+
+
+def ends_of_runs(vm):
+    """How each run ended, but those that found another at work."""
+    lines = events(vm.file("/var/log/cloud-init-output.log"))
+    return [line for line in lines if line["event"] == "run.finished" and line["fault"] != "host.busy"]
 
 
 def no_token_in_memory(vm):
@@ -171,5 +225,10 @@ def no_token_on_disk(vm):
 ENROLLED = [
     cloud_init_is_done, log_tells_the_run, machine_is_connected, azure_has_one_machine, package_is_installed,
     proxy_is_set_everywhere, connect_was_safe, imds_was_asked_directly, record_is_kept, second_run_changes_nothing,
-    no_token_in_memory, no_token_on_disk,
+    timer_looks_after_it, unit_does_the_work, unit_repairs_drift, no_token_in_memory, no_token_on_disk,
+]
+
+ENROLLED_BY_TIMER = [
+    first_boot_gave_up, timer_went_on_by_itself, azure_has_one_machine, connect_was_safe, record_is_kept,
+    timer_looks_after_it, unit_does_the_work, unit_repairs_drift, no_token_in_memory, no_token_on_disk,
 ]

@@ -36,6 +36,18 @@ answer apt-settings apt-config dump
 answer failed-units systemctl --failed --no-legend --plain
 answer processes ps -ef
 answer rerun /bin/sh /run/rerun.sh
+# What the timer does, by its own unit and within that unit's limits.
+answer timer systemctl show -p LoadState,ActiveState,UnitFileState,NextElapseUSecMonotonic arc-enroll.timer
+answer service-run systemctl start arc-enroll.service
+answer drift sh -c "systemctl stop himdsd.service && azcmagent config clear proxy.url &&
+    sed -i /^HTTPS_PROXY/d /etc/environment && ! grep ^HTTPS_PROXY /etc/environment && ! systemctl is-active himdsd.service"
+answer service-repair systemctl start arc-enroll.service
+answer service-result systemctl show -p Result,ExecMainStatus arc-enroll.service
+answer service-state systemctl is-active himdsd.service
+answer service-proxy azcmagent config get proxy.url
+answer service-journal journalctl -o cat -u arc-enroll.service
+answer status arc-enroll status
+answer status-json arc-enroll status --output json
 # "eyJ" starts every JWT: where does one still stand in memory?
 answer tokens-in-tmpfs grep -rlaE 'eyJ[A-Za-z0-9_-]{20}' /run /dev/shm /tmp
 answer tokens-in-processes sh -c "grep -laE 'eyJ[A-Za-z0-9_-]{20}' /proc/[0-9]*/environ /proc/[0-9]*/cmdline"

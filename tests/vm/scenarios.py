@@ -34,10 +34,32 @@ class Scenario:
     plan: dict = dataclasses.field(default_factory=dict)
     # What the probe runs by hand once cloud-init has ended.
     rerun: str = f"exec {AGENT} enroll\n"
+    # More of the configuration.
+    settings: dict = dataclasses.field(default_factory=dict)
 
+
+# The sidecar has no token while the first boot lasts, and the role comes later still: the timer installs
+# azcmagent within the limits of its unit, and connects in a later run.
+LATE = {
+    "imds": {"token": [{"act": {"reply": {"status": 503, "body": "no token yet"}}, "span": {"for": 8000}}]},
+    "azure": {"access": {"denials": 6}},
+}
+
+WAIT_FOR_THE_TIMER = """\
+for _ in $(seq 150); do
+    grep -q '"outcome": "enrolled"' /var/lib/arc-enroll/status.json && exit 0
+    sleep 2
+done
+exit 1
+"""
 
 SCENARIOS = [
     Scenario("first-boot", "a new VM enrols itself from its user-data", [checks.ENROLLED]),
+    Scenario(
+        "late-role", "the first boot gives up, and the timer enrols the VM", [checks.ENROLLED_BY_TIMER],
+        plan=LATE, rerun=WAIT_FOR_THE_TIMER,
+        settings={"wait": {"token": "3s", "access": "3s"}, "repair": {"every": "10s"}},
+    ),
 ]
 
 
@@ -95,18 +117,18 @@ class Vm:
         return target.read_text(errors="replace")
 
 
-def configuration(fingerprint):
+def configuration(fingerprint, more):
     """JSON is YAML too, and this has no library to write the latter."""
     return json.dumps(
-        {"azure": {**TARGET, "tags": TAGS}, "agent": {"repository_key": [fingerprint]}},
+        {"azure": {**TARGET, "tags": TAGS}, "agent": {"repository_key": [fingerprint]}, **more},
         indent=2, ensure_ascii=False,
     ) + "\n"
 
 
-def user_data(agent, folder, fingerprint):
+def user_data(agent, folder, fingerprint, more):
     """What an operator would give to the VM, by the command he would use."""
     config = folder / "config.yaml"
-    config.write_text(configuration(fingerprint))
+    config.write_text(configuration(fingerprint, more))
     target = folder / "user-data"
     with target.open("wb") as file:
         run(agent, "user-data", "--config", config, into=file)
@@ -121,7 +143,7 @@ def perform(scenario, folder, shared, report):
         vm = Vm(folder, nexus)
         shared.image.copy_to(vm.disk)
         seed.trust(vm.disk, nexus.authority)
-        data = user_data(shared.agent, folder, shared.fingerprint)
+        data = user_data(shared.agent, folder, shared.fingerprint, scenario.settings)
         vm.facts["user-data"] = f"{len(data)} bytes"
         seed.make(vm.seed, data, vm.name, scenario.rerun)
         for checklist in scenario.boots:
