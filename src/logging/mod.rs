@@ -31,6 +31,9 @@ pub const NULL: &str = "\0";
 /// The target of the line that ends a run, which is written at every level.
 pub const LAST_LINE: &str = "arc_enroll::last_line";
 
+/// Events that announce a change of the VM.
+const CHANGES: [&str; 2] = ["file.started", "repair.started"];
+
 /// The longest text of one field, in characters.
 const LONGEST_TEXT: usize = 1200;
 
@@ -38,27 +41,60 @@ const LONGEST_TEXT: usize = 1200;
 pub struct Sink {
     file: Option<std::fs::File>,
     stdout: bool,
+    /// Lines that are only worth keeping once there is news.
+    held: Option<Vec<u8>>,
+}
+
+/// The most that is held back, in bytes.
+const MOST_HELD: usize = 256 << 10;
+
+/// How much a line matters to a log that is quiet as long as all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    /// Something is as it was.
+    Routine,
+    /// Something is wrong, or is changed.
+    News,
+    /// The end of a run in which nothing was.
+    LastLine,
 }
 
 impl Sink {
     /// Standard output alone: it is the log.
     pub fn stdout() -> Self {
-        Self { file: None, stdout: true }
+        Self { file: None, stdout: true, held: None }
     }
 
     /// A file opened for appending.
     pub fn file(file: std::fs::File) -> Self {
-        Self { file: Some(file), stdout: false }
+        Self { file: Some(file), stdout: false, held: None }
     }
 
     /// A log that cannot be written.
     pub fn nowhere() -> Self {
-        Self { file: None, stdout: false }
+        Self { file: None, stdout: false, held: None }
     }
 
     /// Standard output too, for a program that asked for the lines.
     pub fn and_stdout(self) -> Self {
         Self { stdout: true, ..self }
+    }
+
+    /// Of a run that finds all well only the last line: an hourly look must not fill the disk.
+    pub fn quiet(self) -> Self {
+        Self { held: Some(Vec::new()), ..self }
+    }
+
+    fn take(&mut self, line: &[u8], weight: Weight) {
+        match (&mut self.held, weight) {
+            (Some(held), Weight::Routine) if held.len() < MOST_HELD => held.extend_from_slice(line),
+            (_, Weight::LastLine) | (None, _) => self.write(line),
+            (Some(_), _) => {
+                let held = self.held.take().unwrap_or_default();
+                held.split_inclusive(|byte| *byte == b'\n').for_each(|line| self.write(line));
+                self.write(line);
+            }
+        }
     }
 
     fn write(&mut self, line: &[u8]) {
@@ -110,8 +146,20 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
         let condition = context.event_scope(event).and_then(|mut scope| {
             scope.find_map(|span| span.extensions().get::<InCondition>().map(|found| found.0.clone()))
         });
-        let line = self.line(*event.metadata().level(), condition, fields);
-        self.sink.lock().unwrap_or_else(PoisonError::into_inner).write(line.as_bytes());
+        let level = *event.metadata().level();
+        let has = |wanted: &str, is: &dyn Fn(&str) -> bool| {
+            fields.0.iter().any(|(name, value)| *name == wanted && value.as_str().is_some_and(is))
+        };
+        // Every run writes its record; what else is written is a change.
+        let is_record = has("path", &|path| path.ends_with(crate::record::PATH));
+        let changes = has("event", &|event| CHANGES.contains(&event)) && !is_record;
+        let weight = match event.metadata().target() {
+            _ if level <= Level::WARN || changes => Weight::News,
+            LAST_LINE => Weight::LastLine,
+            _ => Weight::Routine,
+        };
+        let line = self.line(level, condition, fields);
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).take(line.as_bytes(), weight);
     }
 }
 
@@ -240,5 +288,22 @@ mod tests {
         assert!(value["message"].as_str().unwrap().starts_with("*** ä"));
         assert_eq!(value["z"], "end");
         assert!(!line.contains("opaque-secret"));
+    }
+
+    #[test]
+    fn a_quiet_log_tells_everything_once_there_is_news() {
+        let told = |lines: &[(&str, Weight)]| {
+            let mut file = tempfile::tempfile().unwrap();
+            let mut sink = Sink::file(file.try_clone().unwrap()).quiet();
+            lines.iter().for_each(|(line, weight)| sink.take(format!("{line}\n").as_bytes(), *weight));
+            let mut text = String::new();
+            std::io::Seek::rewind(&mut file).unwrap();
+            std::io::Read::read_to_string(&mut file, &mut text).unwrap();
+            text
+        };
+        let (routine, news, last) = (Weight::Routine, Weight::News, Weight::LastLine);
+        assert_eq!(told(&[("a", routine), ("b", routine), ("end", last)]), "end\n");
+        let lines = [("a", routine), ("b", news), ("c", routine), ("end", last)];
+        assert_eq!(told(&lines), "a\nb\nc\nend\n");
     }
 }

@@ -8,7 +8,7 @@ use tokio::signal::unix::{signal, SignalKind};
 use tracing::{error, info, warn};
 
 use super::{load, vm, Environment};
-use crate::cli::{Invocation, Output};
+use crate::cli::{Command, Invocation, Output};
 use crate::conditions::Vm;
 use crate::converge::{converge, Effects, Verdict};
 use crate::fault::{self, Fault, Outlook};
@@ -268,6 +268,10 @@ fn start_log(
         if to_stdout {
             sink = sink.and_stdout();
         }
+    }
+    // The timer's run; with -v somebody wants to see it.
+    if invocation.command == (Command::Enroll { if_idle: true }) && level <= tracing::Level::INFO {
+        sink = sink.quiet();
     }
     logging::start(&start.run_id, level, sink, mask);
     if let Some(reason) = lost {
