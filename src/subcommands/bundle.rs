@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 
@@ -45,8 +45,10 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
         output::complain(&format!("  collecting, at most {} s …", DOCTORS_LIMIT.as_secs()));
     }
     let collected = tokio::select! {
-        collected = collect(invocation, environment, &mut vm, unread) => Some(collected),
+        // Listening before the first program is started.
+        biased;
         _name = enroll::told_to_stop() => None,
+        collected = collect(invocation, environment, &mut vm, unread) => Some(collected),
     };
     if is_watched {
         output::complain("\r\x1b[K");
@@ -118,12 +120,13 @@ async fn collect(
         more.insert(0, ("log/arc-enroll.log", vm.settings.log.file.display().to_string()));
     }
     let endpoint = vm.settings.imds.endpoint.clone();
-    let (sidecar, findings) = (Sidecar::default(), RefCell::new(None));
+    let (sidecar, findings) = (Sidecar::default(), RefCell::new((None, Duration::ZERO)));
     let examined = &mut *vm;
     let mut others: Vec<Test<'_>> = vec![
         Box::pin(async {
-            *findings.borrow_mut() =
-                tokio::time::timeout(DOCTORS_LIMIT, doctor::examine(examined)).await.ok();
+            let started = Instant::now();
+            let found = tokio::time::timeout(DOCTORS_LIMIT, doctor::examine(examined)).await.ok();
+            findings.replace((found, started.elapsed()));
         }),
         Box::pin(sidecar.look_at_himds(&host)),
     ];
@@ -131,7 +134,8 @@ async fn collect(
         others.push(Box::pin(sidecar.ask(&endpoint, page)));
     }
     let mut collected = bundle::collect(&host, &more, others).await;
-    let doctor = match findings.into_inner() {
+    let (found, elapsed) = findings.into_inner();
+    let doctor = match found {
         Some(findings) => Content::Json(doctor::to_json(vm, &findings)),
         None => Content::Missing(format!("it did not end within {} s", DOCTORS_LIMIT.as_secs())),
     };
@@ -139,7 +143,7 @@ async fn collect(
     let text = |text: String| Content::Text(text, None, false);
     let effective = text(format!("{:#?}\n", vm.settings));
     let mut parts = vec![
-        Part::new("doctor.json", "arc-enroll doctor --output json", doctor),
+        Part { elapsed, ..Part::new("doctor.json", "arc-enroll doctor --output json", doctor) },
         Part::new(
             "configuration/config.yaml",
             &configured.display().to_string(),
@@ -206,7 +210,7 @@ fn to_text(vm: &Vm, file: &str, bundle: &Bundle) -> String {
         }
     }
     if !reasons.is_empty() {
-        text.push_str(&format!("\nNot had: {} of what is asked for\n", bundle.missing.len()));
+        text.push_str(&format!("\nNot had, {} in all:\n", bundle.missing.len()));
     }
     for (why, names) in reasons.iter().take(SHOWN) {
         let rest = match names.len() {
