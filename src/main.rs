@@ -5,6 +5,7 @@
 
 mod arm;
 mod azcmagent;
+mod bundle;
 mod cli;
 mod condition;
 mod conditions;

@@ -193,7 +193,7 @@ pub fn steps(entry: &Entry, indent: usize, fill: impl Fn(&str) -> String) -> Str
 ///
 /// An option stays with its value. A text in double quotes that is too long for a line is parted inside, where a
 /// backslash at the end of a line counts too; what follows it begins in the first column then.
-fn fold_command(lead: &str, command: &str) -> String {
+pub fn fold_command(lead: &str, command: &str) -> String {
     let indent = " ".repeat(lead.chars().count());
     let mut lines = vec![lead.to_owned()];
     let mut is_fresh = true;

@@ -5,6 +5,7 @@
 //! goes through [`Mask`].
 
 use std::fmt;
+use std::ops::Range;
 
 /// Text that is only ever handed to the one place that needs it, by [`Secret::reveal`].
 #[derive(Clone, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub struct Mask {
 /// Shortest known secret that is searched for: a shorter one would blot out ordinary words.
 const SHORTEST: usize = 4;
 
+/// Shorter ones than this are searched for as words of their own, lest `test` go from `latest`.
+const SHORTEST_WITHIN_WORDS: usize = 8;
+
 /// Shortest run of token characters behind `eyJ` that is taken for a JSON Web Token.
 const SHORTEST_TOKEN: usize = 20;
 
@@ -47,65 +51,108 @@ impl Mask {
     /// Adds a secret to be searched for literally.
     pub fn learn(&mut self, secret: &Secret) {
         if secret.reveal().len() >= SHORTEST && !self.known.contains(secret) {
-            self.known.push(secret.clone());
+            // The longest goes first: one that is part of another would leave the rest of that to be read.
+            let longer = self.known.partition_point(|known| known.reveal().len() >= secret.reveal().len());
+            self.known.insert(longer, secret.clone());
         }
     }
 
     /// The text without the known secrets, without JSON Web Tokens, and without the password part of URLs.
     pub fn apply(&self, text: &str) -> String {
         let mut clean = text.to_owned();
-        for secret in &self.known {
-            if clean.contains(secret.reveal()) {
-                clean = clean.replace(secret.reveal(), MASK);
-            }
+        for secret in self.known.iter().map(Secret::reveal) {
+            let found: Vec<Range<usize>> = clean
+                .match_indices(secret)
+                .map(|(at, _)| at..at + secret.len())
+                .filter(|place| secret.len() >= SHORTEST_WITHIN_WORDS || stands_alone(&clean, place))
+                .collect();
+            clean = masked(&clean, found);
         }
-        mask_url_credentials(&mask_tokens(&clean))
+        let tokens = tokens(&clean);
+        let clean = masked(&clean, tokens);
+        let credentials = url_credentials(&clean);
+        masked(&clean, credentials)
     }
 }
 
-/// Blots out every run that starts as the base64 of a JSON object does (`eyJ`) and is long enough.
-fn mask_tokens(text: &str) -> String {
+/// The text with these parts, which stand in order, blotted out.
+pub fn masked(text: &str, parts: Vec<Range<usize>>) -> String {
     let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("eyJ") {
-        let (before, from) = rest.split_at(start);
-        clean.push_str(before);
-        let end = from.find(|c: char| !is_token_character(c)).unwrap_or(from.len());
-        let (run, after) = from.split_at(end);
-        clean.push_str(if run.len() >= SHORTEST_TOKEN { MASK } else { run });
-        rest = after;
+    let mut from = 0;
+    for part in parts {
+        clean.push_str(text.get(from..part.start).unwrap_or_default());
+        clean.push_str(MASK);
+        from = part.end;
     }
-    clean.push_str(rest);
+    clean.push_str(text.get(from..).unwrap_or_default());
     clean
 }
 
-fn is_token_character(c: char) -> bool {
+fn stands_alone(text: &str, place: &Range<usize>) -> bool {
+    let (before, after) = (text.get(..place.start), text.get(place.end..));
+    let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    !is_part(before.and_then(|text| text.chars().next_back()))
+        && !is_part(after.and_then(|text| text.chars().next()))
+}
+
+/// Every run that starts as the base64 of a JSON object does (`eyJ`) and is long enough.
+fn tokens(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(start) = text.get(from..).and_then(|rest| rest.find("eyJ")).map(|at| from + at) {
+        let rest = text.get(start..).unwrap_or_default();
+        let end = start + rest.find(|c: char| !is_token_character(c)).unwrap_or(rest.len());
+        let run = text.get(start..end).unwrap_or_default();
+        let before = text.get(..start).unwrap_or_default();
+        let is_token = run.len() >= SHORTEST_TOKEN && (run.contains('.') || !is_within_word(before));
+        if is_token {
+            found.push(start..end);
+        }
+        from = if is_token { end } else { start + 3 };
+    }
+    found
+}
+
+/// Whether a word goes on behind this text, as it may in the base64 of a certificate; an escape such as `\n` or
+/// `%20` is no part of one.
+fn is_within_word(before: &str) -> bool {
+    let mut last = before.bytes().rev();
+    let (c, b, a) = (last.next(), last.next(), last.next());
+    let in_word = |byte: Option<u8>| {
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-'))
+    };
+    in_word(c) && b != Some(b'\\') && a != Some(b'%')
+}
+
+/// Whether a character may stand in a token, or in base64.
+pub fn is_token_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=' | '+' | '/')
 }
 
-/// Blots out `user:password` in `scheme://user:password@host`.
-fn mask_url_credentials(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("://") {
-        let (before, from) = rest.split_at(start + 3);
-        clean.push_str(before);
-        let end = from
-            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '<' | '>'))
-            .unwrap_or(from.len());
-        let (authority, after) = from.split_at(end);
-        match authority.rsplit_once('@') {
-            Some((_, host)) => {
-                clean.push_str(MASK);
-                clean.push('@');
-                clean.push_str(host);
-            }
-            None => clean.push_str(authority),
+/// Where `user:password` stands in `scheme://user:password@host`.
+pub fn url_credentials(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    while let Some(at) = text.get(start..).and_then(|rest| rest.find("://")) {
+        start += at + 3;
+        let rest = text.get(start..).unwrap_or_default();
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
+        let run = rest.get(..rest.find(is_end).unwrap_or(rest.len())).unwrap_or_default();
+        let authority = run.split(['/', '?', '#']).next().unwrap_or_default();
+        // A password that should have been percent-encoded: what looks like the port is none.
+        let is_cut_short = authority.rsplit_once(':').is_some_and(|(_, port)| {
+            !authority.starts_with('[') && port.bytes().any(|byte| !byte.is_ascii_digit())
+        });
+        let length = match authority.rfind('@') {
+            None if is_cut_short => run.rfind('@'),
+            length => length,
+        };
+        if let Some(length) = length {
+            found.push(start..start + length);
+            start += length;
         }
-        rest = after;
     }
-    clean.push_str(rest);
-    clean
+    found
 }
 
 #[cfg(test)]
@@ -130,10 +177,42 @@ mod tests {
     #[test]
     fn ordinary_text_stays() {
         let mask = Mask::default();
-        for text in ["see https://aka.ms/arc/azcmerror", "eyJust a word", "mail me@x.org at 12:30", "a=b://c"]
-        {
+        for text in [
+            "see https://aka.ms/arc/azcmerror",
+            "eyJust a word",
+            "mail me@x.org at 12:30",
+            "a=b://c",
+            "https://x.org?mail=me@x.org https://x.org:443/@y http://[fd00::1]:80/a@b",
+            "MIIDdzCCAl+gAwIBAgIEeyJhbGciOiJSUzI1NiJ9AAAwDQYJKoZIhvcNAQELBQAwbzEQ",
+            "http://a:80,http://b:80 mail@x.org",
+        ] {
             assert_eq!(mask.apply(text), text);
         }
+    }
+
+    #[test]
+    fn tokens_behind_an_escape_and_passwords_that_are_not_encoded_go() {
+        let mask = Mask::default();
+        let cut = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9";
+        for (text, clean) in [
+            (format!("a\\n{cut}"), "a\\n***"),
+            (format!("Bearer%20{cut}"), "Bearer%20***"),
+            (format!("x{TOKEN}"), "x***"),
+            ("http://u:p/a?s#s@h:1/x".to_owned(), "http://***@h:1/x"),
+            ("http://u:p@ss@h:1/x".to_owned(), "http://***@h:1/x"),
+            ("http://***@h:1".to_owned(), "http://***@h:1"),
+        ] {
+            assert_eq!(mask.apply(&text), clean);
+        }
+    }
+
+    #[test]
+    fn one_secret_within_another_leaves_nothing_of_it() {
+        let mut mask = Mask::default();
+        for secret in ["canary-1", "xx canary-1 yy", "bird"] {
+            mask.learn(&Secret::new(secret));
+        }
+        assert_eq!(mask.apply("xx canary-1 yy, canary-12, bird. birds"), "***, ***2, ***. birds");
     }
 
     #[test]

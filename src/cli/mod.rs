@@ -49,6 +49,11 @@ pub enum Command {
     },
     /// Print the proxy exports.
     Env,
+    /// Collect what support asks for.
+    Bundle {
+        /// The archive; `-` for standard output, a name of its own when absent.
+        file: Option<PathBuf>,
+    },
     /// Explain a fault.
     Explain {
         /// Its code; the list of all when absent.
@@ -98,6 +103,8 @@ pub enum Topic {
     Env,
     /// `explain`
     Explain,
+    /// `bundle`
+    Bundle,
     /// `validate`
     Validate,
     /// `user-data`
@@ -106,13 +113,14 @@ pub enum Topic {
 
 impl Topic {
     /// Every subcommand, in the order of the help.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Enroll,
         Self::Doctor,
         Self::Status,
         Self::Token,
         Self::Env,
         Self::Explain,
+        Self::Bundle,
         Self::Validate,
         Self::UserData,
     ];
@@ -126,6 +134,7 @@ impl Topic {
             Self::Token => "token",
             Self::Env => "env",
             Self::Explain => "explain",
+            Self::Bundle => "bundle",
             Self::Validate => "validate",
             Self::UserData => "user-data",
         }
@@ -260,7 +269,9 @@ impl Read {
                 let topic = Topic::ALL.into_iter().find(|topic| topic.name() == text);
                 self.topic = Some(topic.ok_or_else(|| unknown_command(&text))?);
             }
-            Some(Topic::Explain | Topic::Validate) if self.argument.is_none() => self.argument = Some(word),
+            Some(Topic::Explain | Topic::Bundle | Topic::Validate) if self.argument.is_none() => {
+                self.argument = Some(word)
+            }
             Some(topic) => {
                 return Err(UsageError::new(format!("{} does not take the argument {text:?}", topic.name())))
             }
@@ -304,6 +315,7 @@ impl Read {
             Topic::Explain => Command::Explain {
                 code: self.argument.as_ref().map(|code| code.to_string_lossy().into_owned()),
             },
+            Topic::Bundle => Command::Bundle { file: self.argument.as_ref().map(PathBuf::from) },
             Topic::Validate => {
                 if self.argument.is_some() && self.config.is_some() {
                     return Err(UsageError::new("validate takes one file: as its argument or by --config"));
@@ -428,6 +440,8 @@ mod tests {
         );
         assert_eq!(command("explain"), Command::Explain { code: None });
         assert_eq!(command("explain some-code"), Command::Explain { code: Some("some-code".to_owned()) });
+        assert_eq!(command("bundle"), Command::Bundle { file: None });
+        assert_eq!(command("bundle -"), Command::Bundle { file: Some("-".into()) });
         assert_eq!(command("validate f"), Command::Validate { file: Some("f".into()) });
         assert_eq!(command("validate --config f"), Command::Validate { file: None });
     }
@@ -439,7 +453,8 @@ mod tests {
             ("enrol", "did you mean enroll?"),
             ("docter", "did you mean doctor?"),
             ("userdata", "did you mean user-data?"),
-            ("bundle", "unknown command \"bundle\""),
+            ("bundel", "did you mean bundle?"),
+            ("precheck", "unknown command \"precheck\""),
             ("enroll --locaton x", "did you mean --location?"),
             ("enroll --subscription x", "did you mean --subscription-id?"),
             ("enroll --conf x", "did you mean --config?"),

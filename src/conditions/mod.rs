@@ -21,6 +21,8 @@ pub mod sanity;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
 
+pub use proxy_environment::others as other_files;
+
 use crate::condition::Condition;
 use crate::fault::Fault;
 use crate::host::lock::{self, Lock};
@@ -129,12 +131,16 @@ impl Vm {
         identity::acquire_checked(self, check).await
     }
 
+    /// The hostname; below another root, the one that is written there.
+    pub fn hostname(&self) -> Option<String> {
+        let named = self.host.files.read("/etc/hostname").ok().flatten();
+        named.filter(|_| !self.host.files.is_real()).or_else(crate::host::system::hostname)
+    }
+
     /// The Arc machine's name: the configured one, or the hostname made legal, or the VM's name in the token.
     pub fn resource_name(&self) -> Option<ResourceName> {
         self.settings.azure.resource_name.clone().or_else(|| {
-            let named = self.host.files.read("/etc/hostname").ok().flatten();
-            let from_file = named.filter(|_| !self.host.files.is_real());
-            let hostname = from_file.or_else(crate::host::system::hostname)?;
+            let hostname = self.hostname()?;
             // Every machine without a name of its own is called so: a fleet of them would be one Arc machine.
             let is_nobody = hostname.trim().split('.').next() == Some("localhost");
             let name = if is_nobody { self.learnt.claims.borrow().vm_name()? } else { hostname };

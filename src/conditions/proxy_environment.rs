@@ -2,7 +2,7 @@
 
 use super::{Evidence, Vm};
 use crate::fault::{self, Fault};
-use crate::host::files::{FileError, Readable};
+use crate::host::files::{FileError, Files, Readable};
 use crate::proxy_settings::{Edit, Other, Place, Presence, Wanted, PLACES};
 
 pub(super) fn observe(vm: &Vm) -> Result<Evidence, Fault> {
@@ -65,7 +65,7 @@ fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<Edit>, Fault> 
     let read = |path: &str| vm.host.files.read(path).map_err(|error| not_writable(&error));
     let existing = read(place.path)?;
     let mut texts = Vec::new();
-    for path in others(vm, place) {
+    for path in others(&vm.host.files, place) {
         if let Some(text) = read(&path)? {
             texts.push((path, text));
         }
@@ -83,12 +83,12 @@ fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<Edit>, Fault> 
 }
 
 /// The files that a place wants to see, its patterns resolved.
-fn others(vm: &Vm, place: &Place) -> Vec<String> {
+pub fn others(files: &Files, place: &Place) -> Vec<String> {
     let mut paths = Vec::new();
     for pattern in place.others {
         match pattern.rsplit_once('/') {
             Some((directory, name)) if name.contains('*') => {
-                let names = vm.host.files.names(directory).into_iter();
+                let names = files.names(directory).into_iter();
                 paths.extend(
                     names.map(|name| format!("{directory}/{name}")).filter(|path| place.looks_at(path)),
                 );

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
@@ -124,6 +124,26 @@ impl Files {
         names
     }
 
+    /// The names of the regular files in a directory that end so, the newest first; a link is none.
+    ///
+    /// # Errors
+    /// What the operating system said, also when the directory is not there.
+    pub fn regular_files(&self, inside: impl AsRef<Path>, suffix: &str) -> Result<Vec<String>, FileError> {
+        let path = self.path(inside);
+        let entries = fs::read_dir(&path).map_err(|source| FileError { action: "read", path, source })?;
+        let mut found = Vec::new();
+        for entry in entries.flatten() {
+            // Of the entry itself: a link may lead anywhere.
+            let Ok(facts) = entry.metadata() else { continue };
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if facts.is_file() && name.ends_with(suffix) {
+                found.push((std::cmp::Reverse(facts.modified().ok()), name));
+            }
+        }
+        found.sort();
+        Ok(found.into_iter().map(|(_, name)| name).collect())
+    }
+
     /// Replaces a file whole: a reader, or a boot after a power cut, sees the old text or the new one.
     ///
     /// Owner and mode of a file that is replaced are kept; a link is followed, so that the link stays.
@@ -215,34 +235,92 @@ pub fn read_path(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     Ok(Some(bytes))
 }
 
+/// The end of a file.
+#[derive(Debug)]
+pub struct End {
+    /// Its last bytes.
+    pub bytes: Vec<u8>,
+    /// Whether there are more in front of them.
+    pub is_cut: bool,
+}
+
+/// Reads the last `most` bytes of a regular file by its real path; `None` when there is none.
+///
+/// # Errors
+/// What the operating system said, or that it is no regular file.
+pub fn read_end(path: &Path, most: u64) -> Result<Option<End>, FileError> {
+    let failed = |source| FileError { action: "read", path: path.to_owned(), source };
+    // A pipe that nobody writes to must not hold us up.
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let mut file = match fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed(source)),
+    };
+    let facts = file.metadata().map_err(failed)?;
+    if !facts.is_file() {
+        return Err(failed(std::io::Error::other("it is no regular file")));
+    }
+    let is_cut = facts.len() > most;
+    if is_cut {
+        file.seek(SeekFrom::Start(facts.len() - most)).map_err(failed)?;
+    }
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Some(End { bytes, is_cut }))
+}
+
+/// Writes a file for its owner alone (0600) by its real path, whole or not at all. A link is not followed and what
+/// is no regular file stays, for it may be written where everybody may put names.
+///
+/// # Errors
+/// What the operating system said; nothing is left half-written.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let failed = |source| FileError { action: "write", path: path.to_owned(), source };
+    if fs::symlink_metadata(path).is_ok_and(|facts| !facts.is_file()) {
+        return Err(failed(std::io::Error::other("something that is no regular file is there")));
+    }
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    rename_into_place(path, parent, |temporary| write_temporary(temporary, None, content, Readable::Owner))
+        .map_err(failed)
+}
+
 /// Temporary file beside the target, its bytes on disk, then the rename, then the directory on disk.
 fn replace(path: &Path, content: &[u8], readable: Readable) -> Result<(), FileError> {
     let failed = |source| FileError { action: "write", path: path.to_owned(), source };
     let parent = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).map_err(failed)?;
+    rename_into_place(path, parent, |temporary| write_temporary(temporary, Some(path), content, readable))
+        .map_err(failed)
+}
+
+fn rename_into_place(
+    path: &Path,
+    parent: &Path,
+    write: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // One fixed name: what a power cut leaves behind is overwritten by the next run instead of piling up.
     let temporary = parent.join(format!(".{name}.arc-enroll-new"));
-    let result = write_temporary(&temporary, path, content, readable)
+    let result = write(&temporary)
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| fs::File::open(parent)?.sync_all());
-    result.map_err(|source| {
+    result.inspect_err(|_| {
         let _gone = fs::remove_file(&temporary);
-        failed(source)
     })
 }
 
 fn write_temporary(
     temporary: &Path,
-    replaced: &Path,
+    replaced: Option<&Path>,
     content: &[u8],
     readable: Readable,
 ) -> std::io::Result<()> {
     let _stale = fs::remove_file(temporary);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
     file.write_all(content)?;
-    let mode = match fs::metadata(replaced) {
-        Ok(old) => {
+    let mode = match replaced.and_then(|path| fs::metadata(path).ok()) {
+        Some(old) => {
             let mine = file.metadata()?;
             if (old.uid(), old.gid()) != (mine.uid(), mine.gid()) {
                 std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
@@ -254,7 +332,7 @@ fn write_temporary(
                 kept
             }
         }
-        Err(_) => match readable {
+        None => match readable {
             Readable::Everyone => 0o644,
             Readable::Owner => 0o600,
             Readable::Program => 0o755,
@@ -314,6 +392,39 @@ mod tests {
         files.write("/a", b"whole", Readable::Owner).unwrap();
         assert_eq!(files.names("/"), ["a"]);
         assert_eq!(files.read("/a").unwrap().as_deref(), Some("whole"));
+    }
+
+    #[test]
+    fn the_end_of_a_file_and_only_of_a_file() {
+        let (dir, files) = scratch();
+        files.write("/log", b"one\ntwo\n", Readable::Everyone).unwrap();
+        let end = |most| read_end(&dir.path().join("log"), most).unwrap().unwrap();
+        assert_eq!((end(4).bytes.as_slice(), end(4).is_cut), (&b"two\n"[..], true));
+        assert_eq!((end(8).bytes.as_slice(), end(8).is_cut), (&b"one\ntwo\n"[..], false));
+        assert!(read_end(dir.path(), 8).is_err());
+        assert!(read_end(&dir.path().join("none"), 8).unwrap().is_none());
+        nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(read_end(&dir.path().join("pipe"), 8).is_err());
+        std::os::unix::fs::symlink("log", dir.path().join("link")).unwrap();
+        assert_eq!(files.regular_files("/", "").unwrap(), ["log"]);
+        assert!(files.regular_files("/", ".x").unwrap().is_empty());
+        assert!(files.regular_files("/none", "").is_err());
+    }
+
+    #[test]
+    fn a_private_file_follows_no_link_and_replaces_no_device() {
+        let (dir, files) = scratch();
+        files.write("/victim", b"theirs", Readable::Everyone).unwrap();
+        let (link, mine) = (dir.path().join("link"), dir.path().join("mine"));
+        std::os::unix::fs::symlink("victim", &link).unwrap();
+        assert!(write_private(&link, b"x").is_err());
+        assert_eq!(files.read("/victim").unwrap().as_deref(), Some("theirs"));
+        fs::write(&mine, b"old").unwrap();
+        fs::set_permissions(&mine, fs::Permissions::from_mode(0o666)).unwrap();
+        write_private(&mine, b"new").unwrap();
+        assert_eq!(fs::metadata(&mine).unwrap().mode() & 0o777, 0o600);
+        assert!(write_private(&dir.path().join("no/such/folder"), b"x").is_err());
+        assert_eq!(files.names("/"), ["link", "mine", "victim"]);
     }
 
     #[test]

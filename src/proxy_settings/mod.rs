@@ -57,9 +57,10 @@ impl Wanted {
     }
 }
 
-/// The names of the variables that hold the proxy, and those that hold the exceptions.
-const PROXY_NAMES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
-const NO_PROXY_NAMES: [&str; 2] = ["NO_PROXY", "no_proxy"];
+/// The names of the variables that hold the proxy.
+pub const PROXY_NAMES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+/// The names of those that hold the exceptions.
+pub const NO_PROXY_NAMES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// The variables for this process and its children: six, or without a proxy only the two NO_PROXY.
 ///

@@ -17,7 +17,7 @@ mod values;
 pub use merge::load;
 pub use nearest::nearest;
 pub use overrides::{Overrides, FLAGS};
-pub use proxy_url::ProxyUrl;
+pub use proxy_url::{percent_encoded, ProxyUrl};
 pub use raw::Problem;
 pub use values::{Guid, Identity, Location, ResourceGroup, ResourceId, ResourceName};
 

@@ -75,7 +75,7 @@ impl ProxyUrl {
         let (Some((_, password)), Some(header)) = (self.credentials(), self.basic_credentials()) else {
             return Vec::new();
         };
-        vec![password.clone(), Secret::new(encode(password.reveal())), header]
+        vec![password.clone(), Secret::new(percent_encoded(password.reveal())), header]
     }
 
     /// What may be shown and logged.
@@ -87,9 +87,11 @@ impl ProxyUrl {
     pub fn with_credentials(&self) -> Secret {
         let place = format!("{}:{}", bracketed(&self.host), self.port);
         match &self.credentials {
-            Some((user, password)) => {
-                Secret::new(format!("http://{}:{}@{place}", encode(user), encode(password.reveal())))
-            }
+            Some((user, password)) => Secret::new(format!(
+                "http://{}:{}@{place}",
+                percent_encoded(user),
+                percent_encoded(password.reveal())
+            )),
             None => Secret::new(format!("http://{place}")),
         }
     }
@@ -206,7 +208,7 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn encode(text: &str) -> String {
+pub fn percent_encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

@@ -22,7 +22,7 @@ use crate::settings::{Level, Problem};
 use crate::{retry, timer, EXIT_USAGE};
 
 /// Where the log is when no configuration could be read.
-const DEFAULT_LOG: &str = "/var/log/cloud-init-output.log";
+pub(super) const DEFAULT_LOG: &str = "/var/log/cloud-init-output.log";
 
 /// When and as what a run began.
 struct Start {
@@ -312,7 +312,7 @@ fn level(configured: Level, verbose: u8) -> tracing::Level {
 }
 
 /// Ends when the process is told to stop; the name of the signal.
-async fn told_to_stop() -> &'static str {
+pub(super) async fn told_to_stop() -> &'static str {
     let ignored = ignored_signals();
     let kinds = [
         (SignalKind::terminate(), "SIGTERM"),

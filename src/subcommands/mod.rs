@@ -1,5 +1,6 @@
 //! What each subcommand does, in terms of the modules.
 
+mod bundle;
 mod doctor;
 mod enroll;
 mod print;
@@ -43,6 +44,7 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
         Command::Token { resource, identity } => {
             token::run(invocation, environment, resource.as_deref(), identity.as_ref()).await
         }
+        Command::Bundle { file } => bundle::run(invocation, environment, file.as_deref()).await,
         Command::Env => print::env(invocation, environment),
         Command::Validate { file } => print::validate(invocation, file.as_ref()),
         Command::UserData { base64, gzip, include } => {
@@ -67,17 +69,22 @@ struct Loaded {
 const NO_TARGET: &str =
     "azure: {subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: unknown, location: unknown}";
 
-/// Reads the configuration: the named file as it is, or the default one below the root when it exists.
-fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<Problem>> {
-    let named = named.or(invocation.config.as_ref());
-    let host = Host::new(invocation.root.clone(), "", Vec::new());
-    let path = match named {
+/// The configuration's file: the named one, or the default one below the root.
+fn configuration_path(invocation: &Invocation, named: Option<&PathBuf>) -> PathBuf {
+    let files = Host::new(invocation.root.clone(), "", Vec::new()).files;
+    match named.or(invocation.config.as_ref()) {
         // As everywhere, a path is meant below the root; one that is not there is taken as it is.
         Some(named) => {
-            Some(host.files.path(named)).filter(|below| below.exists()).unwrap_or_else(|| named.clone())
+            Some(files.path(named)).filter(|below| below.exists()).unwrap_or_else(|| named.clone())
         }
-        None => host.files.path(DEFAULT_PATH),
-    };
+        None => files.path(DEFAULT_PATH),
+    }
+}
+
+/// Reads the configuration: the named file as it is, or the default one below the root when it exists.
+fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<Problem>> {
+    let path = configuration_path(invocation, named);
+    let named = named.or(invocation.config.as_ref());
     let origin = path.display().to_string();
     let at_fault =
         |message: String| vec![Problem { place: origin.clone(), key: String::new(), line: None, message }];
@@ -109,6 +116,11 @@ fn load_to_look(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
         (Err(_), Ok(None)) if invocation.config.is_none() && !needs_target => "there is none".to_owned(),
         _ => return loaded,
     };
+    load_without_file(invocation, unread)
+}
+
+/// The settings of flags, environment and defaults alone, because the file is `unread` for this reason.
+fn load_without_file(invocation: &Invocation, unread: String) -> Result<Loaded, Vec<Problem>> {
     let path = DEFAULT_PATH.to_owned();
     let with = |text| settings::load(text, &path, &invocation.overrides);
     let (settings, has_target) = match with(None) {

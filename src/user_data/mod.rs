@@ -162,7 +162,7 @@ pub fn compose(parts: &Parts<'_>) -> Result<String, Error> {
 pub fn encode(text: &str, form: Form, base64: bool) -> Result<Encoded, Error> {
     let user_data = match form {
         Form::Text => text.as_bytes().to_vec(),
-        Form::Gzip => gzip(text.as_bytes()),
+        Form::Gzip => gzip(text.as_bytes(), SMALLEST),
     };
     let size = Size::of(user_data.len());
     if size.encoded > CEILING {
@@ -176,7 +176,7 @@ pub fn encode(text: &str, form: Form, base64: bool) -> Result<Encoded, Error> {
 fn write_files(parts: &Parts<'_>) -> Result<String, Error> {
     let configuration = content(parts.configuration);
     // One long line: wrapped and indented lines would cost a tenth more.
-    let binary = STANDARD.encode(gzip(parts.binary));
+    let binary = STANDARD.encode(gzip(parts.binary, SMALLEST));
     Ok(format!(
         "#cloud-config\n\
          # Made by `arc-enroll user-data`, version {version}: enrolls this VM as an Azure Arc-enabled server.\n\
@@ -239,14 +239,17 @@ fn boundary(theirs: &str) -> String {
     boundary
 }
 
-/// Compressed as small as it goes, without a time, so that the same input gives the same bytes.
+/// The level at which a compression is smallest, and slow.
+const SMALLEST: u8 = 10;
+
+/// Compressed, without a time, so that the same input gives the same bytes; `level` as in zlib, and 10.
 ///
 /// Only the 18 bytes around the deflate stream are gzip's own. A library for them would bring a table of
 /// 16 KiB that does not compress.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8], level: u8) -> Vec<u8> {
     // Deflate, no flags, no time, slowest compression, unknown system.
     let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
-    packed.extend(miniz_oxide::deflate::compress_to_vec(bytes, 10));
+    packed.extend(miniz_oxide::deflate::compress_to_vec(bytes, level));
     packed.extend(crc32(bytes).to_le_bytes());
     // The format keeps the length modulo 2^32.
     packed.extend((bytes.len() as u32).to_le_bytes());

@@ -430,7 +430,7 @@ fn known_keys(asking: &str) -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn every_subcommand_is_in_the_readme_and_the_other_way_round() {
     let (readme, known) = (readme(), subcommands());
-    assert_eq!(known.len(), 8);
+    assert_eq!(known.len(), 9);
     let shown = spans(&readme).into_iter().map(str::to_owned);
     let typed: Vec<String> =
         blocks(&readme, "sh").iter().flat_map(|block| command_lines(block)).chain(shown).collect();

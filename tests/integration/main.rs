@@ -14,6 +14,8 @@ mod nexus;
 
 /// Failure playbooks of azcmagent: installing it, its services, its proxy.
 mod agent;
+/// The archive for support: what is in it, what must not be, and where it goes.
+mod bundle;
 /// Every fault of the catalogue, met once.
 mod catalogue;
 /// Failure playbooks of connecting, and of what azcmagent says of the connection.

@@ -188,9 +188,15 @@ impl Builder {
     fn furnish(&self, root: &Path) -> std::io::Result<()> {
         let home = root.join(MARKER);
         fs::create_dir_all(&home)?;
-        for folder in
-            ["run", "tmp", "usr/bin", "etc/apt/apt.conf.d", "etc/apt/sources.list.d", "etc/profile.d"]
-        {
+        for folder in [
+            "run",
+            "tmp",
+            "var/tmp",
+            "usr/bin",
+            "etc/apt/apt.conf.d",
+            "etc/apt/sources.list.d",
+            "etc/profile.d",
+        ] {
             fs::create_dir_all(root.join(folder))?;
         }
         let preset = [

@@ -1,0 +1,341 @@
+//! Takes secrets out of texts that others wrote, by the forms in which they occur.
+//!
+//! Two passes: [`first`] blots out what its surroundings give away (`"access_token": "…"`, a PEM block, a URL
+//! with a password) and teaches it to the mask; the mask then finds the same words standing alone in any other
+//! text. What is no secret stays to the byte.
+
+use std::ops::Range;
+
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
+
+use crate::host::SharedMask;
+use crate::secret::{is_token_character, masked, url_credentials, Secret};
+use crate::settings::{percent_encoded, ProxyUrl};
+
+/// How the names end whose values are secrets; without their dashes and underscores, in lower case.
+const NAMES: [&str; 19] = [
+    "accesstoken",
+    "refreshtoken",
+    "idtoken",
+    "authtoken",
+    "bearertoken",
+    "sessiontoken",
+    "sastoken",
+    "accesskey",
+    "accountkey",
+    "apikey",
+    "privatekey",
+    "authorization",
+    "passphrase",
+    "password",
+    "passwd",
+    "proxypass",
+    "proxyuser",
+    "secret",
+    "sig",
+];
+
+/// The schemes of an Authorization header whose second word is the secret.
+const SCHEMES: [&str; 4] = ["bearer", "basic", "negotiate", "ntlm"];
+
+/// Words that stand where a secret would, and are none.
+const NO_SECRETS: [&str; 9] = ["null", "none", "true", "false", "yes", "no", "nil", "undefined", "redacted"];
+
+/// Words that examples of URLs have for a password: they go from the URL, but not from all other texts.
+const EXAMPLES: [&str; 6] = ["pass", "passwd", "password", "secret", "user", "username"];
+
+/// What may stand behind a value without quotation marks.
+const CLOSING: [char; 5] = [',', ';', ')', '}', ']'];
+
+/// Longest name that is looked at.
+const LONGEST_NAME: usize = 64;
+
+/// Shortest value of a named secret that is looked for elsewhere too.
+const SHORTEST_TAUGHT: usize = 6;
+
+/// Longest private key with what a log puts around its lines, in bytes.
+const LONGEST_KEY: usize = 64 << 10;
+
+/// The text without what can be told to be a secret where it stands; the mask learns it.
+pub fn first(text: &str, mask: &SharedMask) -> String {
+    for credentials in url_credentials(text) {
+        learn_credentials(text.get(credentials).unwrap_or_default(), mask);
+    }
+    let keys = private_keys(text);
+    let text = masked(text, keys);
+    let values = named_values(&text, mask);
+    mask.apply(&masked(&text, values))
+}
+
+/// `user:password` as it stands in a URL or an option, in every form in which it may be met again.
+fn learn_credentials(credentials: &str, mask: &SharedMask) {
+    let Some((user, password)) = credentials.split_once(':') else {
+        // Alone before the `@`, a short word is a user; a long one is a token.
+        return if credentials.len() >= 16 {
+            mask.learn(&Secret::new(credentials))
+        };
+    };
+    if EXAMPLES.contains(&password.to_ascii_lowercase().as_str()) {
+        return;
+    }
+    mask.learn(&Secret::new(password));
+    // As a URL has them, and as a header and an option have them.
+    let encoded = format!("{}:{}", percent_encoded(user), percent_encoded(password));
+    for credentials in [credentials, &encoded] {
+        let url = ProxyUrl::new(&format!("http://{credentials}@localhost:1"));
+        url.iter().flat_map(ProxyUrl::forms_of_the_password).for_each(|form| mask.learn(&form));
+    }
+}
+
+/// The insides of PEM blocks of private keys, also without their beginning or end and in one line with `\n`.
+fn private_keys(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut from = 0;
+    while let Some((marker, is_begin)) = next_marker(text, from) {
+        from = marker.end;
+        let inside = if is_begin {
+            match next_marker(text, from) {
+                Some((end, false)) if end.start - from <= LONGEST_KEY => {
+                    let inside = from..end.start;
+                    from = end.end;
+                    inside
+                }
+                _ => from..from + length_of_key(text.get(from..).unwrap_or_default()),
+            }
+        } else {
+            let least = found.last().map_or(0, |last| last.end);
+            start_of_key(text, marker.start).max(least)..marker.start
+        };
+        if !inside.is_empty() {
+            found.push(inside);
+        }
+    }
+    found
+}
+
+/// The next `-----BEGIN … PRIVATE KEY-----` or its end, and whether it is the beginning.
+fn next_marker(text: &str, mut from: usize) -> Option<(Range<usize>, bool)> {
+    loop {
+        let name = from + text.get(from..)?.find("PRIVATE KEY")?;
+        from = name + "PRIVATE KEY".len();
+        let before = text.get(..name)?.trim_end_matches(|c: char| c.is_ascii_uppercase() || c == ' ');
+        let kind = text.get(before.len()..name)?;
+        let after = text.get(from..)?.strip_prefix(" BLOCK").unwrap_or(text.get(from..)?);
+        if !before.ends_with("-----") || !after.starts_with("-----") {
+            continue;
+        }
+        let place = before.len() - 5..text.len() - after.len() + 5;
+        match (kind.starts_with("BEGIN "), kind.starts_with("END ")) {
+            (true, _) => return Some((place, true)),
+            (_, true) => return Some((place, false)),
+            _ => {}
+        }
+    }
+}
+
+fn is_key_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '\\')
+}
+
+/// Whether a line is one of a key: base64 alone, or base64 behind what a log puts before it.
+fn is_line_of_key(line: &str) -> bool {
+    let word = line.split_whitespace().next_back().unwrap_or_default();
+    let is_alone = word.len() == line.trim().len();
+    !word.is_empty() && word.chars().all(is_key_character) && (is_alone || word.len() >= 16)
+}
+
+/// How far a key goes whose end is not there.
+fn length_of_key(text: &str) -> usize {
+    let mut length = text.find(|c| !is_key_character(c)).unwrap_or(text.len());
+    let rest = text.get(length..).unwrap_or_default();
+    if let Some(rest) = rest.strip_prefix('\n').or_else(|| rest.strip_prefix("\r\n")) {
+        let lines = rest.split_inclusive('\n').take_while(|line| is_line_of_key(line)).map(str::len);
+        let lines: usize = lines.sum();
+        if lines > 0 {
+            length = text.len() - rest.len() + lines;
+            // The last line feed is followed by what is no key.
+            length = text.get(..length).map_or(length, |key| key.trim_end().len());
+        }
+    }
+    length.min(LONGEST_KEY)
+}
+
+/// Where a key begins whose first lines are not there, and which ends at `end`.
+fn start_of_key(text: &str, end: usize) -> usize {
+    let before = text.get(..end).unwrap_or_default();
+    let mut start = before.trim_end_matches(is_key_character).len();
+    let line = before.rfind('\n').map_or(0, |at| at + 1);
+    if start <= line || before.get(line..).is_some_and(|prefix| prefix.ends_with([' ', ':'])) {
+        let lines = before.get(..line).unwrap_or_default();
+        let of_key =
+            lines.split_inclusive('\n').rev().take(LONGEST_KEY / 64).take_while(|line| is_line_of_key(line));
+        start = start.min(line - of_key.map(str::len).sum::<usize>());
+    }
+    start
+}
+
+/// The values of names that announce a secret; the mask learns those that look like one.
+fn named_values(text: &str, mask: &SharedMask) -> Vec<Range<usize>> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text.get(at..).and_then(|rest| rest.find(is_part)).map(|offset| at + offset) {
+        let rest = text.get(start..).unwrap_or_default();
+        let word = rest.get(..rest.find(|c| !is_part(c)).unwrap_or(rest.len())).unwrap_or_default();
+        at = start + word.len();
+        let value = if word.eq_ignore_ascii_case("bearer") {
+            bearer(text, at)
+        } else {
+            named_value(text, start, word)
+        };
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            let secret = text.get(value.clone()).unwrap_or_default();
+            let is_user = is_named(word, "proxyuser");
+            teach(secret, word, is_user, mask);
+            at = value.end;
+            found.push(value);
+        }
+    }
+    found
+}
+
+fn teach(secret: &str, word: &str, is_user: bool, mask: &SharedMask) {
+    if is_user {
+        return learn_credentials(secret, mask);
+    }
+    if is_named(word, "authorization") {
+        let decoded = STANDARD.decode(secret).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        if let Some(credentials) = decoded.filter(|text| text.contains(':')) {
+            learn_credentials(&credentials, mask);
+        }
+    }
+    // Lower-case letters alone are a word of the language, and may stand in any sentence. A Web Token is known by
+    // its form.
+    let is_word = secret.bytes().all(|byte| byte.is_ascii_lowercase());
+    if secret.len() >= SHORTEST_TAUGHT && !is_word && !secret.starts_with("eyJ") {
+        mask.learn(&Secret::new(secret));
+    }
+}
+
+fn is_named(word: &str, name: &str) -> bool {
+    let mut letters = word.bytes().rev().filter(u8::is_ascii_alphanumeric);
+    name.bytes().rev().all(|byte| letters.next().is_some_and(|letter| letter.to_ascii_lowercase() == byte))
+}
+
+/// `Bearer TOKEN` outside a header: what follows has to look like a token.
+fn bearer(text: &str, end: usize) -> Option<Range<usize>> {
+    let rest = text.get(end..)?;
+    let token = rest.trim_start_matches([' ', '\t']);
+    let length = token.find(|c| !is_token_character(c)).unwrap_or(token.len());
+    let run = token.get(..length)?;
+    let is_token = token.len() < rest.len() && length >= 20 && run.bytes().any(|byte| byte.is_ascii_digit());
+    is_token.then(|| text.len() - token.len()..text.len() - token.len() + length)
+}
+
+/// The value behind a name: `"name": "value"`, `name=value`, `name: value`, `--name value`, `'--name', 'value'`,
+/// and the same inside of JSON inside of JSON.
+fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
+    let before = text.get(..start)?;
+    let is_short_option = word == "-p" && last_bytes(before, 400).contains("azcmagent");
+    if word.len() > LONGEST_NAME || !(is_short_option || NAMES.iter().any(|name| is_named(word, name))) {
+        return None;
+    }
+    // In a URL this signs a shared access; elsewhere it may be anything.
+    let is_signature = word == "sig";
+    if is_named(word, "sig") && !(is_signature && before.ends_with(['?', '&'])) {
+        return None;
+    }
+    let name_end = start + word.len();
+    let end = name_end + text.get(name_end..)?.find('\n').unwrap_or(text.len() - name_end).min(LONGEST_KEY);
+    let end = (end..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+    let closing = quote(text.get(name_end..end)?).len();
+    let mut at = skip_blanks(text, name_end + closing, end);
+    let is_option = word.starts_with('-');
+    let separator = text.get(at..end)?.chars().next()?;
+    match separator {
+        ':' | '=' => at = skip_blanks(text, at + 1, end),
+        // A list of arguments, as programs log it.
+        ',' if closing > 0 && is_option => at = skip_blanks(text, at + 1, end),
+        '-' => return None,
+        _ if closing == 0 && is_option && at > name_end => {}
+        _ => return None,
+    }
+    let opening = quote(text.get(at..end)?);
+    at += opening.len();
+    let rest = text.get(at..end)?;
+    if is_named(word, "authorization") {
+        return authorization(rest).map(|value| at + value.start..at + value.end);
+    }
+    let length = match opening {
+        "" if is_signature => rest.find(|c: char| c == '&' || c == '"' || c == '\'' || c.is_whitespace()),
+        "" => rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')),
+        _ => unescaped(rest, opening),
+    };
+    let value = rest.get(..length.unwrap_or(rest.len()))?;
+    // `name: some words` is a sentence; a setting is one word, and ends its line or its part of a list.
+    let is_bare = separator == ':' && (closing, opening) == (0, "") && !text.get(..at)?.ends_with(':');
+    let is_setting = value.ends_with([',', ';', '}'])
+        || rest.get(value.len()..).is_some_and(|rest| rest.trim().is_empty() || rest.starts_with(" #"));
+    let is_secret = (!is_bare || is_setting) && !is_placeholder(value, opening.is_empty());
+    // What closes a list is no part of it.
+    let value = if opening.is_empty() { value.trim_end_matches(CLOSING) } else { value };
+    is_secret.then(|| at..at + value.len())
+}
+
+/// The last bytes of a text, or all of it; a few more where a character would be cut.
+fn last_bytes(text: &str, most: usize) -> &str {
+    let from = (0..=text.len().saturating_sub(most)).rev().find(|at| text.is_char_boundary(*at));
+    text.get(from.unwrap_or(0)..).unwrap_or_default()
+}
+
+fn skip_blanks(text: &str, at: usize, end: usize) -> usize {
+    let rest = text.get(at..end).unwrap_or_default();
+    end - rest.trim_start_matches([' ', '\t']).len()
+}
+
+/// A quotation mark with the backslashes before it, at the start of a text.
+fn quote(text: &str) -> &str {
+    let slashes = text.len() - text.trim_start_matches('\\').len();
+    match text.get(slashes..).and_then(|rest| rest.chars().next()) {
+        Some('"' | '\'') if slashes < 8 => text.get(..=slashes).unwrap_or_default(),
+        _ => "",
+    }
+}
+
+/// Where the quotation mark closes: the next one with as many backslashes.
+fn unescaped(text: &str, mark: &str) -> Option<usize> {
+    text.match_indices(mark)
+        .map(|(at, _)| at)
+        .find(|at| text.get(..*at).is_some_and(|before| !before.ends_with('\\')))
+}
+
+/// What follows the scheme in an Authorization header; without a known one, what looks like a token.
+fn authorization(rest: &str) -> Option<Range<usize>> {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\');
+    let scheme = rest.get(..rest.find(is_end).unwrap_or(rest.len()))?;
+    let start = match SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        true => skip_blanks(rest, scheme.len(), rest.len()),
+        false if scheme.len() >= 16 && scheme.bytes().any(|byte| byte.is_ascii_digit()) => 0,
+        false => return None,
+    };
+    let value = rest.get(start..)?;
+    let value = value.get(..value.find(is_end).unwrap_or(value.len()))?;
+    (!is_placeholder(value, true)).then(|| start..start + value.len())
+}
+
+/// Whether a value is the place of a secret and not one: `$TOKEN`, `<token>`, `***`, `null`.
+fn is_placeholder(value: &str, is_bare: bool) -> bool {
+    let bare = value.trim_end_matches(CLOSING);
+    let is_name =
+        |name: &str| name.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_');
+    bare.bytes().all(|byte| byte == b'*')
+        || value.starts_with('<') && value.ends_with('>')
+        || value.strip_prefix('$').is_some_and(|name| name.starts_with(['{', '(']) || is_name(name))
+        || is_bare && value.starts_with(['{', '[', '('])
+        || NO_SECRETS.contains(&bare.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+#[path = "redact/tests.rs"]
+mod tests;
