@@ -79,7 +79,7 @@ const TABLE: &[(&str, &str)] = &[
     ("vm/dmi-sys-vendor.txt", "/sys/class/dmi/id/sys_vendor"),
     ("vm/dmi-product-name.txt", "/sys/class/dmi/id/product_name"),
     ("vm/dmi-product-version.txt", "/sys/class/dmi/id/product_version"),
-    // By this tag azcmagent takes a VM for an Azure VM.
+    // Hosts of Azure itself carry a tag of their own here.
     ("vm/dmi-chassis-asset-tag.txt", "/sys/class/dmi/id/chassis_asset_tag"),
     ("vm/dmi-bios-vendor.txt", "/sys/class/dmi/id/bios_vendor"),
     ("vm/dmi-bios-version.txt", "/sys/class/dmi/id/bios_version"),

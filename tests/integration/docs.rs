@@ -24,7 +24,7 @@ enum Tried {
 }
 
 /// Every command line of the README's sh blocks, in their order.
-const COMMANDS: [(&str, Tried); 9] = [
+const COMMANDS: [(&str, Tried); 11] = [
     ("cargo run --example nexus", Tried::Ci("cargo run --locked --example nexus")),
     ("cargo test --locked", Tried::CiFromReadme),
     ("packaging/build-static", Tried::Ci("packaging/build-static")),
@@ -35,6 +35,8 @@ const COMMANDS: [(&str, Tried); 9] = [
     ),
     ("sudo arc-enroll enroll", Tried::Here),
     ("sudo arc-enroll doctor", Tried::Here),
+    ("sudo arc-enroll status", Tried::Here),
+    ("sudo arc-enroll bundle", Tried::Here),
     ("arc-enroll explain CODE", Tried::Here),
     (r#"grep '"event":"run.finished"' /var/log/cloud-init-output.log | tail -n 1"#, Tried::Here),
 ];
@@ -439,7 +441,8 @@ fn every_subcommand_is_in_the_readme_and_the_other_way_round() {
         assert!(typed.iter().any(is_named), "the README does not name {name}");
     }
     for line in &typed {
-        let Some(word) = line.split("arc-enroll ").nth(1).and_then(|rest| rest.split(' ').next()) else {
+        let Some(word) = line.split("arc-enroll ").nth(1).and_then(|rest| rest.split([' ', ')']).next())
+        else {
             continue;
         };
         let option = word.starts_with("--") && agent(&[word]).status.success();
