@@ -105,7 +105,8 @@ impl Unit {
         if lines.iter().all(|line| packaged.lines().any(|theirs| theirs == line)) {
             return None;
         }
-        let mut text = format!("# Kept as it is by `arc-enroll enroll`.\n[{}]\n", self.section);
+        let mut text =
+            format!("# Written by `arc-enroll enroll` from its configuration.\n[{}]\n", self.section);
         for ((key, _), line) in self.values.iter().zip(lines) {
             // Of these a unit may have several; nothing removes the ones before. OnBootSec stands for all times.
             if matches!(*key, "ExecStart" | "Environment" | "OnBootSec") {
