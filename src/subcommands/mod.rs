@@ -139,12 +139,12 @@ fn vm(invocation: &Invocation, environment: Environment<'_>, settings: Settings,
 /// What the timer has to be told so that its runs are as this one.
 fn repeat(invocation: &Invocation) -> Repeat {
     let files = Files::new(invocation.root.clone());
-    let config = invocation.config.as_ref().map(|named| match files.exists(named) {
-        true => Path::new("/").join(named),
-        false => std::path::absolute(named).unwrap_or_else(|_| named.clone()),
+    let config = invocation.config.as_ref().map(|named| {
+        let below = files.exists(named).then(|| Path::new("/").join(named));
+        let absolute = below.or_else(|| std::path::absolute(named).ok());
+        absolute.unwrap_or_else(|| named.clone()).display().to_string()
     });
-    let config = config.filter(|path| path != Path::new(DEFAULT_PATH));
-    Repeat { config, overrides: invocation.overrides.clone() }
+    Repeat::new(config.filter(|path| path != DEFAULT_PATH), &invocation.overrides)
 }
 
 /// The VM of the subcommands that only look, or the exit code after saying what is wrong with the configuration.

@@ -19,7 +19,7 @@ use crate::host::{describe, system, Host};
 use crate::progress::Progress;
 use crate::report::{self, Mark, Style};
 use crate::user_data::BINARY_PATH;
-use units::Unit;
+use units::{Unit, UNITS};
 
 /// The timer's unit.
 const NAME: &str = "arc-enroll.timer";
@@ -30,23 +30,17 @@ const SERVICE: &str = "arc-enroll.service";
 /// Where the links are that start timers at boot.
 const WANTED_BY: &str = "/etc/systemd/system/timers.target.wants";
 
-/// Where the administrator's units are, and ours as long as no package brings them.
-const OWN: &str = "/etc/systemd/system";
-
-/// Where packages put units (file-hierarchy(7)); the second is a link to the first where /usr is merged.
-const PACKAGED: [&str; 2] = ["/usr/lib/systemd/system", "/lib/systemd/system"];
-
-/// The name of our drop-in beside a packaged unit.
-const DROP_IN: &str = "50-arc-enroll.conf";
+/// Ours among them.
+const LINK: &str = "/etc/systemd/system/timers.target.wants/arc-enroll.timer";
 
 /// Time limit of a call of systemctl.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Where programs stay where they are and may be executed.
-const LASTING: [&str; 3] = ["/usr", "/opt", "/var/lib"];
+const LASTING: [&str; 3] = ["/usr/", "/opt/", "/var/lib/"];
 
 /// Where files go at a reboot, or with the process that made them.
-const PASSING: [&str; 5] = ["/tmp", "/var/tmp", "/run", "/dev", "/proc"];
+const PASSING: [&str; 5] = ["/tmp/", "/var/tmp/", "/run/", "/dev/", "/proc/"];
 
 /// What systemd is asked about the timer.
 const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,\
@@ -110,9 +104,9 @@ pub async fn keep(vm: &Vm, progress: &Progress) {
 
 /// When the timer has tried again at the latest, if it is there.
 pub fn latest(vm: &Vm) -> Option<SystemTime> {
-    let every = vm.settings.repair.every;
+    let every = vm.settings.repair.every.as_secs();
     vm.learnt.timer.get().filter(|is_there| *is_there)?;
-    SystemTime::now().checked_add(every + units::spread(every))
+    SystemTime::now().checked_add(Duration::from_secs(every + units::spread(every)))
 }
 
 /// What systemd says about the timer.
@@ -154,7 +148,7 @@ async fn arrange(vm: &Vm) -> Result<bool, String> {
             // Not waited for: at first boot a job may have to wait for the one that this run is part of.
             calls.push(&["start", "--no-block", NAME]);
         }
-    } else if remove(&vm.host.files)? {
+    } else if remove(&vm.host.files).map_err(|error| describe(&error))? {
         // The timer alone: the service may be this very run.
         calls.extend([&["stop", NAME][..], &["daemon-reload"]]);
     }
@@ -166,30 +160,34 @@ async fn arrange(vm: &Vm) -> Result<bool, String> {
 
 /// Writes both units, or what has to be set beside packaged ones; whether that was needed.
 fn write(vm: &Vm) -> Result<bool, String> {
-    let program = program(&vm.host.files)?;
+    let files = &vm.host.files;
+    let program = program(files)?;
     if let Some(config) = vm.repeat.config.as_deref().filter(|path| is_below(path, &PASSING)) {
         let place = crate::settings::DEFAULT_PATH;
-        return Err(format!("the configuration {} will not stay there; put it at {place}", config.display()));
+        return Err(format!("the configuration {config} will not stay there; put it at {place}"));
     }
+    let values = units::values(&program, &vm.repeat, &vm.settings);
     let mut is_changed = false;
-    for unit in units::units(&program, &vm.repeat, &vm.settings) {
-        is_changed |= write_unit(&vm.host.files, &unit).map_err(|error| describe(&error))?;
+    for unit in &UNITS {
+        is_changed |= write_unit(files, unit, &values).map_err(|error| describe(&error))?;
     }
     Ok(is_changed)
 }
 
-fn write_unit(files: &Files, unit: &Unit) -> Result<bool, FileError> {
-    let own = format!("{OWN}/{}", unit.name);
-    let drop_in = format!("{own}.d/{DROP_IN}");
-    let existing = files.read(&own)?;
-    let packaged = match existing {
-        Some(_) => None,
-        None => PACKAGED.iter().find_map(|folder| files.read(format!("{folder}/{}", unit.name)).ok()?),
-    };
-    let (path, wanted, existing) = match packaged {
-        Some(packaged) => (&drop_in, unit.drop_in(&packaged), files.read(&drop_in)?),
-        None => (&own, Some(unit.text()), existing),
-    };
+fn write_unit(files: &Files, unit: &Unit, values: &str) -> Result<bool, FileError> {
+    let mut path = unit.own;
+    let mut existing = files.read(path)?;
+    let mut wanted = Some(unit.text(values));
+    if existing.is_none() {
+        for packaged in unit.packaged {
+            if let Some(packaged) = files.read(packaged)? {
+                path = unit.drop_in;
+                existing = files.read(path)?;
+                wanted = unit.beside(&packaged, values);
+                break;
+            }
+        }
+    }
     // An administrator forbids a unit by a link to /dev/null or an empty file (systemd.unit(5)); systemd says so.
     let is_masked = existing.as_ref().is_some_and(|text| text.trim().is_empty());
     if is_masked || wanted == existing {
@@ -203,19 +201,18 @@ fn write_unit(files: &Files, unit: &Unit) -> Result<bool, FileError> {
 }
 
 /// Removes what was written, and the link that starts the timer at boot; whether there was any of it.
-fn remove(files: &Files) -> Result<bool, String> {
+fn remove(files: &Files) -> Result<bool, FileError> {
     let mut is_changed = false;
-    let link = format!("{WANTED_BY}/{NAME}");
-    let units = [NAME, SERVICE].map(|name| [format!("{OWN}/{name}"), format!("{OWN}/{name}.d/{DROP_IN}")]);
-    for path in units.into_iter().flatten().chain([link]) {
-        let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+    for path in UNITS.iter().flat_map(|unit| [unit.own, unit.drop_in]) {
         // An administrator's link to /dev/null is not ours, and reads as nothing.
-        let is_ours = folder == WANTED_BY
-            || files.read(&path).is_ok_and(|text| text.is_some_and(|text| !text.is_empty()));
-        if is_ours && files.names(folder).iter().any(|known| known == name) {
-            files.remove(&path).map_err(|error| describe(&error))?;
+        if files.read(path)?.is_some_and(|text| !text.is_empty()) {
+            files.remove(path)?;
             is_changed = true;
         }
+    }
+    if files.names(WANTED_BY).iter().any(|name| name == NAME) {
+        files.remove(LINK)?;
+        is_changed = true;
     }
     Ok(is_changed)
 }
@@ -233,13 +230,13 @@ fn program(files: &Files) -> Result<PathBuf, String> {
 
 /// This program where it stays, else the one that is installed: a copy in /tmp or /home is not the timer's.
 fn lasting(own: &Path, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
-    if is_below(own, &LASTING) {
+    if own.to_str().is_some_and(|path| is_below(path, &LASTING)) {
         return Some(own.to_owned());
     }
     [BINARY_PATH, "/usr/bin/arc-enroll"].map(PathBuf::from).into_iter().find(|path| exists(path))
 }
 
-fn is_below(path: &Path, directories: &[&str]) -> bool {
+fn is_below(path: &str, directories: &[&str]) -> bool {
     directories.iter().any(|directory| path.starts_with(directory))
 }
 
