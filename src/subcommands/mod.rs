@@ -6,13 +6,13 @@ mod print;
 mod status;
 mod write_user_data;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::cli::{self, Command, Invocation};
 use crate::conditions::{Learnt, Vm};
 use crate::host::files::{read_path, Files};
-use crate::host::{describe, output, Host};
+use crate::host::{describe, output, system, Host};
 use crate::proxy_settings::{self, Wanted};
 use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
 use crate::timer::Repeat;
@@ -140,9 +140,9 @@ fn vm(invocation: &Invocation, environment: Environment<'_>, settings: Settings,
 fn repeat(invocation: &Invocation) -> Repeat {
     let files = Files::new(invocation.root.clone());
     let config = invocation.config.as_ref().map(|named| {
-        let below = files.exists(named).then(|| Path::new("/").join(named));
-        let absolute = below.or_else(|| std::path::absolute(named).ok());
-        absolute.unwrap_or_else(|| named.clone()).display().to_string()
+        let is_below = named.is_absolute() || files.exists(named);
+        let base = if is_below { None } else { system::own_directory() };
+        base.unwrap_or_else(|| PathBuf::from("/")).join(named).to_string_lossy().into_owned()
     });
     Repeat::new(config.filter(|path| path != DEFAULT_PATH), &invocation.overrides)
 }

@@ -81,14 +81,17 @@ pub async fn keep(vm: &Vm, progress: &Progress) {
     let is_wanted = vm.settings.repair.timer;
     let done = arrange(vm).await;
     vm.learnt.timer.set(Some(is_wanted && done.is_ok()));
-    let every = report::span(vm.settings.repair.every);
     match done {
         Ok(false) => {}
-        Ok(true) if is_wanted => {
+        Ok(true) => {
             let every_s = vm.settings.repair.every.as_secs();
-            info!(event = "timer.installed", every_s, "{NAME} looks after the enrollment every {every}");
+            let (event, what) = if is_wanted {
+                ("timer.installed", "is set up to look after this VM")
+            } else {
+                ("timer.removed", "is removed, as the configuration says")
+            };
+            info!(event, every_s, "{NAME} {what}");
         }
-        Ok(true) => info!(event = "timer.removed", "{NAME} is removed, as the configuration says"),
         Err(reason) => {
             let reason = vm.host.mask.apply(&reason);
             warn!(event = "timer.not-installed", reason, "{NAME} is not set up: {reason}");

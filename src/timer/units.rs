@@ -2,6 +2,14 @@
 //!
 //! What packages ship in `packaging/systemd` is what is filled in here, line by line: a unit is written in one
 //! place only.
+//!
+//! The service is hardened as far as its job allows: it runs apt or dnf, whose maintainer scripts are root's. Left
+//! out for them are ProtectSystem and ReadOnlyPaths (packages), ProtectHome (scripts use `$HOME`), RestrictSUIDSGID
+//! (packages hold such files), ProtectKernelModules and ProtectKernelTunables (an interrupted dpkg that is finished
+//! may make an initrd or set sysctls), PrivateDevices and ProtectClock (both close the disks to GRUB's scripts),
+//! RestrictNamespaces (rpm's plug-in "unshare"), NoNewPrivileges (stops SELinux from giving scripts their domain),
+//! MemoryDenyWriteExecute (interpreters), SystemCallFilter (whatever a script may call). An old systemd says what it
+//! does not know of the rest, and goes on.
 
 use std::path::Path;
 
