@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use humantime::{format_rfc3339_seconds, parse_rfc3339_weak};
-use serde_json::Value;
+use serde_json::{json, Value};
 
 use super::{load, vm, Environment};
 use crate::azcmagent::{self, show::Show};
@@ -131,36 +131,26 @@ fn is_hidden(fault: &fault::Fault) -> bool {
 }
 
 fn to_json(status: &Status) -> Value {
-    let of = |seen: &Seen| {
-        object(vec![
-            ("condition", seen.condition.name().into()),
-            ("state", seen.state.into()),
-            ("evidence", seen.text.as_str().into()),
-            ("fault", seen.fault.into()),
-        ])
-    };
+    let conditions: Vec<Value> = status
+        .seen
+        .iter()
+        .map(|seen| json!({ "condition": seen.condition.name(), "state": seen.state, "evidence": seen.text, "fault": seen.fault }))
+        .collect();
     let (state, place) = agent(status);
-    let timer = &status.timer;
-    let timer = object(vec![
-        ("installed", timer.installed.into()),
-        ("active", timer.active.into()),
-        ("running", timer.working.into()),
-        ("next", status.next.map(|time| format_rfc3339_seconds(time).to_string()).into()),
-        ("every_s", status.every.map(|every| every.as_secs()).into()),
-        ("why", status.why.clone().into()),
-    ]);
-    object(vec![
-        ("last_run", status.raw.clone()),
-        ("warning", status.warnings.first().cloned().into()),
-        ("now", object(vec![("conditions", Value::Array(status.seen.iter().map(of).collect()))])),
-        ("timer", timer),
-        ("azcmagent", object(vec![("status", state.into()), ("resource_id", place.into())])),
-    ])
-}
-
-/// An object of these members; smaller than the macro, which repeats itself for each of them.
-fn object(members: Vec<(&str, Value)>) -> Value {
-    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    json!({
+        "last_run": status.raw,
+        "warning": status.warnings.first(),
+        "now": { "conditions": conditions },
+        "timer": {
+            "installed": status.timer.installed,
+            "active": status.timer.active,
+            "running": status.timer.working,
+            "next": status.next.map(|time| format_rfc3339_seconds(time).to_string()),
+            "every_s": status.every.map(|every| every.as_secs()),
+            "why": status.why,
+        },
+        "azcmagent": { "status": state, "resource_id": place },
+    })
 }
 
 fn agent(status: &Status) -> (&str, Option<String>) {
