@@ -14,9 +14,14 @@ pub fn hostname() -> Option<String> {
     nix::unistd::gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty())
 }
 
+/// The directory in which this program was started.
+pub fn own_directory() -> Option<PathBuf> {
+    std::fs::read_link("/proc/self/cwd").ok()
+}
+
 /// Where this program is; one that was replaced while it runs is where its successor is.
 pub fn own_program() -> Option<PathBuf> {
-    let path = std::env::current_exe().ok()?;
+    let path = std::fs::read_link("/proc/self/exe").ok()?;
     let replaced = path.to_str().and_then(|text| text.strip_suffix(" (deleted)")).map(PathBuf::from);
     Some(replaced.unwrap_or(path))
 }

@@ -8,13 +8,13 @@ mod status;
 mod token;
 mod write_user_data;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::cli::{self, Command, Invocation};
 use crate::conditions::{Learnt, Vm};
 use crate::host::files::{read_path, Files};
-use crate::host::{describe, output, Host};
+use crate::host::{describe, output, system, Host};
 use crate::proxy_settings::{self, Wanted};
 use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
 use crate::timer::Repeat;
@@ -190,12 +190,12 @@ fn vm(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded, exc
 /// What the timer has to be told so that its runs are as this one.
 fn repeat(invocation: &Invocation) -> Repeat {
     let files = Files::new(invocation.root.clone());
-    let config = invocation.config.as_ref().map(|named| match files.exists(named) {
-        true => Path::new("/").join(named),
-        false => std::path::absolute(named).unwrap_or_else(|_| named.clone()),
+    let config = invocation.config.as_ref().map(|named| {
+        let is_below = named.is_absolute() || files.exists(named);
+        let base = if is_below { None } else { system::own_directory() };
+        base.unwrap_or_else(|| PathBuf::from("/")).join(named).to_string_lossy().into_owned()
     });
-    let config = config.filter(|path| path != Path::new(DEFAULT_PATH));
-    Repeat { config, overrides: invocation.overrides.clone() }
+    Repeat::new(config.filter(|path| path != DEFAULT_PATH), &invocation.overrides)
 }
 
 /// The VM of the subcommands that only look, or the exit code after saying what is wrong with the configuration.

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
-use humantime::{format_rfc3339_seconds, parse_rfc3339};
+use humantime::{format_rfc3339_seconds, parse_rfc3339_weak};
 use serde_json::{json, Value};
 
 use super::{load_to_look, vm, Environment};
@@ -80,8 +80,8 @@ async fn gather(vm: Option<&Vm>, host: &Host, mut warnings: Vec<String>) -> Stat
         warnings.push(reason);
         None
     });
-    let (seen, timer, show) = tokio::join!(look(vm), timer::look(host), show(host));
-    let (timer, unseen) = match timer {
+    let seen = look(vm).await;
+    let (timer, unseen) = match timer::look(host).await {
         Ok(timer) => (timer, None),
         Err(reason) => (State::default(), Some(reason)),
     };
@@ -95,6 +95,7 @@ async fn gather(vm: Option<&Vm>, host: &Host, mut warnings: Vec<String>) -> Stat
     };
     let next = timer.next(&host.files);
     let every = repair.map(|repair| repair.every);
+    let show = show(host).await;
     Status { record, seen, timer, next, why, every, show, warnings }
 }
 
@@ -195,7 +196,7 @@ fn last_run(record: &Record, vm: Option<&Vm>) -> String {
     let named = if code.is_empty() { String::new() } else { format!(": {code}") };
     let mut text = format!("Last run:   {}{named} (exit code {})\n", record.outcome, record.exit_code);
     const INDENT: &str = "            ";
-    let (started, finished) = (parse_rfc3339(&record.started), parse_rfc3339(&record.finished));
+    let (started, finished) = (parse_rfc3339_weak(&record.started), parse_rfc3339_weak(&record.finished));
     let mut when = record.finished.clone();
     if let (Ok(started), Ok(finished)) = (started, finished) {
         let took = finished.duration_since(started).unwrap_or_default();

@@ -14,33 +14,33 @@ use tracing::{info, warn};
 
 use crate::conditions::Vm;
 use crate::host::commands::{tail, Run};
-use crate::host::files::{Files, Readable};
+use crate::host::files::{FileError, Files, Readable};
 use crate::host::{describe, system, Host};
 use crate::progress::Progress;
 use crate::report::{self, Mark, Style};
 use crate::user_data::BINARY_PATH;
-use units::Unit;
+use units::{Unit, UNITS};
 
 /// The timer's unit.
 const NAME: &str = "arc-enroll.timer";
 
-/// Where the administrator's units are, and ours as long as no package brings them.
-const OWN: &str = "/etc/systemd/system";
+/// The unit that it starts.
+const SERVICE: &str = "arc-enroll.service";
 
-/// Where packages put units (file-hierarchy(7)); the second is a link to the first where /usr is merged.
-const PACKAGED: [&str; 2] = ["/usr/lib/systemd/system", "/lib/systemd/system"];
+/// Where the links are that start timers at boot.
+const WANTED_BY: &str = "/etc/systemd/system/timers.target.wants";
 
-/// The name of our drop-in beside a packaged unit.
-const DROP_IN: &str = "50-arc-enroll.conf";
+/// Ours among them.
+const LINK: &str = "/etc/systemd/system/timers.target.wants/arc-enroll.timer";
 
 /// Time limit of a call of systemctl.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Where programs stay where they are and may be executed.
-const LASTING: [&str; 3] = ["/usr", "/opt", "/var/lib"];
+const LASTING: [&str; 3] = ["/usr/", "/opt/", "/var/lib/"];
 
 /// Where files go at a reboot, or with the process that made them.
-const PASSING: [&str; 5] = ["/tmp", "/var/tmp", "/run", "/dev", "/proc"];
+const PASSING: [&str; 5] = ["/tmp/", "/var/tmp/", "/run/", "/dev/", "/proc/"];
 
 /// What systemd is asked about the timer.
 const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,\
@@ -67,7 +67,7 @@ impl State {
     /// When it elapses next.
     pub fn next(&self, files: &Files) -> Option<SystemTime> {
         let uptime = files.read("/proc/uptime").ok().flatten()?;
-        let uptime = Duration::try_from_secs_f64(uptime.split_whitespace().next()?.parse().ok()?).ok()?;
+        let uptime = Duration::from_secs(uptime.split('.').next()?.parse().ok()?);
         let next = self.next.filter(|_| self.active && !self.working)?;
         SystemTime::now().checked_add(next.saturating_sub(uptime))
     }
@@ -79,16 +79,19 @@ pub async fn keep(vm: &Vm, progress: &Progress) {
         return;
     }
     let is_wanted = vm.settings.repair.timer;
-    let done = if is_wanted { install(vm).await } else { remove(vm).await };
+    let done = arrange(vm).await;
     vm.learnt.timer.set(Some(is_wanted && done.is_ok()));
-    let every = report::span(vm.settings.repair.every);
     match done {
         Ok(false) => {}
-        Ok(true) if is_wanted => {
+        Ok(true) => {
             let every_s = vm.settings.repair.every.as_secs();
-            info!(event = "timer.installed", every_s, "{NAME} looks after the enrollment every {every}");
+            let (event, what) = if is_wanted {
+                ("timer.installed", "is set up to look after this VM")
+            } else {
+                ("timer.removed", "is removed, as the configuration says")
+            };
+            info!(event, every_s, "{NAME} {what}");
         }
-        Ok(true) => info!(event = "timer.removed", "{NAME} is removed, as the configuration says"),
         Err(reason) => {
             let reason = vm.host.mask.apply(&reason);
             warn!(event = "timer.not-installed", reason, "{NAME} is not set up: {reason}");
@@ -104,9 +107,9 @@ pub async fn keep(vm: &Vm, progress: &Progress) {
 
 /// When the timer has tried again at the latest, if it is there.
 pub fn latest(vm: &Vm) -> Option<SystemTime> {
-    let every = vm.settings.repair.every;
+    let every = vm.settings.repair.every.as_secs();
     vm.learnt.timer.get().filter(|is_there| *is_there)?;
-    SystemTime::now().checked_add(every + units::spread(every))
+    SystemTime::now().checked_add(Duration::from_secs(every + units::spread(every)))
 }
 
 /// What systemd says about the timer.
@@ -114,7 +117,7 @@ pub fn latest(vm: &Vm) -> Option<SystemTime> {
 /// # Errors
 /// Why it cannot be asked.
 pub async fn look(host: &Host) -> Result<State, String> {
-    let said = systemctl(host, &["show", PROPERTIES, NAME, "arc-enroll.service"]).await?;
+    let said = systemctl(host, &["show", PROPERTIES, NAME, SERVICE]).await?;
     let value = |name: &str| {
         said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default().trim()
     };
@@ -130,71 +133,91 @@ pub async fn look(host: &Host) -> Result<State, String> {
     })
 }
 
-/// Whether anything had to be changed.
-async fn install(vm: &Vm) -> Result<bool, String> {
+/// Makes the timer as the configuration wants it; whether anything had to be changed.
+async fn arrange(vm: &Vm) -> Result<bool, String> {
+    let mut calls: Vec<&[&str]> = Vec::new();
+    if vm.settings.repair.timer {
+        let state = look(&vm.host).await?;
+        if state.masked {
+            return Err(format!("an administrator has masked it; to have it again: systemctl unmask {NAME}"));
+        }
+        if write(vm)? || state.outdated {
+            calls.push(&["daemon-reload"]);
+        }
+        if !state.installed {
+            calls.push(&["enable", NAME]);
+        }
+        if !state.active {
+            // Not waited for: at first boot a job may have to wait for the one that this run is part of.
+            calls.push(&["start", "--no-block", NAME]);
+        }
+    } else if remove(&vm.host.files).map_err(|error| describe(&error))? {
+        // The timer alone: the service may be this very run.
+        calls.extend([&["stop", NAME][..], &["daemon-reload"]]);
+    }
+    for call in &calls {
+        systemctl(&vm.host, call).await?;
+    }
+    Ok(!calls.is_empty())
+}
+
+/// Writes both units, or what has to be set beside packaged ones; whether that was needed.
+fn write(vm: &Vm) -> Result<bool, String> {
     let files = &vm.host.files;
     let program = program(files)?;
     if let Some(config) = vm.repeat.config.as_deref().filter(|path| is_below(path, &PASSING)) {
-        return Err(format!(
-            "the configuration {} will not stay there; put it at {}",
-            config.display(),
-            crate::settings::DEFAULT_PATH
-        ));
+        let place = crate::settings::DEFAULT_PATH;
+        return Err(format!("the configuration {config} will not stay there; put it at {place}"));
     }
+    let values = units::values(&program, &vm.repeat, &vm.settings);
     let mut is_changed = false;
-    for unit in units::units(&program, &vm.repeat, &vm.settings) {
-        is_changed |= write(files, &unit)?;
+    for unit in &UNITS {
+        is_changed |= write_unit(files, unit, &values).map_err(|error| describe(&error))?;
     }
-    if is_changed {
-        systemctl(&vm.host, &["daemon-reload"]).await?;
-    }
-    let state = look(&vm.host).await?;
-    if state.masked {
-        return Err(masked());
-    }
-    if state.outdated {
-        systemctl(&vm.host, &["daemon-reload"]).await?;
-    }
-    if !state.installed {
-        systemctl(&vm.host, &["enable", NAME]).await?;
-    }
-    if !state.active {
-        // Not waited for: at first boot a job may have to wait for the one that this run is part of.
-        systemctl(&vm.host, &["start", "--no-block", NAME]).await?;
-    }
-    Ok(is_changed || state.outdated || !state.installed || !state.active)
+    Ok(is_changed)
 }
 
-/// Writes a unit, or what has to be set beside a packaged one; whether that was needed.
-fn write(files: &Files, unit: &Unit) -> Result<bool, String> {
-    let own = format!("{OWN}/{}", unit.name);
-    let read = |path: &str| files.read(path).map_err(|error| describe(&error));
-    let existing = read(&own)?;
-    // A link to /dev/null, or an empty file, is how an administrator forbids a unit (systemd.unit(5)).
-    if existing.as_deref().is_some_and(|text| text.trim().is_empty()) {
-        return Err(masked());
-    }
-    let packaged = PACKAGED.iter().find_map(|directory| read(&format!("{directory}/{}", unit.name)).ok()?);
-    let (path, wanted, existing) = match packaged {
-        Some(packaged) if existing.is_none() => {
-            let path = format!("{own}.d/{DROP_IN}");
-            let existing = read(&path)?;
-            (path, unit.drop_in(&packaged), existing)
+fn write_unit(files: &Files, unit: &Unit, values: &str) -> Result<bool, FileError> {
+    let mut path = unit.own;
+    let mut existing = files.read(path)?;
+    let mut wanted = Some(unit.text(values));
+    if existing.is_none() {
+        for packaged in unit.packaged {
+            if let Some(packaged) = files.read(packaged)? {
+                path = unit.drop_in;
+                existing = files.read(path)?;
+                wanted = unit.beside(&packaged, values);
+                break;
+            }
         }
-        _ => (own, Some(unit.text()), existing),
-    };
-    if wanted == existing {
+    }
+    // An administrator forbids a unit by a link to /dev/null or an empty file (systemd.unit(5)); systemd says so.
+    let is_masked = existing.as_ref().is_some_and(|text| text.trim().is_empty());
+    if is_masked || wanted == existing {
         return Ok(false);
     }
-    let done = match wanted {
-        Some(text) => files.write(&path, text.as_bytes(), Readable::Everyone),
-        None => files.remove(&path),
-    };
-    done.map(|()| true).map_err(|error| describe(&error))
+    match wanted {
+        Some(text) => files.write(path, text.as_bytes(), Readable::Everyone)?,
+        None => files.remove(path)?,
+    }
+    Ok(true)
 }
 
-fn masked() -> String {
-    format!("an administrator has masked it; to have it again: systemctl unmask {NAME}")
+/// Removes what was written, and the link that starts the timer at boot; whether there was any of it.
+fn remove(files: &Files) -> Result<bool, FileError> {
+    let mut is_changed = false;
+    for path in UNITS.iter().flat_map(|unit| [unit.own, unit.drop_in]) {
+        // An administrator's link to /dev/null is not ours, and reads as nothing.
+        if files.read(path)?.is_some_and(|text| !text.is_empty()) {
+            files.remove(path)?;
+            is_changed = true;
+        }
+    }
+    if files.names(WANTED_BY).iter().any(|name| name == NAME) {
+        files.remove(LINK)?;
+        is_changed = true;
+    }
+    Ok(is_changed)
 }
 
 /// Where the timer finds this program.
@@ -210,36 +233,14 @@ fn program(files: &Files) -> Result<PathBuf, String> {
 
 /// This program where it stays, else the one that is installed: a copy in /tmp or /home is not the timer's.
 fn lasting(own: &Path, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
-    if is_below(own, &LASTING) {
+    if own.to_str().is_some_and(|path| is_below(path, &LASTING)) {
         return Some(own.to_owned());
     }
     [BINARY_PATH, "/usr/bin/arc-enroll"].map(PathBuf::from).into_iter().find(|path| exists(path))
 }
 
-fn is_below(path: &Path, directories: &[&str]) -> bool {
+fn is_below(path: &str, directories: &[&str]) -> bool {
     directories.iter().any(|directory| path.starts_with(directory))
-}
-
-/// Stops, disables and removes what [`install`] made; whether there was anything.
-async fn remove(vm: &Vm) -> Result<bool, String> {
-    let files = &vm.host.files;
-    let names = [NAME, "arc-enroll.service"];
-    let paths = names.iter().flat_map(|name| [format!("{OWN}/{name}"), format!("{OWN}/{name}.d/{DROP_IN}")]);
-    let ours: Vec<String> = paths
-        .filter(|path| files.read(path).is_ok_and(|text| text.is_some_and(|text| !text.trim().is_empty())))
-        .collect();
-    let is_enabled = files.names(format!("{OWN}/timers.target.wants")).iter().any(|name| name == NAME);
-    if ours.is_empty() && !is_enabled {
-        return Ok(false);
-    }
-    // Of the timer alone: the service may be this very run. One that does not run cannot be stopped.
-    let _stopped = systemctl(&vm.host, &["stop", NAME]).await;
-    systemctl(&vm.host, &["disable", NAME]).await?;
-    for path in ours {
-        files.remove(&path).map_err(|error| describe(&error))?;
-    }
-    systemctl(&vm.host, &["daemon-reload"]).await?;
-    Ok(true)
 }
 
 /// The standard output of a systemctl that succeeded, or what it said.

@@ -154,6 +154,7 @@ fn removed_where_it_is_not_wanted() {
     assert!(vm.path("etc/systemd/system/timers.target.wants/arc-enroll.timer").symlink_metadata().is_err());
     // The service is not stopped: it may be the run that removes them.
     assert!(vm.calls().iter().all(|call| call.call != "systemctl stop arc-enroll.service"));
+    assert_eq!(changes(&vm).split_off(3), ["stop arc-enroll.timer", "daemon-reload"]);
     let calls = vm.calls_of("systemctl").len();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -290,6 +291,14 @@ fn a_masked_timer_stays_masked() {
     assert!(not_installed(&run).contains("systemctl unmask arc-enroll.timer"));
     assert_eq!(std::fs::read_link(vm.path(TIMER)).expect("a link"), std::path::Path::new("/dev/null"));
     assert!(vm.calls_of("systemctl enable arc-enroll.timer").is_empty());
+    let vm = Vm::new().enrolled().start();
+    std::fs::create_dir_all(vm.path("etc/systemd/system")).expect("a folder");
+    symlink("/dev/null", vm.path(TIMER)).expect("a link");
+    // As `systemctl mask` leaves it where systemd was not told.
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    assert!(not_installed(&run).contains("is masked"));
+    assert!(vm.path(TIMER).symlink_metadata().expect("a link").is_symlink());
     let status = vm.run(&["status"]);
     assert!(status.stdout.contains("no timer"), "{}", status.text());
 }
