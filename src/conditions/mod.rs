@@ -80,6 +80,14 @@ pub struct Learnt {
     pub timer: Cell<Option<bool>>,
     /// Endpoints that a fault is about.
     pub endpoints: RefCell<Vec<String>>,
+    /// The path that a fault is about.
+    pub path: RefCell<Option<String>>,
+    /// Whether the running systemd was told to read the proxy settings in this run.
+    pub manager_told: Cell<bool>,
+    /// What the proxy variables of the shell have wrong that started this process.
+    pub shell: RefCell<String>,
+    /// Whether the sidecar called itself healthy, and its words; nothing where it has no such page.
+    pub health: RefCell<Option<(bool, String)>>,
     /// What was measured of the network.
     pub probes: RefCell<Vec<Probe>>,
     /// What could not be looked at, and why.
@@ -94,9 +102,9 @@ impl Vm {
     pub async fn observe(&self, condition: Condition) -> Result<Evidence, Fault> {
         match condition {
             Condition::Host => host::observe(self).await,
-            Condition::ProxyEnvironment => proxy_environment::observe(self),
+            Condition::ProxyEnvironment => proxy_environment::observe(self).await,
             Condition::Imds => imds::observe(self).await,
-            Condition::Clock => clock::observe(self),
+            Condition::Clock => clock::observe(self).await,
             Condition::Proxy => proxy::observe(self).await,
             Condition::Dns => dns::observe(self).await,
             Condition::Egress => egress::observe(self).await,
@@ -183,7 +191,7 @@ impl Vm {
             ("{log}", self.settings.log.file.display().to_string()),
             ("{config}", self.config.clone()),
             ("{holder}", or(lock::holder(&self.host.files), "PID")),
-            ("{path}", "/".to_owned()),
+            ("{path}", or(self.learnt.path.borrow().clone(), "/")),
         ];
         values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
     }

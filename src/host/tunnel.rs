@@ -130,9 +130,7 @@ async fn open(mut stream: TcpStream, proxy: &ProxyUrl, host: &str, port: u16) ->
 fn parse(header: &[u8]) -> Result<Option<Tunnel>, httparse::Error> {
     let mut fields = [httparse::EMPTY_HEADER; 48];
     let mut response = httparse::Response::new(&mut fields);
-    if response.parse(header)?.is_partial() {
-        return Ok(None);
-    }
+    let httparse::Status::Complete(end) = response.parse(header)? else { return Ok(None) };
     let status = response.code.unwrap_or_default();
     if (200..300).contains(&status) {
         return Ok(Some(Tunnel::Open));
@@ -145,6 +143,12 @@ fn parse(header: &[u8]) -> Result<Option<Tunnel>, httparse::Error> {
         {
             detail.push_str(&format!("; {}: {}", field.name, String::from_utf8_lossy(field.value)));
         }
+    }
+    // Proxies without such fields say it in a line of plain text, in the same packet.
+    let body = String::from_utf8_lossy(header.get(end..).unwrap_or_default()).into_owned();
+    let line: String = body.lines().next().unwrap_or_default().chars().take(120).collect();
+    if !line.is_empty() && !line.starts_with('<') && !line.contains(char::is_control) {
+        detail.push_str(&format!("; {line}"));
     }
     Ok(Some(Tunnel::Answered { status, detail }))
 }
@@ -161,6 +165,9 @@ mod tests {
             parse(b"HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nAge: 1\r\n\r\n<html>");
         let detail = "Forbidden; X-Squid-Error: ERR_ACCESS_DENIED 0".to_owned();
         assert_eq!(refused, Ok(Some(Tunnel::Answered { status: 403, detail })));
+        let words = parse(b"HTTP/1.1 503 Busy\r\nServer: envoy\r\n\r\nDNS resolution failure");
+        let detail = "Busy; Server: envoy; DNS resolution failure".to_owned();
+        assert_eq!(words, Ok(Some(Tunnel::Answered { status: 503, detail })));
         assert!(parse(b"SSH-2.0-OpenSSH_9.2\r\n").is_err());
     }
 }

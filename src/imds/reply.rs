@@ -12,15 +12,21 @@ use crate::secret::{Mask, Secret};
 /// Why there is no token, by what can be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// A proxy answered: Via, X-Squid-Error, an HTML page.
+    /// A proxy answered: Via, X-Squid-Error …
     Proxied,
+    /// An HTML page: something else than IMDS answered.
+    Page,
     /// 400 "Identity not found": on its way, or not there.
     IdentityNotFound,
     /// 400 "Multiple user assigned identities exist".
     SeveralIdentities,
     /// 400 `invalid_resource`.
     InvalidResource,
-    /// 400 about the header or the api-version, 405: the request itself is wrong.
+    /// 400 about the Metadata header, which every request of ours has.
+    HeaderMissing,
+    /// 400 about the form of the identity's id.
+    MalformedId,
+    /// 400 about the api-version, 405: the request itself is wrong.
     InvalidRequest,
     /// 401 `unknown_source`.
     UnknownSource,
@@ -49,6 +55,9 @@ pub fn read_token(reply: &Reply, now: SystemTime) -> Result<Token, Refusal> {
     if signs_of_a_proxy(reply).is_some() {
         return Err(Refusal::Proxied);
     }
+    if is_page(reply) {
+        return Err(Refusal::Page);
+    }
     if reply.status == 200 {
         return token_of(&reply.body, now).ok_or(Refusal::Unreadable);
     }
@@ -57,16 +66,18 @@ pub fn read_token(reply: &Reply, now: SystemTime) -> Result<Token, Refusal> {
 
 /// What shows that a proxy stands between us and IMDS, if anything does.
 pub fn signs_of_a_proxy(reply: &Reply) -> Option<String> {
-    for name in ["via", "x-squid-error", "x-cache", "proxy-authenticate", "proxy-connection"] {
-        if let Some(value) = reply.header(name) {
-            return Some(format!("{name}: {value}"));
-        }
-    }
+    let is_sign =
+        |name: &str| matches!(name, "via" | "x-squid-error" | "x-cache") || name.starts_with("proxy-");
+    let signs = reply.headers.iter().filter(|(name, _)| is_sign(name));
+    let signs: Vec<String> = signs.map(|(name, value)| format!("{name}: {value}")).collect();
+    (!signs.is_empty()).then(|| signs.join(", "))
+}
+
+/// Whether a reply is an HTML page, which IMDS has none of.
+pub fn is_page(reply: &Reply) -> bool {
     let page = reply.body.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).to_ascii_lowercase();
     let content_type = reply.header("content-type").unwrap_or_default().to_ascii_lowercase();
-    let is_html =
-        content_type.contains("text/html") || page.starts_with("<!doctype html") || page.starts_with("<html");
-    is_html.then(|| "an HTML page".to_owned())
+    content_type.contains("text/html") || page.starts_with("<!doctype html") || page.starts_with("<html")
 }
 
 /// The service's own words: status, and the error members or the beginning of the body, masked.
@@ -101,12 +112,9 @@ fn classify(status: u16, body: &str) -> Refusal {
         {
             Refusal::InvalidResource
         }
-        400 if text.contains("metadata header")
-            || text.contains("api-version")
-            || text.contains("bad_request_102") =>
-        {
-            Refusal::InvalidRequest
-        }
+        400 if text.contains("metadata header") || text.contains("bad_request_102") => Refusal::HeaderMissing,
+        400 if text.contains("api-version") => Refusal::InvalidRequest,
+        400 if is_about_the_id(&text) => Refusal::MalformedId,
         401 => Refusal::UnknownSource,
         404 | 408 => Refusal::NotReady,
         405 => Refusal::InvalidRequest,
@@ -116,6 +124,24 @@ fn classify(status: u16, body: &str) -> Refusal {
         400..=499 => Refusal::Refused,
         _ => Refusal::Unreadable,
     }
+}
+
+/// Whether a 400 finds fault with the form of an id; no wording of it is documented.
+fn is_about_the_id(text: &str) -> bool {
+    let names = [
+        "client_id",
+        "clientid",
+        "client id",
+        "object_id",
+        "objectid",
+        "object id",
+        "msi_res_id",
+        "resource id",
+    ];
+    // `invalid_request` stands in every answer and says nothing.
+    let text = text.replace("invalid_request", "");
+    let faults = ["malformed", "invalid", "format", "not a valid", "not valid", "guid"];
+    names.iter().any(|name| text.contains(name)) && faults.iter().any(|fault| text.contains(fault))
 }
 
 fn strip_bom(text: &str) -> &str {
@@ -190,7 +216,11 @@ mod tests {
             ),
             (400, r#"{"error":"invalid_resource"}"#.to_owned(), Refusal::InvalidResource),
             (400, error("AADSTS500011: principal not found"), Refusal::InvalidResource),
-            (400, error("Required metadata header not specified"), Refusal::InvalidRequest),
+            (400, error("Required metadata header not specified"), Refusal::HeaderMissing),
+            (400, r#"{"error":"bad_request_102"}"#.to_owned(), Refusal::HeaderMissing),
+            (400, error("client_id is not a valid GUID"), Refusal::MalformedId),
+            (400, error("Invalid msi_res_id"), Refusal::MalformedId),
+            (400, error("Required audience parameter not specified"), Refusal::Refused),
             (
                 400,
                 r#"{"error":"Bad request. api-version is invalid","newest-versions":[]}"#.to_owned(),
@@ -222,7 +252,9 @@ mod tests {
         let squid = reply(503, &[("x-squid-error", "ERR_CANNOT_FORWARD 111")], "<html>");
         assert_eq!(read_token(&squid, SystemTime::now()).unwrap_err(), Refusal::Proxied);
         let page = reply(200, &[], "\n <!DOCTYPE HTML><html>");
-        assert_eq!(read_token(&page, SystemTime::now()).unwrap_err(), Refusal::Proxied);
+        assert_eq!(read_token(&page, SystemTime::now()).unwrap_err(), Refusal::Page);
+        let page = reply(503, &[("content-type", "Text/HTML; charset=utf-8")], "Sign in");
+        assert_eq!(read_token(&page, SystemTime::now()).unwrap_err(), Refusal::Page);
         let via = reply(200, &[("via", "1.1 proxy")], r#"{"access_token":"abc"}"#);
         assert_eq!(read_token(&via, SystemTime::now()).unwrap_err(), Refusal::Proxied);
     }
