@@ -71,7 +71,9 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         });
     }
     join_all(probes).await;
-    let results = results.take();
+    let mut results = results.take();
+    // In the order of the list, whichever was ready first: the same failures are the same text at every look.
+    results.sort_by_key(|(host, _)| endpoints.iter().position(|endpoint| endpoint == host));
     let is_any =
         |how: Checked| results.iter().any(|(_, result)| result.as_ref().is_ok_and(|checked| *checked == how));
     let (is_tunnel_only, is_nothing) = (is_any(Checked::TunnelOnly), is_any(Checked::Nothing));
@@ -93,18 +95,31 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let entry = *first;
     let same: Vec<_> = failures.iter().filter(|(_, kind, _)| kind.code == entry.code).collect();
     *vm.learnt.endpoints.borrow_mut() = same.iter().map(|(host, _, _)| host.clone()).collect();
-    let mut texts: Vec<String> =
-        failures.iter().map(|(host, _, detail)| format!("{host}: {detail}")).collect();
+    let mut text = in_words(&failures);
     let is_certificate =
         [&fault::EGRESS_UNTRUSTED, &fault::EGRESS_CERTIFICATE_DATES, &fault::EGRESS_WRONG_NAME]
             .iter()
             .any(|kind| kind.code == entry.code);
     if let (true, Some((host, ..))) = (is_certificate, failures.first()) {
         let (proxy, url) = (vm.settings.proxy.url.as_ref(), format!("https://{host}/"));
-        let issuer = https::issuer(&vm.host.commands, proxy, &url, vm.within(LIMIT)).await;
-        texts.extend(issuer.map(|issuer| format!("the certificate that {host} shows is issued by {issuer}")));
+        if let Some(issuer) = https::issuer(&vm.host.commands, proxy, &url, vm.within(LIMIT)).await {
+            text.push_str(&format!("; the certificate that {host} shows is issued by {issuer}"));
+        }
     }
-    Err(entry.seen(texts.join("; ")))
+    Err(entry.seen(text))
+}
+
+/// The endpoints by what was seen of them; those that fail alike stand together.
+fn in_words(failures: &[(String, &'static Entry, String)]) -> String {
+    let mut groups: Vec<(Vec<&str>, &str)> = Vec::new();
+    for (host, _, detail) in failures {
+        match groups.iter_mut().find(|(_, known)| known == detail) {
+            Some((hosts, _)) => hosts.push(host),
+            None => groups.push((vec![host], detail)),
+        }
+    }
+    let texts = groups.iter().map(|(hosts, detail)| format!("{}: {detail}", hosts.join(", ")));
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 /// Why TLS and what is above it was not checked.
