@@ -174,6 +174,8 @@ impl Vm {
         let of_target =
             |value: &str, placeholder: &str| if self.has_target { value } else { placeholder }.to_owned();
         let first_endpoint = endpoints.first().cloned();
+        let imds_host = self.settings.imds.endpoint.strip_prefix("http://");
+        let imds_host = imds_host.and_then(|rest| rest.split(['/', ':']).next());
         let values = [
             ("{subscription_id}", of_target(azure.subscription_id.as_str(), "\"$SUBSCRIPTION_ID\"")),
             ("{resource_group}", of_target(azure.resource_group.as_str(), "\"$RESOURCE_GROUP\"")),
@@ -183,6 +185,8 @@ impl Vm {
             ("{vm}", or(claims.vm_name(), "$VM_NAME")),
             ("{principal_id}", or(claims.oid.clone(), "\"$PRINCIPAL_ID\"")),
             ("{imds}", self.settings.imds.endpoint.clone()),
+            ("{imds_host}", imds_host.unwrap_or_default().to_owned()),
+            ("{proxy_host}", or(proxy.map(|url| url.host().to_owned()), "\"$PROXY\"")),
             ("{proxy}", or(proxy.map(|url| url.without_credentials()), "\"$PROXY\"")),
             ("{proxy_address}", or(proxy.map(|url| format!("{}:{}", url.host(), url.port())), "\"$PROXY\"")),
             ("{endpoint}", or(first_endpoint, "management.azure.com")),

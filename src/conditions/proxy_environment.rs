@@ -137,11 +137,10 @@ pub(super) fn not_writable(vm: &Vm, error: &FileError) -> Fault {
 /// Who only looks says as well that a repair would fail.
 fn check_writable(vm: &Vm, path: &str) -> Result<(), Fault> {
     let path = vm.host.files.path(path);
-    if !system::is_read_only(&path) {
-        return Ok(());
+    match system::refusal_to_write(&path) {
+        Some(source) => Err(not_writable(vm, &FileError { action: "write", path, source })),
+        None => Ok(()),
     }
-    let source = std::io::ErrorKind::ReadOnlyFilesystem.into();
-    Err(not_writable(vm, &FileError { action: "write", path, source }))
 }
 
 /// What has to be written where, and what stands there.

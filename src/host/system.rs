@@ -30,9 +30,10 @@ pub fn free_bytes(path: &Path, for_root: bool) -> Option<u64> {
     Some(blocks as u64 * facts.fragment_size() as u64)
 }
 
-/// Whether the file system of a path, or of its nearest existing parent, is mounted read-only.
-pub fn is_read_only(path: &Path) -> bool {
-    let existing = path.ancestors().find(|ancestor| ancestor.exists());
-    let facts = existing.and_then(|existing| statvfs(existing).ok());
-    facts.is_some_and(|facts| facts.flags().contains(FsFlags::ST_RDONLY))
+/// What writing would fail with where the file system of a path, or of its nearest existing parent, is mounted
+/// read-only.
+pub fn refusal_to_write(path: &Path) -> Option<std::io::Error> {
+    let existing = path.ancestors().find(|ancestor| ancestor.exists())?;
+    let facts = statvfs(existing).ok()?;
+    facts.flags().contains(FsFlags::ST_RDONLY).then(|| nix::errno::Errno::EROFS.into())
 }

@@ -112,11 +112,16 @@ fn classify(status: u16, body: &str) -> Refusal {
         {
             Refusal::InvalidResource
         }
+        // IMDS wants to be asked by the VM itself (IMDS documentation, "Proxies").
+        400 if text.contains("forwarded") => Refusal::UnknownSource,
+        // What a forwarder says that cannot reach IMDS, such as a desktop's container host.
+        403 | 502 if text.contains("connecting to 169.254") => Refusal::Proxied,
         400 if text.contains("metadata header") || text.contains("bad_request_102") => Refusal::HeaderMissing,
         400 if text.contains("api-version") => Refusal::InvalidRequest,
         400 if is_about_the_id(&text) => Refusal::MalformedId,
         401 => Refusal::UnknownSource,
         404 | 408 => Refusal::NotReady,
+        407 => Refusal::Proxied,
         405 => Refusal::InvalidRequest,
         410 => Refusal::Updating,
         429 => Refusal::Throttled,
@@ -217,6 +222,8 @@ mod tests {
             (400, r#"{"error":"invalid_resource"}"#.to_owned(), Refusal::InvalidResource),
             (400, error("AADSTS500011: principal not found"), Refusal::InvalidResource),
             (400, error("Required metadata header not specified"), Refusal::HeaderMissing),
+            (400, error("Forwarded requests are not allowed"), Refusal::UnknownSource),
+            (403, "connecting to 169.254.169.254:80: unreachable network".to_owned(), Refusal::Proxied),
             (400, r#"{"error":"bad_request_102"}"#.to_owned(), Refusal::HeaderMissing),
             (400, error("client_id is not a valid GUID"), Refusal::MalformedId),
             (400, error("Invalid msi_res_id"), Refusal::MalformedId),

@@ -51,12 +51,15 @@ pub fn compare(found: &Values, right: &Values, required: &[String]) -> (Wrong, S
     }
     let mut worst = None;
     let mut texts = Vec::new();
+    let mut missing: Vec<&str> = Vec::new();
     for (name, value) in right {
         let there = found.get(name).map_or("", |value| value.trim());
         let for_no_proxy = NO_PROXY_NAMES.contains(&name.as_str());
         let wrong = if for_no_proxy { Wrong::NoProxy } else { Wrong::Incomplete };
         let (wrong, text) = if there.is_empty() {
-            (wrong, format!("{name} is not set"))
+            missing.push(name);
+            worst = worst.max(Some(wrong));
+            continue;
         } else if for_no_proxy {
             let lacking = no_proxy::lacking(there, required);
             if lacking.is_empty() {
@@ -73,6 +76,11 @@ pub fn compare(found: &Values, right: &Values, required: &[String]) -> (Wrong, S
         };
         worst = worst.max(Some(wrong));
         texts.push(text);
+    }
+    match missing.as_slice() {
+        [] => {}
+        [one] => texts.push(format!("{one} is not set")),
+        several => texts.push(format!("{} are not set", several.join(", "))),
     }
     (worst.unwrap_or(Wrong::Incomplete), texts.join(", "))
 }
@@ -118,12 +126,12 @@ mod tests {
                 Wrong::NoProxy,
                 "NO_PROXY lacks 169.254.169.254",
             ),
-            (proxies.clone(), Wrong::NoProxy, "NO_PROXY is not set, no_proxy is not set"),
+            (proxies.clone(), Wrong::NoProxy, "NO_PROXY, no_proxy are not set"),
             (format!("{proxies}{no_proxy}"), Wrong::Incomplete, ""),
             (
                 format!("https_proxy=http://other:1\nNO_PROXY=a\n{no_proxy}"),
                 Wrong::Contradictory,
-                "HTTPS_PROXY is not set, https_proxy is http://other:1",
+                "https_proxy is http://other:1, HTTPS_PROXY is not set",
             ),
         ];
         for (text, wrong, words) in rows {

@@ -19,6 +19,7 @@ entries! {
         causes: &[
             "The VM was created without a managed identity; on Operator Nexus one cannot be added later.",
             "The identity was added after the VM was created.",
+            "The VM was made with an API version before 2025-07-01-preview, which knows no identities.",
         ],
         agent: "Asks again for a while, for the identity may be on its way; then it is final.",
         pace: Some(Pace::Slow),

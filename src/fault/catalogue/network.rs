@@ -17,6 +17,7 @@ entries! {
         causes: &[
             "The sidecar container is still starting.",
             "The sidecar container has crashed.",
+            "The cluster is too old to have it: management bundle 2510.1 and runtime 4.7.0 are the least.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
@@ -44,7 +45,7 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
         person: &[
-            "Check the route: `ip route get 169.254.169.254`",
+            "Check the route: `ip route get {imds_host}`",
             "Check the firewall: `nft list ruleset | grep 169.254`",
             "Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`",
         ],
@@ -61,14 +62,15 @@ entries! {
         causes: &[
             "The network interface is not up yet.",
             "The route to 169.254.0.0/16 is missing.",
+            "imds.endpoint in the configuration names another address.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
         person: &[
             "See the interfaces: `ip addr`",
-            "See the route: `ip route get 169.254.169.254`",
-            "Test: `ping -c 3 169.254.169.254`",
+            "See the route: `ip route get {imds_host}`",
+            "Test: `ping -c 3 {imds_host}`",
         ],
         guide: "VM network connectivity sanity tests",
         ..COMMON
@@ -185,14 +187,14 @@ entries! {
         means: "The CSN proxy does not answer.",
         causes: &[
             "The cloud services network is still coming up.",
-            "The route to 169.254.0.11 leads elsewhere.",
+            "The route to it leads elsewhere.",
             "The proxy cannot reach the Internet.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
         person: &[
-            "Check the route: `ip route get 169.254.0.11`",
+            "Check the route: `ip route get {proxy_host}`",
             "Check: `curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/`",
         ],
         guide: "CSN Proxy configuration",
@@ -214,7 +216,8 @@ entries! {
         again_from: Condition::Proxy,
         person: &[
             "See the interfaces: `ip addr`",
-            "See the route: `ip route get 169.254.0.11`",
+            "See the route: `ip route get {proxy_host}`",
+            "The CSN proxy is always http://169.254.0.11:3128; see proxy.url in {config}",
         ],
         guide: "CSN Proxy configuration",
         ..COMMON

@@ -255,6 +255,7 @@ fn replies_of_no_known_form_are_faults_with_their_own_words() {
         (400, "application/json", "{\"error\":{\"code\":\"x\",\"message\":\"nested\"}}", "nested"),
         (400, "application/problem+json", "{\"title\":\"Bad\",\"status\":400}", "\"title\":\"Bad\""),
         (403, "text/plain", "connecting to 169.254.169.254:80: unreachable network", "unreachable network"),
+        (407, "text/plain", "who are you", "HTTP 407, who are you"),
         (409, "text/plain", "\u{7}\u{1b}[31mred", "HTTP 409,"),
         (418, "text/plain", "\u{fffd}\u{fffd}", "HTTP 418"),
         (451, "application/json", "{\"error\":null,\"error_description\":12}", "HTTP 451"),

@@ -47,7 +47,7 @@ faults! {
     not_writable "host.not-writable" => Met::by_enroll(impatient().installed())
         .prepared(|vm| read_only(vm, "etc"))
         .exit(11)
-        .seen("/etc/environment: read-only filesystem")
+        .seen("/etc/environment: Read-only file system")
         .remedy("findmnt -T /")
         .remedy("/root/etc/environment");
 

@@ -20,7 +20,7 @@ faults! {
     imds_no_route "imds.no-route" => Met::by_doctor(quiet_with("imds: {endpoint: \"http://169.254.1.1\"}\n"))
         .exit(75)
         .seen("http://169.254.1.1/healthz: no route (Network is unreachable")
-        .remedy("ip addr");
+        .remedy("ip route get 169.254.1.1");
 
     imds_broken "imds.broken" => Met::by_doctor(quiet().imds(|imds| imds.healthz = always(HttpAct::Close)))
         .exit(75)
@@ -68,7 +68,7 @@ faults! {
             Vm::new().installed().config(&(patient(&[("endpoint", "1s")]) + "proxy: {url: \"http://169.254.1.2:3128\"}\n")))
         .exit(75)
         .seen("http://169.254.1.2:3128, CONNECT management.azure.com:443: no route to the proxy")
-        .remedy("ip addr");
+        .remedy("ip route get 169.254.1.2");
 
     proxy_broken "proxy.broken" => Met::by_doctor(csn(|csn| csn.connect = always(HttpAct::Close)))
         .exit(75)
