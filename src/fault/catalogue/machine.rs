@@ -143,7 +143,7 @@ entries! {
         causes: &[
             "An image or a script made for another network set its own proxy.",
             "Only one of the upper-case and lower-case names was corrected.",
-            "A variable was given to the running systemd by hand: `systemctl set-environment`.",
+            "A variable was given to the running systemd by hand (systemctl set-environment).",
         ],
         agent: "Writes the configured proxy; a line that gives way stays above it as a comment.",
         repair: Some(Repair::PersistProxy),
