@@ -157,7 +157,7 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, Failure> {
         Err(HttpsError::Curl { code, tunnel_status, detail, .. }) => {
             if let (500..=599, Some(proxy)) = (tunnel_status, proxy) {
                 // curl does not tell the proxy's own words, which say what failed behind it.
-                let answer = tunnel::probe(proxy, host, 443, vm.within(tunnel::OPEN)).await;
+                let answer = tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await;
                 if matches!(answer, Tunnel::Answered { status: 500..=599, .. }) {
                     return Err(of_tunnel(&answer));
                 }
