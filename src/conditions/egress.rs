@@ -111,9 +111,10 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
 
 /// The endpoints by what was seen of them; those that fail alike stand together.
 fn in_words(failures: &[(String, &'static Entry, String)]) -> String {
-    let mut groups: Vec<(Vec<&str>, &str)> = Vec::new();
+    let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
     for (host, _, detail) in failures {
-        match groups.iter_mut().find(|(_, known)| known == detail) {
+        let detail = detail.replace(host.as_str(), "…");
+        match groups.iter_mut().find(|(_, known)| *known == detail) {
             Some((hosts, _)) => hosts.push(host),
             None => groups.push((vec![host], detail)),
         }

@@ -13,7 +13,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let started = Instant::now();
     let reply = ask_health(vm).await;
     let (verdict, words) = match &reply {
-        Ok(reply) if reply.status == 200 => (Verdict::Ok, imds::words(reply)),
+        Ok(reply) if reply.status == 200 && !imds::is_page(reply) => (Verdict::Ok, imds::words(reply)),
         Ok(reply) => (Verdict::Information, imds::words(reply)),
         Err(error) => (Verdict::Fails, error.to_string()),
     };

@@ -203,3 +203,16 @@ pub fn others(files: &Files, place: &Place) -> Vec<String> {
     }
     paths
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_of_systemd_is_read_with_its_quotes() {
+        let values = read_environment("LANG=C.UTF-8\nNO_PROXY=$'*,a\\'b'\nempty=\nno line\n");
+        let found: Vec<(&str, &str)> =
+            values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(found, [("LANG", "C.UTF-8"), ("NO_PROXY", "*,a'b"), ("empty", "")]);
+    }
+}

@@ -101,11 +101,18 @@ pub fn words(reply: &Reply) -> String {
 fn classify(status: u16, body: &str) -> Refusal {
     let text = body.to_ascii_lowercase();
     // Both 400 and 404 carry these words in the wild; the words say more than the status.
-    if matches!(status, 400 | 404) && text.contains("identity not found") {
+    let missing = [
+        "identity not found",
+        "no managed identity",
+        "no azure identity",
+        "not been assigned",
+        "not assigned to",
+    ];
+    if matches!(status, 400 | 403 | 404) && missing.iter().any(|words| text.contains(words)) {
         return Refusal::IdentityNotFound;
     }
     match status {
-        400 if text.contains("multiple user assigned") => Refusal::SeveralIdentities,
+        400 if text.contains("multiple") && text.contains("identit") => Refusal::SeveralIdentities,
         400 if text.contains("invalid_resource")
             || text.contains("aadsts500011")
             || text.contains("aadsts50001") =>
@@ -214,6 +221,17 @@ mod tests {
         let table = [
             (400, error("Identity not found"), Refusal::IdentityNotFound),
             (404, error("Identity not found"), Refusal::IdentityNotFound),
+            (403, "no azure identity found for request clientID x".to_owned(), Refusal::IdentityNotFound),
+            (
+                400,
+                error("The requested identity has not been assigned to this resource"),
+                Refusal::IdentityNotFound,
+            ),
+            (
+                400,
+                error("Multiple user-assigned identities: name one by client_id"),
+                Refusal::SeveralIdentities,
+            ),
             (
                 400,
                 error("Multiple user assigned identities exist, please specify"),

@@ -74,7 +74,8 @@ fn without_a_proxy_and_with_a_silent_name_server_doctor_ends_within_twenty_secon
     assert!(run.elapsed.as_secs() < 20, "{:?}", run.elapsed);
     let found = conditions(&run);
     assert_eq!(found["dns"]["fault"], "dns.unresolved", "{}", run.text());
-    assert!(found["dns"]["evidence"].as_str().is_some_and(|text| text.contains("no answer within 2 s")));
+    assert_eq!(found["egress"]["cause"], "dns", "{}", run.text());
+    assert!(found["dns"]["evidence"].as_str().is_some_and(|text| text.contains("did not end within 5 s")));
     assert!(vm.tree() == before, "a file was changed");
 }
 

@@ -102,7 +102,7 @@ faults! {
     dns_unresolved "dns.unresolved" => Met::by_doctor(
             Vm::new().enrolled().config(&(config() + "proxy: {url: null, persist: false}\n")))
         .exit(16)
-        .seen("management.azure.com: ")
+        .seen("management.azure.com does not resolve here (")
         .remedy("nslookup management.azure.com")
         .remedy("set proxy.url in /etc/arc-enroll/config.yaml");
 
