@@ -1,5 +1,6 @@
 //! Condition 2: the proxy settings hold in every place where something reads them.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::{Evidence, Vm};
@@ -127,7 +128,7 @@ pub(super) async fn persist(vm: &Vm) -> Result<Vec<Vec<&'static str>>, Fault> {
 pub(super) fn not_writable(vm: &Vm, error: &FileError) -> Fault {
     let source = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     vm.learnt.path.replace(Some(error.path.display().to_string()));
-    if error.source.kind() != std::io::ErrorKind::StorageFull {
+    if error.source.kind() != ErrorKind::StorageFull {
         return fault::HOST_READ_ONLY.seen(format!("{error}{source}"));
     }
     let free = system::free_bytes(&error.path, true).unwrap_or_default() >> 20;
@@ -164,8 +165,20 @@ fn applies(vm: &Vm, place: &Place) -> bool {
 }
 
 fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<(Edit, Option<String>)>, Fault> {
-    let read = |path: &str| vm.host.files.read(path).map_err(|error| not_writable(vm, &error));
+    let is_unseen = std::cell::Cell::new(false);
+    let read = |path: &str| match vm.host.files.read(path) {
+        // Who only looks goes on without what only root may read.
+        Err(error) if !vm.exclusive && error.source.kind() == ErrorKind::PermissionDenied => {
+            vm.learnt.unseen.borrow_mut().push(format!("{error}: {}", error.source));
+            is_unseen.set(true);
+            Ok(None)
+        }
+        other => other.map_err(|error| not_writable(vm, &error)),
+    };
     let existing = read(place.path)?;
+    if is_unseen.get() {
+        return Ok(None);
+    }
     let mut texts = Vec::new();
     for path in others(&vm.host.files, place) {
         if let Some(text) = read(&path)? {

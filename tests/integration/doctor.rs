@@ -83,8 +83,10 @@ fn without_a_proxy_and_with_a_silent_name_server_doctor_ends_within_twenty_secon
 fn without_root_doctor_looks_as_far_as_it_can_and_says_what_it_could_not_see() {
     let vm = quiet().start();
     // As the file of another user looks to an ordinary one.
-    std::fs::set_permissions(vm.path(CONFIG), std::os::unix::fs::PermissionsExt::from_mode(0o000))
-        .expect("a mode can be set");
+    for file in [CONFIG, "etc/environment"] {
+        std::fs::set_permissions(vm.path(file), std::os::unix::fs::PermissionsExt::from_mode(0o000))
+            .expect("a mode can be set");
+    }
     let before: Vec<String> = vm.tree().into_keys().collect();
     let mut command = vm.command("unshare");
     command.args(["--user", "--map-user=1000", "--"]).arg(agent_program());
@@ -99,6 +101,8 @@ fn without_root_doctor_looks_as_far_as_it_can_and_says_what_it_could_not_see() {
     assert!(text.contains("host not root, which only looking does not need"), "{text}");
     assert!(text.contains("Not seen: the configuration: cannot read"), "{text}");
     assert!(text.contains("Not seen: what only root may read"), "{text}");
+    assert!(text.contains("root/etc/environment: Permission denied"), "{text}");
+    assert!(!text.contains("host.not-writable"), "{text}");
     assert!(text.contains("imds answers directly, healthy") && text.contains("egress all "), "{text}");
     assert_eq!(before, vm.tree().into_keys().collect::<Vec<_>>());
 }

@@ -4,7 +4,7 @@ use super::machine::{impatient, quiet};
 use super::{faults, Met};
 use crate::ending::{assert_enrolled, met, with_azure};
 use crate::nexus::spec::{
-    HttpAct, Identity, Playbook, Reply, TokenShape, SYSTEM_OBJECT, TENANT, USER_CLIENT, USER_OBJECT,
+    Denial, HttpAct, Identity, Playbook, Reply, TokenShape, SYSTEM_OBJECT, TENANT, USER_CLIENT, USER_OBJECT,
 };
 use crate::nexus::vm::{config, Builder, Vm};
 
@@ -222,6 +222,20 @@ fn the_only_identity_is_used_where_none_is_named_and_it_is_said_which() {
     let holds = run.events("condition.holds").into_iter().find(|line| line["condition"] == "identity");
     let text = holds.map(|line| line["message"].to_string()).unwrap_or_default();
     assert!(text.contains("IMDS gave user-assigned") && text.contains(USER_CLIENT), "{text}");
+}
+
+#[test]
+fn a_listing_without_the_role_is_seen_the_same_way_as_a_refusal() {
+    let vm = only_user_assigned().azure(|azure| azure.access.form = Denial::Empty).start();
+    let run = vm.run(&["doctor", "--output", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&run.stdout).expect("it is JSON");
+    let access = &value["conditions"][9];
+    assert_eq!(access["fault"], "identity.system-not-enabled", "{}", run.text());
+    let evidence = access["evidence"].as_str().unwrap_or_default();
+    assert!(
+        evidence.contains("Microsoft.HybridCompute/machines/write") && evidence.contains(USER_OBJECT),
+        "{evidence}"
+    );
 }
 
 #[test]
