@@ -7,6 +7,7 @@ use super::{Evidence, Vm};
 use crate::arm;
 use crate::azcmagent;
 use crate::fault::{self, Entry, Fault};
+use crate::host::commands::says_any;
 use crate::host::https::{self, HttpsError, Request};
 use crate::host::tunnel::{self, Tunnel};
 use crate::settings::{Cloud, Install};
@@ -184,9 +185,7 @@ fn of_tunnel(answer: &Tunnel) -> Failure {
     let entry = match answer {
         Tunnel::Answered { status: 400..=499, .. } => &fault::EGRESS_REFUSED,
         // Squid's name of the error (ERR_DNS_FAIL), or what other proxies write.
-        Tunnel::Answered { .. } if ["dns", "resol", "lookup"].iter().any(|word| lower.contains(word)) => {
-            &fault::EGRESS_UNRESOLVED
-        }
+        Tunnel::Answered { .. } if says_any(&lower, &["dns", "resol", "lookup"]) => &fault::EGRESS_UNRESOLVED,
         _ => &fault::EGRESS_UNREACHABLE,
     };
     (
@@ -198,7 +197,7 @@ fn of_tunnel(answer: &Tunnel) -> Failure {
 /// What curl's exit code means (man curl, EXIT CODES); the words are those of OpenSSL, GnuTLS and NSS.
 fn of_curl(code: i32, tunnel_status: u16, words: &str) -> &'static Entry {
     let words = words.to_ascii_lowercase();
-    let says = |texts: &[&str]| texts.iter().any(|text| words.contains(text));
+    let says = |texts: &[&str]| says_any(&words, texts);
     match code {
         _ if (400..500).contains(&tunnel_status) => &fault::EGRESS_REFUSED,
         5 | 6 => &fault::EGRESS_UNRESOLVED,

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::claims::seconds;
 use super::{Claims, Token};
+use crate::host::commands::says_any;
 use crate::host::link_local::Reply;
 use crate::secret::{Mask, Secret};
 
 /// Why there is no token, by what can be done about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// A proxy answered: Via, X-Squid-Error …
     Proxied,
@@ -98,34 +99,49 @@ pub fn words(reply: &Reply) -> String {
     }
 }
 
+/// Words that say more than the status beside them; the first that stand in a body count.
+const TELLING: [(&[u16], &[&str], Refusal); 8] = [
+    (
+        // All three carry these words in the wild.
+        &[400, 403, 404],
+        &[
+            "identity not found",
+            "no managed identity",
+            "no azure identity",
+            "not been assigned",
+            "not assigned to",
+        ],
+        Refusal::IdentityNotFound,
+    ),
+    (&[400], &["multiple user assigned", "multiple user-assigned"], Refusal::SeveralIdentities),
+    (&[400], &["invalid_resource", "aadsts500011", "aadsts50001"], Refusal::InvalidResource),
+    // IMDS wants to be asked by the VM itself (IMDS documentation, "Proxies").
+    (&[400], &["forwarded"], Refusal::UnknownSource),
+    // What a forwarder says that cannot reach IMDS, such as a desktop's container host.
+    (&[403, 502], &["connecting to 169.254"], Refusal::Proxied),
+    (&[400], &["metadata header", "bad_request_102"], Refusal::HeaderMissing),
+    (&[400], &["api-version"], Refusal::InvalidRequest),
+    (&[400], &ID_NAMES, Refusal::MalformedId),
+];
+
+/// The names under which an id is asked for.
+const ID_NAMES: [&str; 8] =
+    ["client_id", "clientid", "client id", "object_id", "objectid", "object id", "msi_res_id", "resource id"];
+
+/// What a 400 says of the form of an id; no wording of it is documented.
+const ID_FAULTS: [&str; 6] = ["malformed", "invalid", "format", "not a valid", "not valid", "guid"];
+
 fn classify(status: u16, body: &str) -> Refusal {
     let text = body.to_ascii_lowercase();
-    // Both 400 and 404 carry these words in the wild; the words say more than the status.
-    let missing = [
-        "identity not found",
-        "no managed identity",
-        "no azure identity",
-        "not been assigned",
-        "not assigned to",
-    ];
-    if matches!(status, 400 | 403 | 404) && missing.iter().any(|words| text.contains(words)) {
-        return Refusal::IdentityNotFound;
+    for (statuses, words, refusal) in TELLING {
+        // `invalid_request` stands in nearly every answer and says nothing of an id.
+        let fits =
+            refusal != Refusal::MalformedId || says_any(&text.replace("invalid_request", ""), &ID_FAULTS);
+        if fits && statuses.contains(&status) && says_any(&text, words) {
+            return refusal;
+        }
     }
     match status {
-        400 if text.contains("multiple") && text.contains("identit") => Refusal::SeveralIdentities,
-        400 if text.contains("invalid_resource")
-            || text.contains("aadsts500011")
-            || text.contains("aadsts50001") =>
-        {
-            Refusal::InvalidResource
-        }
-        // IMDS wants to be asked by the VM itself (IMDS documentation, "Proxies").
-        400 if text.contains("forwarded") => Refusal::UnknownSource,
-        // What a forwarder says that cannot reach IMDS, such as a desktop's container host.
-        403 | 502 if text.contains("connecting to 169.254") => Refusal::Proxied,
-        400 if text.contains("metadata header") || text.contains("bad_request_102") => Refusal::HeaderMissing,
-        400 if text.contains("api-version") => Refusal::InvalidRequest,
-        400 if is_about_the_id(&text) => Refusal::MalformedId,
         401 => Refusal::UnknownSource,
         404 | 408 => Refusal::NotReady,
         407 => Refusal::Proxied,
@@ -136,24 +152,6 @@ fn classify(status: u16, body: &str) -> Refusal {
         400..=499 => Refusal::Refused,
         _ => Refusal::Unreadable,
     }
-}
-
-/// Whether a 400 finds fault with the form of an id; no wording of it is documented.
-fn is_about_the_id(text: &str) -> bool {
-    let names = [
-        "client_id",
-        "clientid",
-        "client id",
-        "object_id",
-        "objectid",
-        "object id",
-        "msi_res_id",
-        "resource id",
-    ];
-    // `invalid_request` stands in every answer and says nothing.
-    let text = text.replace("invalid_request", "");
-    let faults = ["malformed", "invalid", "format", "not a valid", "not valid", "guid"];
-    names.iter().any(|name| text.contains(name)) && faults.iter().any(|fault| text.contains(fault))
 }
 
 fn strip_bom(text: &str) -> &str {
