@@ -79,8 +79,8 @@ impl Condition {
         match self {
             Self::Host | Self::ProxyEnvironment | Self::Imds | Self::Proxy | Self::Dns | Self::Agent => &[],
             Self::Clock | Self::Identity => &[Self::Imds],
-            Self::Egress => &[Self::Proxy],
-            Self::Access => &[Self::Proxy, Self::Identity],
+            Self::Egress => &[Self::Proxy, Self::Dns],
+            Self::Access => &[Self::Proxy, Self::Dns, Self::Identity],
             Self::Connected => &[Self::Agent],
         }
     }

@@ -1,6 +1,6 @@
 //! Condition 10: the identity may create the Arc machine.
 
-use super::{Evidence, Vm};
+use super::{identity, Evidence, Vm};
 use crate::arm::{self, Arm, Permission};
 use crate::fault::{self, Fault};
 use crate::host::https::HttpsError;
@@ -27,7 +27,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     };
     if let Some(fault) = arm::read_refusal(&reply) {
         *vm.learnt.token.borrow_mut() = None;
-        return Err(fault);
+        return Err(identity::blame(vm, fault));
     }
     match arm::may_write_machines(&reply.body) {
         Permission::Granted => Ok("the identity may write Arc machines".to_owned()),
@@ -37,7 +37,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
             let has = if instead.is_empty() { "none at all".to_owned() } else { format!("only {instead}") };
             let evidence =
                 format!("it lacks Microsoft.HybridCompute/machines/write; of actions there it has {has}");
-            Err(fault::ACCESS_ROLE.seen(evidence))
+            Err(identity::blame(vm, fault::ACCESS_ROLE.seen(evidence)))
         }
         Permission::Unknown => Ok(format!(
             "not known: ARM answered {} without a listing; azcmagent's own attempt decides",

@@ -7,6 +7,7 @@ use super::{Evidence, Vm};
 use crate::arm;
 use crate::azcmagent;
 use crate::fault::{self, Entry, Fault};
+use crate::host::commands::says_any;
 use crate::host::https::{self, HttpsError, Request};
 use crate::host::tunnel::{self, Tunnel};
 use crate::settings::{Cloud, Install};
@@ -62,7 +63,8 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
             let result = probe(vm, host).await;
             let (verdict, detail) = match &result {
                 Ok(Checked::Whole) => (Verdict::Ok, "answers over verified TLS".to_owned()),
-                Ok(Checked::TunnelOnly) => (Verdict::Ok, "the way is open; TLS was not checked".to_owned()),
+                Ok(Checked::TunnelOnly) => (Verdict::Ok, format!("the way is open; {NO_CURL}")),
+                Ok(Checked::Nothing) => (Verdict::Skipped, format!("not tried; {NO_CURL}")),
                 Err((_, detail)) => (Verdict::Fails, detail.clone()),
             };
             vm.note("endpoint", format!("https://{host}"), verdict, detail, started);
@@ -70,8 +72,12 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         });
     }
     join_all(probes).await;
-    let results = results.take();
-    let unchecked = results.iter().any(|(_, result)| matches!(result, Ok(Checked::TunnelOnly)));
+    let mut results = results.take();
+    // In the order of the list, whichever was ready first: the same failures are the same text at every look.
+    results.sort_by_key(|(host, _)| endpoints.iter().position(|endpoint| endpoint == host));
+    let is_any =
+        |how: Checked| results.iter().any(|(_, result)| result.as_ref().is_ok_and(|checked| *checked == how));
+    let (is_tunnel_only, is_nothing) = (is_any(Checked::TunnelOnly), is_any(Checked::Nothing));
     let mut failures: Vec<(String, &'static Entry, String)> = results
         .into_iter()
         .filter_map(|(host, result)| result.err().map(|(entry, detail)| (host, entry, detail)))
@@ -79,8 +85,10 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     // What only a person can mend is named before what may pass by itself.
     failures.sort_by_key(|(_, entry, _)| entry.exit_code() == fault::EXIT_NOT_YET);
     let Some((_, first, _)) = failures.first() else {
-        return Ok(if unchecked {
-            format!("{} endpoints open a tunnel; TLS was not checked, there is no curl", endpoints.len())
+        return Ok(if is_nothing {
+            format!("{} endpoints not tried; {NO_CURL}", endpoints.len())
+        } else if is_tunnel_only {
+            format!("{} endpoints open a tunnel; {NO_CURL}", endpoints.len())
         } else {
             format!("all {} endpoints answer", endpoints.len())
         });
@@ -88,21 +96,55 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let entry = *first;
     let same: Vec<_> = failures.iter().filter(|(_, kind, _)| kind.code == entry.code).collect();
     *vm.learnt.endpoints.borrow_mut() = same.iter().map(|(host, _, _)| host.clone()).collect();
-    let texts: Vec<String> = failures.iter().map(|(host, _, detail)| format!("{host}: {detail}")).collect();
-    Err(entry.seen(texts.join("; ")))
+    let mut text = in_words(&failures);
+    let is_certificate =
+        [&fault::EGRESS_UNTRUSTED, &fault::EGRESS_CERTIFICATE_DATES, &fault::EGRESS_WRONG_NAME]
+            .iter()
+            .any(|kind| kind.code == entry.code);
+    if let (true, Some((host, ..))) = (is_certificate, failures.first()) {
+        let (proxy, url) = (vm.settings.proxy.url.as_ref(), format!("https://{host}/"));
+        if let Some(issuer) = https::issuer(&vm.host.commands, proxy, &url, vm.within(LIMIT)).await {
+            text.push_str(&format!("; the certificate that {host} shows is issued by {issuer}"));
+        }
+    }
+    Err(entry.seen(text))
 }
 
+/// The endpoints by what was seen of them; those that fail alike stand together.
+fn in_words(failures: &[(String, &'static Entry, String)]) -> String {
+    let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
+    for (host, _, detail) in failures {
+        let detail = detail.replace(host.as_str(), "…");
+        match groups.iter_mut().find(|(_, known)| *known == detail) {
+            Some((hosts, _)) => hosts.push(host),
+            None => groups.push((vec![host], detail)),
+        }
+    }
+    let texts = groups.iter().map(|(hosts, detail)| format!("{}: {detail}", hosts.join(", ")));
+    texts.collect::<Vec<_>>().join("; ")
+}
+
+/// Why TLS and what is above it was not checked.
+const NO_CURL: &str = "TLS was not checked, there is no curl";
+
 /// How far an endpoint was checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Checked {
     /// Down to an HTTP answer over verified TLS.
     Whole,
     /// There is no curl.
     TunnelOnly,
+    /// There is no curl and no proxy that could be asked for a tunnel.
+    Nothing,
 }
 
-async fn probe(vm: &Vm, host: &str) -> Result<Checked, (&'static Entry, String)> {
+/// A kind of failure, and what was seen.
+type Failure = (&'static Entry, String);
+
+async fn probe(vm: &Vm, host: &str) -> Result<Checked, Failure> {
     let url = format!("https://{host}/");
-    let request = Request { method: "HEAD", ..Request::get(&url, vm.within(LIMIT)) };
+    let limit = vm.within(LIMIT);
+    let request = Request { method: "HEAD", ..Request::get(&url, limit) };
     let proxy = vm.settings.proxy.url.as_ref();
     match https::send(&vm.host.commands, proxy, request).await {
         Ok(_) => Ok(Checked::Whole),
@@ -110,18 +152,128 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, (&'static Entry, String)>
             Some(proxy) => match tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await
             {
                 Tunnel::Open => Ok(Checked::TunnelOnly),
-                Tunnel::Answered { status: 403, detail } => {
-                    Err((&fault::EGRESS_REFUSED, format!("403 {detail}")))
-                }
-                failure => Err((&fault::EGRESS_UNREACHABLE, tunnel::describe(&failure))),
+                failure => Err(of_tunnel(&failure)),
             },
-            None => Ok(Checked::TunnelOnly),
+            None => Ok(Checked::Nothing),
         },
-        Err(HttpsError::Curl { tunnel_status, detail, .. }) if (400..500).contains(&tunnel_status) => {
-            Err((&fault::EGRESS_REFUSED, format!("the proxy answers {tunnel_status}: {detail}")))
+        Err(HttpsError::Curl { code, tunnel_status, detail, .. }) => {
+            if let (500..=599, Some(proxy)) = (tunnel_status, proxy) {
+                // curl does not tell the proxy's own words, which say what failed behind it.
+                let answer = tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await;
+                if matches!(answer, Tunnel::Answered { status: 500..=599, .. }) {
+                    return Err(of_tunnel(&answer));
+                }
+            }
+            let entry = of_curl(code, tunnel_status, &detail);
+            let detail = match entry.code {
+                code if code == fault::EGRESS_SLOW.code => {
+                    format!("the tunnel opened, then no answer within {} s", limit.as_secs())
+                }
+                _ if tunnel_status >= 400 => format!("the proxy answers {tunnel_status}: {detail}"),
+                _ => detail,
+            };
+            Err((entry, detail))
         }
-        // man curl, EXIT CODES: 51 and 60 are certificates that do not verify, 77 a broken CA file.
-        Err(HttpsError::Curl { code: 51 | 60 | 77, detail, .. }) => Err((&fault::EGRESS_UNTRUSTED, detail)),
         Err(error) => Err((&fault::EGRESS_UNREACHABLE, error.to_string())),
+    }
+}
+
+/// What the proxy's answer to CONNECT means for an endpoint.
+fn of_tunnel(answer: &Tunnel) -> Failure {
+    let words = tunnel::describe(answer);
+    let lower = words.to_ascii_lowercase();
+    let entry = match answer {
+        Tunnel::Answered { status: 400..=499, .. } => &fault::EGRESS_REFUSED,
+        // Squid's name of the error (ERR_DNS_FAIL), or what other proxies write.
+        Tunnel::Answered { .. } if says_any(&lower, &["dns", "resol", "lookup"]) => &fault::EGRESS_UNRESOLVED,
+        _ => &fault::EGRESS_UNREACHABLE,
+    };
+    (
+        entry,
+        if matches!(answer, Tunnel::Answered { .. }) { format!("the proxy answers {words}") } else { words },
+    )
+}
+
+/// What curl's exit code means (man curl, EXIT CODES); the words are those of OpenSSL, GnuTLS and NSS.
+fn of_curl(code: i32, tunnel_status: u16, words: &str) -> &'static Entry {
+    let words = words.to_ascii_lowercase();
+    let says = |texts: &[&str]| says_any(&words, texts);
+    match code {
+        _ if (400..500).contains(&tunnel_status) => &fault::EGRESS_REFUSED,
+        5 | 6 => &fault::EGRESS_UNRESOLVED,
+        28 if (200..300).contains(&tunnel_status) => &fault::EGRESS_SLOW,
+        77 => &fault::EGRESS_NO_TRUST_STORE,
+        51 | 60 if says(&["expired", "not yet valid", "expiration date", "activation date"]) => {
+            &fault::EGRESS_CERTIFICATE_DATES
+        }
+        51 => &fault::EGRESS_WRONG_NAME,
+        60 if says(&["subject name", "does not match", "hostname", "host name"]) => &fault::EGRESS_WRONG_NAME,
+        60 => &fault::EGRESS_UNTRUSTED,
+        _ => &fault::EGRESS_UNREACHABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_curl_are_told_apart() {
+        for (code, tunnel_status, words, right) in [
+            (56, 403, "CONNECT tunnel failed, response 403", "egress.refused"),
+            (56, 502, "CONNECT tunnel failed, response 502", "egress.unreachable"),
+            (6, 0, "Could not resolve host: pas.windows.net", "egress.unresolved"),
+            (28, 200, "Operation timed out", "egress.slow"),
+            (28, 0, "Connection timed out", "egress.unreachable"),
+            (77, 200, "error setting certificate verify locations", "egress.no-trust-store"),
+            (60, 200, "SSL certificate problem: unable to get local issuer certificate", "egress.untrusted"),
+            (
+                60,
+                200,
+                "SSL certificate problem: self-signed certificate in certificate chain",
+                "egress.untrusted",
+            ),
+            (
+                60,
+                200,
+                "server certificate verification failed. CAfile: none CRLfile: none",
+                "egress.untrusted",
+            ),
+            (60, 200, "Peer's Certificate issuer is not recognized.", "egress.untrusted"),
+            (60, 200, "SSL certificate problem: certificate has expired", "egress.certificate-dates"),
+            (60, 200, "SSL certificate problem: certificate is not yet valid", "egress.certificate-dates"),
+            (60, 200, "server certificate expiration date has passed.", "egress.certificate-dates"),
+            (
+                60,
+                200,
+                "SSL: no alternative certificate subject name matches target host name 'a'",
+                "egress.wrong-name",
+            ),
+            (
+                51,
+                200,
+                "Unable to communicate securely with peer: requested domain name does not match",
+                "egress.wrong-name",
+            ),
+            (35, 200, "OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to a:443", "egress.unreachable"),
+        ] {
+            assert_eq!(of_curl(code, tunnel_status, words).code, right, "{code} {words}");
+        }
+    }
+
+    #[test]
+    fn failures_behind_the_proxy_are_told_apart() {
+        for (status, detail, right) in [
+            (503, "Service Unavailable; X-Squid-Error: ERR_DNS_FAIL 0", "egress.unresolved"),
+            (503, "Service Unavailable; DNS resolution failure", "egress.unresolved"),
+            (502, "Bad Gateway: dial tcp: lookup a on 10.0.0.10:53: no such host", "egress.unresolved"),
+            (503, "Service Unavailable; X-Squid-Error: ERR_CONNECT_FAIL 110", "egress.unreachable"),
+            (403, "Forbidden", "egress.refused"),
+        ] {
+            let (entry, words) = of_tunnel(&Tunnel::Answered { status, detail: detail.to_owned() });
+            assert_eq!(entry.code, right, "{detail}");
+            assert!(words.contains(detail) && words.contains(&status.to_string()), "{words}");
+        }
+        assert_eq!(of_tunnel(&Tunnel::Timeout { connected: true }).0.code, "egress.unreachable");
     }
 }

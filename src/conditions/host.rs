@@ -1,5 +1,6 @@
 //! Condition 1: the machine may be enrolled at all.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::proxy_environment::not_writable;
@@ -11,6 +12,9 @@ use crate::host::{memory_file, system};
 
 /// Free space below which installing azcmagent (85 MB packed, more unpacked) is bound to fail.
 const LEAST_FREE: u64 = 300 << 20;
+
+/// Free space below which the record and the log of a run are in doubt.
+const OWN_NEED: u64 = 256 << 10;
 
 /// Time limit of a question to systemd.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -40,13 +44,24 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if vm.host.commands.find(crate::azcmagent::PROGRAM).is_none() {
         for directory in AGENT_DIRECTORIES {
             let path = vm.host.files.path(directory);
-            if let Some(free) = system::free_bytes(&path).filter(|free| *free < LEAST_FREE) {
-                let evidence = format!("{} has {} MiB free", path.display(), free >> 20);
-                return Err(fault::HOST_DISK_FULL.seen(evidence));
+            if let Some(free) = system::free_bytes(&path, false).filter(|free| *free < LEAST_FREE) {
+                return Err(too_full(vm, &path, free));
             }
         }
     }
+    // A run that cannot write its own record would leave nothing for the next one to go on from.
+    let path = vm.host.files.path(crate::record::PATH);
+    if let Some(free) = system::free_bytes(&path, true).filter(|free| *free < OWN_NEED) {
+        return Err(too_full(vm, &path, free));
+    }
     Ok(format!("{who}, systemd, enough disk"))
+}
+
+fn too_full(vm: &Vm, path: &Path, free: u64) -> Fault {
+    let path = path.display().to_string();
+    let evidence = format!("{path}: {} MiB free", free >> 20);
+    vm.learnt.path.replace(Some(path));
+    fault::HOST_DISK_FULL.seen(evidence)
 }
 
 /// One run at a time; what a killed one left in memory goes before anything else.
@@ -61,6 +76,6 @@ pub(super) fn take_lock(vm: &Vm) -> Result<(), Fault> {
             Ok(())
         }
         Err(error @ LockError::Held { .. }) => Err(fault::HOST_BUSY.seen(error.to_string())),
-        Err(LockError::File(error)) => Err(not_writable(&error)),
+        Err(LockError::File(error)) => Err(not_writable(vm, &error)),
     }
 }

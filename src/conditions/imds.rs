@@ -5,35 +5,46 @@ use std::time::{Instant, SystemTime};
 use super::sanity::Verdict;
 use super::{Evidence, Vm};
 use crate::fault::{self, Fault};
-use crate::host::link_local::{self, LinkLocalError};
+use crate::host::link_local::{self, LinkLocalError, Reply};
 use crate::imds;
 
 /// `/healthz` is advisory: any status proves that the sidecar answers, and the token request decides.
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let started = Instant::now();
-    let endpoint = &vm.settings.imds.endpoint;
-    let reply = imds::health(endpoint, vm.within(link_local::EXCHANGE)).await;
-    let found = match &reply {
-        Ok(reply) => (reply.status == 200, imds::words(reply)),
-        Err(error) => (false, error.to_string()),
+    let reply = ask_health(vm).await;
+    let (verdict, words) = match &reply {
+        Ok(reply) if reply.status == 200 && !imds::is_page(reply) => (Verdict::Ok, imds::words(reply)),
+        Ok(reply) => (Verdict::Information, imds::words(reply)),
+        Err(error) => (Verdict::Fails, error.to_string()),
     };
-    let verdict = match (&reply, found.0) {
-        (Ok(_), true) => Verdict::Ok,
-        (Ok(_), false) => Verdict::Information,
-        (Err(_), _) => Verdict::Fails,
-    };
-    vm.note("IMDS health", format!("{endpoint}/healthz"), verdict, found.1, started);
+    vm.note("IMDS health", format!("{}/healthz", vm.settings.imds.endpoint), verdict, words, started);
     let reply = reply.map_err(unreachable)?;
     if let Some(sign) = imds::signs_of_a_proxy(&reply) {
         return Err(fault::IMDS_PROXIED.seen(format!("{}; {sign}", imds::words(&reply))));
     }
     let date = reply.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
     vm.learnt.clocks.set(date.map(|theirs| (theirs, SystemTime::now())));
+    if imds::is_page(&reply) {
+        // Some web frameworks answer so where they have no such page; the token request tells.
+        return Ok(format!("answers directly; /healthz says {} with a web page", reply.status));
+    }
     Ok(match reply.status {
         200..=299 => "answers directly, healthy".to_owned(),
         404 => "answers directly; it has no /healthz page".to_owned(),
         status => format!("answers directly; /healthz says {status}, which is advisory"),
     })
+}
+
+/// Asks for the health page, and keeps what it says.
+pub(super) async fn ask_health(vm: &Vm) -> Result<Reply, LinkLocalError> {
+    let reply = imds::health(&vm.settings.imds.endpoint, vm.within(link_local::EXCHANGE)).await;
+    let health = match &reply {
+        Ok(reply) if reply.status == 404 || imds::is_page(reply) => None,
+        Ok(reply) => Some(((200..300).contains(&reply.status), imds::words(reply))),
+        Err(error) => Some((false, error.to_string())),
+    };
+    vm.learnt.health.replace(health);
+    reply
 }
 
 /// No answer, as a fault.

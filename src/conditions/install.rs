@@ -128,7 +128,7 @@ async fn from_package(vm: &Vm, package: &Package) -> Result<(), Fault> {
             Path::new(WORK).join(name)
         }
     };
-    let digest = || vm.host.files.sha256(&path).map_err(|error| not_writable(&error));
+    let digest = || vm.host.files.sha256(&path).map_err(|error| not_writable(vm, &error));
     if let PackageSource::Url(url) = &package.source {
         // What an earlier try has fetched is good for the next one.
         if digest()?.as_ref() != Some(&package.sha256) {
@@ -169,7 +169,7 @@ async fn by_script(vm: &Vm) -> Result<(), Fault> {
     if fetch(vm, his, &script, FETCH_LIMIT).await.is_err() {
         fetch(vm, "https://aka.ms/azcmagent", &script, FETCH_LIMIT).await?;
     }
-    let text = vm.host.files.read(&script).map_err(|error| not_writable(&error))?.unwrap_or_default();
+    let text = vm.host.files.read(&script).map_err(|error| not_writable(vm, &error))?.unwrap_or_default();
     if !text.starts_with("#!") {
         return Err(fault::AGENT_SOURCE.seen("what was served as the install script is no script"));
     }
@@ -181,7 +181,7 @@ async fn by_script(vm: &Vm) -> Result<(), Fault> {
 async fn run_script(vm: &Vm, script: &Path) -> Result<(), Fault> {
     let real = |name: &str| vm.host.files.path(Path::new(WORK).join(name)).display().to_string();
     let temporary =
-        vm.host.files.make_dir(Path::new(WORK).join("tmp")).map_err(|error| not_writable(&error))?;
+        vm.host.files.make_dir(Path::new(WORK).join("tmp")).map_err(|error| not_writable(vm, &error))?;
     let output = Path::new(WORK).join("result.json");
     let mut args = vec![vm.host.files.path(script).display().to_string()];
     args.extend([
@@ -208,7 +208,7 @@ async fn run_script(vm: &Vm, script: &Path) -> Result<(), Fault> {
         vm.host
             .files
             .write(&path, shim.as_bytes(), Readable::Program)
-            .map_err(|error| not_writable(&error))?;
+            .map_err(|error| not_writable(vm, &error))?;
         run.env.push(("PATH".to_owned(), format!("{}:{}", real("bin"), vm.host.commands.search_path())));
     }
     let finished = vm.host.commands.run(run).await.map_err(|error| not_run(&error))?;
@@ -247,7 +247,7 @@ async fn carry_out(vm: &Vm, family: Family, plan: Plan) -> Result<(), Fault> {
             vm.host
                 .files
                 .write(file.path, file.content.as_bytes(), Readable::Everyone)
-                .map_err(|error| not_writable(&error))?;
+                .map_err(|error| not_writable(vm, &error))?;
         }
     }
     let mut first = None;
@@ -315,7 +315,7 @@ fn not_run(error: &CommandError) -> Fault {
 }
 
 async fn fetch(vm: &Vm, url: &str, to: &Path, limit: Duration) -> Result<(), Fault> {
-    vm.host.files.make_dir(WORK).map_err(|error| not_writable(&error))?;
+    vm.host.files.make_dir(WORK).map_err(|error| not_writable(vm, &error))?;
     let path = vm.host.files.path(to);
     let request = Request { save_to: Some(&path), ..Request::get(url, vm.within(limit)) };
     match https::send(&vm.host.commands, vm.settings.proxy.url.as_ref(), request).await {

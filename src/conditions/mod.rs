@@ -80,6 +80,14 @@ pub struct Learnt {
     pub timer: Cell<Option<bool>>,
     /// Endpoints that a fault is about.
     pub endpoints: RefCell<Vec<String>>,
+    /// The path that a fault is about.
+    pub path: RefCell<Option<String>>,
+    /// Whether the running systemd was told to read the proxy settings in this run.
+    pub manager_told: Cell<bool>,
+    /// What the proxy variables of the shell have wrong that started this process.
+    pub shell: RefCell<String>,
+    /// Whether the sidecar called itself healthy, and its words; nothing where it has no such page.
+    pub health: RefCell<Option<(bool, String)>>,
     /// What was measured of the network.
     pub probes: RefCell<Vec<Probe>>,
     /// What could not be looked at, and why.
@@ -94,9 +102,9 @@ impl Vm {
     pub async fn observe(&self, condition: Condition) -> Result<Evidence, Fault> {
         match condition {
             Condition::Host => host::observe(self).await,
-            Condition::ProxyEnvironment => proxy_environment::observe(self),
+            Condition::ProxyEnvironment => proxy_environment::observe(self).await,
             Condition::Imds => imds::observe(self).await,
-            Condition::Clock => clock::observe(self),
+            Condition::Clock => clock::observe(self).await,
             Condition::Proxy => proxy::observe(self).await,
             Condition::Dns => dns::observe(self).await,
             Condition::Egress => egress::observe(self).await,
@@ -166,6 +174,8 @@ impl Vm {
         let of_target =
             |value: &str, placeholder: &str| if self.has_target { value } else { placeholder }.to_owned();
         let first_endpoint = endpoints.first().cloned();
+        let imds_host = self.settings.imds.endpoint.strip_prefix("http://");
+        let imds_host = imds_host.and_then(|rest| rest.split(['/', ':']).next());
         let values = [
             ("{subscription_id}", of_target(azure.subscription_id.as_str(), "\"$SUBSCRIPTION_ID\"")),
             ("{resource_group}", of_target(azure.resource_group.as_str(), "\"$RESOURCE_GROUP\"")),
@@ -175,6 +185,8 @@ impl Vm {
             ("{vm}", or(claims.vm_name(), "$VM_NAME")),
             ("{principal_id}", or(claims.oid.clone(), "\"$PRINCIPAL_ID\"")),
             ("{imds}", self.settings.imds.endpoint.clone()),
+            ("{imds_host}", imds_host.unwrap_or_default().to_owned()),
+            ("{proxy_host}", or(proxy.map(|url| url.host().to_owned()), "\"$PROXY\"")),
             ("{proxy}", or(proxy.map(|url| url.without_credentials()), "\"$PROXY\"")),
             ("{proxy_address}", or(proxy.map(|url| format!("{}:{}", url.host(), url.port())), "\"$PROXY\"")),
             ("{endpoint}", or(first_endpoint, "management.azure.com")),
@@ -183,7 +195,7 @@ impl Vm {
             ("{log}", self.settings.log.file.display().to_string()),
             ("{config}", self.config.clone()),
             ("{holder}", or(lock::holder(&self.host.files), "PID")),
-            ("{path}", "/".to_owned()),
+            ("{path}", or(self.learnt.path.borrow().clone(), "/")),
         ];
         values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
     }

@@ -60,9 +60,8 @@ impl Vm {
     }
 
     async fn persist_proxy(&self) -> Result<(), Fault> {
-        if proxy_environment::persist(self)? {
-            // Only a re-executed manager reads DefaultEnvironment= anew, in every version of systemd.
-            self.systemctl(&["daemon-reexec"]).await?;
+        for args in proxy_environment::persist(self).await? {
+            self.systemctl(&args).await?;
         }
         Ok(())
     }
@@ -149,7 +148,7 @@ impl Vm {
         let by_file = self.settings.agent.token == TokenHandover::File;
         let content = connect::configuration(&target, by_file.then_some(&token.secret));
         let file = MemoryFile::create(&self.host.files, "connect.json", &content)
-            .map_err(|error| proxy_environment::not_writable(&error))?;
+            .map_err(|error| proxy_environment::not_writable(self, &error))?;
         let mut args = vec!["connect".to_owned(), "--config".to_owned(), file.path().display().to_string()];
         if !by_file {
             args.extend(["--access-token".to_owned(), token.secret.reveal().to_owned()]);

@@ -288,6 +288,11 @@ pub fn tail(text: &str) -> String {
     joined.chars().skip(excess).collect()
 }
 
+/// Whether an output has one of these words in it.
+pub fn says_any(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.contains(word))
+}
+
 fn shown(program: &str, args: &[String]) -> String {
     let mut text = program.to_owned();
     for arg in args {

@@ -48,8 +48,16 @@ impl<'a> Request<'a> {
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Body.
+    /// Body; of a HEAD request the header, a proxy's own answer to CONNECT before it.
     pub body: String,
+}
+
+impl Reply {
+    /// The last field of that name (lower case) in the header of a HEAD request.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let fields = self.body.lines().rev().filter_map(|line| line.split_once(':'));
+        fields.into_iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
 }
 
 /// Why there was no answer.
@@ -122,9 +130,44 @@ async fn exchange(
         return Ok(Reply { status, body: body.to_owned() });
     }
     let words: Vec<&str> = finished.transcript.lines().filter(|line| line.starts_with("curl:")).collect();
-    let detail = if words.is_empty() { finished.status() } else { tail(&words.join("\n")) };
+    let detail = if words.is_empty() { finished.status() } else { steady(&tail(&words.join("\n"))) };
     let code = finished.code.unwrap_or(-1);
     Err(HttpsError::Curl { url: without_query(request.url), code, tunnel_status, detail })
+}
+
+/// curl's words without the milliseconds in them: the same failure is the same text at every look.
+fn steady(words: &str) -> String {
+    let mut text: Vec<&str> = Vec::new();
+    for word in words.split(' ') {
+        if word.starts_with("ms") || word.starts_with("millisecond") {
+            if let Some(number) = text.last_mut().filter(|last| last.parse::<u64>().is_ok()) {
+                *number = "some";
+            }
+        }
+        text.push(word);
+    }
+    text.join(" ")
+}
+
+/// Who issued the certificate that comes for a URL, as curl tells it; asked without any credential, since whoever
+/// answers is not trusted. Not every build of curl says it.
+pub async fn issuer(
+    commands: &Commands,
+    proxy: Option<&ProxyUrl>,
+    url: &str,
+    limit: Duration,
+) -> Option<String> {
+    let limit = commands.within(limit);
+    let request = Request { method: "HEAD", ..Request::get(url, limit) };
+    let text = format!("{}insecure\nverbose\n", configuration(proxy, &request).reveal());
+    let mut run = Run::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
+    run.stdin = Some(Secret::new(text));
+    let finished = commands.run(run).await.ok()?;
+    let told = finished
+        .transcript
+        .lines()
+        .find_map(|line| line.trim_start_matches(['*', ' ', '\t']).strip_prefix("issuer:").map(str::trim))?;
+    Some(told.chars().filter(|c| !c.is_control()).take(200).collect())
 }
 
 /// The request in curl's configuration language; only options that curl 7.29 (RHEL 7) knows.
@@ -148,7 +191,7 @@ fn configuration(proxy: Option<&ProxyUrl>, request: &Request<'_>) -> Secret {
         text.push_str(&format!("fail\nlocation\nmax-filesize = {LARGEST_FILE}\noutput = {path}\n"));
     }
     if request.method == "HEAD" {
-        text.push_str("head\noutput = \"/dev/null\"\n");
+        text.push_str("head\n");
     } else {
         text.push_str(&format!("request = {}\n", quoted(request.method)));
     }
@@ -198,6 +241,22 @@ mod tests {
     #[test]
     fn values_are_quoted_for_curl() {
         assert_eq!(quoted("a\"b\\c\nd"), r#""a\"b\\c\nd""#);
+    }
+
+    #[test]
+    fn times_in_curls_words_fall_away() {
+        let words = "curl: (7) Failed to connect to 169.254.0.11 port 3128 after 12 ms: Couldn't connect";
+        let right = "curl: (7) Failed to connect to 169.254.0.11 port 3128 after some ms: Couldn't connect";
+        assert_eq!(steady(words), right);
+        assert_eq!(steady("timed out after 10001 milliseconds"), "timed out after some milliseconds");
+        assert_eq!(steady("ms"), "ms");
+    }
+
+    #[test]
+    fn the_last_field_of_a_header_counts() {
+        let body = "HTTP/1.1 200 Connection established\r\ndate: a\r\n\r\nHTTP/2 404\r\nDate: b:c\r\n\r\n";
+        let reply = Reply { status: 404, body: body.to_owned() };
+        assert_eq!((reply.field("date"), reply.field("via")), (Some("b:c"), None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{statvfs, FsFlags};
 
 /// Whether this process is root, in whatever user namespace it runs.
 pub fn is_root() -> bool {
@@ -26,9 +26,19 @@ pub fn own_program() -> Option<PathBuf> {
     Some(replaced.unwrap_or(path))
 }
 
-/// Free bytes for unprivileged users on the file system of a path or of its nearest existing parent.
-pub fn free_bytes(path: &Path) -> Option<u64> {
+/// Free bytes on the file system of a path or of its nearest existing parent: for everybody, or with what is
+/// kept back for root.
+pub fn free_bytes(path: &Path, for_root: bool) -> Option<u64> {
     let existing = path.ancestors().find(|ancestor| ancestor.exists())?;
     let facts = statvfs(existing).ok()?;
-    Some(facts.blocks_available() as u64 * facts.fragment_size() as u64)
+    let blocks = if for_root { facts.blocks_free() } else { facts.blocks_available() };
+    Some(blocks as u64 * facts.fragment_size() as u64)
+}
+
+/// What writing would fail with where the file system of a path, or of its nearest existing parent, is mounted
+/// read-only.
+pub fn refusal_to_write(path: &Path) -> Option<std::io::Error> {
+    let existing = path.ancestors().find(|ancestor| ancestor.exists())?;
+    let facts = statvfs(existing).ok()?;
+    facts.flags().contains(FsFlags::ST_RDONLY).then(|| nix::errno::Errno::EROFS.into())
 }

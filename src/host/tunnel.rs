@@ -19,6 +19,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Time for the proxy to open its way to the endpoint.
 pub const OPEN: Duration = Duration::from_secs(15);
 
+/// How long the words below a refusal's header are waited for: they mostly come with it.
+const BODY: Duration = Duration::from_millis(200);
+
 /// The largest answer header that is read.
 const LARGEST_HEADER: usize = 16 << 10;
 
@@ -116,7 +119,13 @@ async fn open(mut stream: TcpStream, proxy: &ProxyUrl, host: &str, port: u16) ->
         }
         header.extend_from_slice(chunk.get(..read).unwrap_or_default());
         match parse(&header) {
-            Ok(Some(tunnel)) => return Ok(tunnel),
+            Ok(Some(Tunnel::Open)) => return Ok(Tunnel::Open),
+            Ok(Some(answer)) => {
+                if let Ok(Ok(read)) = tokio::time::timeout(BODY, stream.read(&mut chunk)).await {
+                    header.extend_from_slice(chunk.get(..read).unwrap_or_default());
+                }
+                return Ok(parse(&header).ok().flatten().unwrap_or(answer));
+            }
             Ok(None) if header.len() > LARGEST_HEADER => {
                 return Ok(Tunnel::Broken("its answer has no end".to_owned()));
             }
@@ -130,9 +139,7 @@ async fn open(mut stream: TcpStream, proxy: &ProxyUrl, host: &str, port: u16) ->
 fn parse(header: &[u8]) -> Result<Option<Tunnel>, httparse::Error> {
     let mut fields = [httparse::EMPTY_HEADER; 48];
     let mut response = httparse::Response::new(&mut fields);
-    if response.parse(header)?.is_partial() {
-        return Ok(None);
-    }
+    let httparse::Status::Complete(end) = response.parse(header)? else { return Ok(None) };
     let status = response.code.unwrap_or_default();
     if (200..300).contains(&status) {
         return Ok(Some(Tunnel::Open));
@@ -145,6 +152,12 @@ fn parse(header: &[u8]) -> Result<Option<Tunnel>, httparse::Error> {
         {
             detail.push_str(&format!("; {}: {}", field.name, String::from_utf8_lossy(field.value)));
         }
+    }
+    // Proxies without such fields say it in a line of plain text below.
+    let body = String::from_utf8_lossy(header.get(end..).unwrap_or_default()).into_owned();
+    let line: String = body.lines().next().unwrap_or_default().chars().take(120).collect();
+    if !line.is_empty() && !line.starts_with('<') && !line.contains(char::is_control) {
+        detail.push_str(&format!("; {line}"));
     }
     Ok(Some(Tunnel::Answered { status, detail }))
 }
@@ -161,6 +174,9 @@ mod tests {
             parse(b"HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nAge: 1\r\n\r\n<html>");
         let detail = "Forbidden; X-Squid-Error: ERR_ACCESS_DENIED 0".to_owned();
         assert_eq!(refused, Ok(Some(Tunnel::Answered { status: 403, detail })));
+        let words = parse(b"HTTP/1.1 503 Busy\r\nServer: envoy\r\n\r\nDNS resolution failure");
+        let detail = "Busy; Server: envoy; DNS resolution failure".to_owned();
+        assert_eq!(words, Ok(Some(Tunnel::Answered { status: 503, detail })));
         assert!(parse(b"SSH-2.0-OpenSSH_9.2\r\n").is_err());
     }
 }

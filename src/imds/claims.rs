@@ -30,6 +30,9 @@ pub struct Claims {
     /// Issue time, seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<u64>,
+    /// From when on it is valid, seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<u64>,
     /// Resource id of the identity: the VM itself when system-assigned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub xms_mirid: Option<String>,
@@ -64,9 +67,17 @@ impl Claims {
             appid: text("appid"),
             exp: number("exp"),
             iat: number("iat"),
+            nbf: number("nbf"),
             xms_mirid: text("xms_mirid"),
             xms_az_rid: text("xms_az_rid"),
         }
+    }
+
+    /// Whether the identity is a resource of its own, as far as the token says.
+    pub fn is_user_assigned(&self) -> bool {
+        self.xms_mirid
+            .as_deref()
+            .is_some_and(|id| id.to_ascii_lowercase().contains("/userassignedidentities/"))
     }
 
     /// The VM's name in Azure: of the resource that asked, never of a user-assigned identity itself.
@@ -115,6 +126,7 @@ mod tests {
             "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/u";
         let claims = Claims::of(&token(&format!(r#"{{"xms_mirid":"{id}"}}"#)));
         assert_eq!(claims.vm_name(), None);
+        assert!(claims.is_user_assigned() && !Claims::default().is_user_assigned());
     }
 
     #[test]

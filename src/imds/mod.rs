@@ -7,7 +7,7 @@ mod claims;
 mod reply;
 
 pub use claims::Claims;
-pub use reply::{read_token, signs_of_a_proxy, words, Refusal};
+pub use reply::{is_page, read_token, signs_of_a_proxy, words, Refusal};
 
 use std::time::{Duration, SystemTime};
 

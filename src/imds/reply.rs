@@ -6,21 +6,28 @@ use serde_json::Value;
 
 use super::claims::seconds;
 use super::{Claims, Token};
+use crate::host::commands::says_any;
 use crate::host::link_local::Reply;
 use crate::secret::{Mask, Secret};
 
 /// Why there is no token, by what can be done about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// A proxy answered: Via, X-Squid-Error, an HTML page.
+    /// A proxy answered: Via, X-Squid-Error …
     Proxied,
+    /// An HTML page: something else than IMDS answered.
+    Page,
     /// 400 "Identity not found": on its way, or not there.
     IdentityNotFound,
     /// 400 "Multiple user assigned identities exist".
     SeveralIdentities,
     /// 400 `invalid_resource`.
     InvalidResource,
-    /// 400 about the header or the api-version, 405: the request itself is wrong.
+    /// 400 about the Metadata header, which every request of ours has.
+    HeaderMissing,
+    /// 400 about the form of the identity's id.
+    MalformedId,
+    /// 400 about the api-version, 405: the request itself is wrong.
     InvalidRequest,
     /// 401 `unknown_source`.
     UnknownSource,
@@ -49,6 +56,9 @@ pub fn read_token(reply: &Reply, now: SystemTime) -> Result<Token, Refusal> {
     if signs_of_a_proxy(reply).is_some() {
         return Err(Refusal::Proxied);
     }
+    if is_page(reply) {
+        return Err(Refusal::Page);
+    }
     if reply.status == 200 {
         return token_of(&reply.body, now).ok_or(Refusal::Unreadable);
     }
@@ -57,16 +67,18 @@ pub fn read_token(reply: &Reply, now: SystemTime) -> Result<Token, Refusal> {
 
 /// What shows that a proxy stands between us and IMDS, if anything does.
 pub fn signs_of_a_proxy(reply: &Reply) -> Option<String> {
-    for name in ["via", "x-squid-error", "x-cache", "proxy-authenticate", "proxy-connection"] {
-        if let Some(value) = reply.header(name) {
-            return Some(format!("{name}: {value}"));
-        }
-    }
+    let is_sign =
+        |name: &str| matches!(name, "via" | "x-squid-error" | "x-cache") || name.starts_with("proxy-");
+    let signs = reply.headers.iter().filter(|(name, _)| is_sign(name));
+    let signs: Vec<String> = signs.map(|(name, value)| format!("{name}: {value}")).collect();
+    (!signs.is_empty()).then(|| signs.join(", "))
+}
+
+/// Whether a reply is an HTML page, which IMDS has none of.
+pub fn is_page(reply: &Reply) -> bool {
     let page = reply.body.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).to_ascii_lowercase();
     let content_type = reply.header("content-type").unwrap_or_default().to_ascii_lowercase();
-    let is_html =
-        content_type.contains("text/html") || page.starts_with("<!doctype html") || page.starts_with("<html");
-    is_html.then(|| "an HTML page".to_owned())
+    content_type.contains("text/html") || page.starts_with("<!doctype html") || page.starts_with("<html")
 }
 
 /// The service's own words: status, and the error members or the beginning of the body, masked.
@@ -87,28 +99,52 @@ pub fn words(reply: &Reply) -> String {
     }
 }
 
+/// Words that say more than the status beside them; the first that stand in a body count.
+const TELLING: [(&[u16], &[&str], Refusal); 8] = [
+    (
+        // All three carry these words in the wild.
+        &[400, 403, 404],
+        &[
+            "identity not found",
+            "no managed identity",
+            "no azure identity",
+            "not been assigned",
+            "not assigned to",
+        ],
+        Refusal::IdentityNotFound,
+    ),
+    (&[400], &["multiple user assigned", "multiple user-assigned"], Refusal::SeveralIdentities),
+    (&[400], &["invalid_resource", "aadsts500011", "aadsts50001"], Refusal::InvalidResource),
+    // IMDS wants to be asked by the VM itself (IMDS documentation, "Proxies").
+    (&[400], &["forwarded"], Refusal::UnknownSource),
+    // What a forwarder says that cannot reach IMDS, such as a desktop's container host.
+    (&[403, 502], &["connecting to 169.254"], Refusal::Proxied),
+    (&[400], &["metadata header", "bad_request_102"], Refusal::HeaderMissing),
+    (&[400], &["api-version"], Refusal::InvalidRequest),
+    (&[400], &ID_NAMES, Refusal::MalformedId),
+];
+
+/// The names under which an id is asked for.
+const ID_NAMES: [&str; 8] =
+    ["client_id", "clientid", "client id", "object_id", "objectid", "object id", "msi_res_id", "resource id"];
+
+/// What a 400 says of the form of an id; no wording of it is documented.
+const ID_FAULTS: [&str; 6] = ["malformed", "invalid", "format", "not a valid", "not valid", "guid"];
+
 fn classify(status: u16, body: &str) -> Refusal {
     let text = body.to_ascii_lowercase();
-    // Both 400 and 404 carry these words in the wild; the words say more than the status.
-    if matches!(status, 400 | 404) && text.contains("identity not found") {
-        return Refusal::IdentityNotFound;
+    for (statuses, words, refusal) in TELLING {
+        // `invalid_request` stands in nearly every answer and says nothing of an id.
+        let fits =
+            refusal != Refusal::MalformedId || says_any(&text.replace("invalid_request", ""), &ID_FAULTS);
+        if fits && statuses.contains(&status) && says_any(&text, words) {
+            return refusal;
+        }
     }
     match status {
-        400 if text.contains("multiple user assigned") => Refusal::SeveralIdentities,
-        400 if text.contains("invalid_resource")
-            || text.contains("aadsts500011")
-            || text.contains("aadsts50001") =>
-        {
-            Refusal::InvalidResource
-        }
-        400 if text.contains("metadata header")
-            || text.contains("api-version")
-            || text.contains("bad_request_102") =>
-        {
-            Refusal::InvalidRequest
-        }
         401 => Refusal::UnknownSource,
         404 | 408 => Refusal::NotReady,
+        407 => Refusal::Proxied,
         405 => Refusal::InvalidRequest,
         410 => Refusal::Updating,
         429 => Refusal::Throttled,
@@ -183,6 +219,17 @@ mod tests {
         let table = [
             (400, error("Identity not found"), Refusal::IdentityNotFound),
             (404, error("Identity not found"), Refusal::IdentityNotFound),
+            (403, "no azure identity found for request clientID x".to_owned(), Refusal::IdentityNotFound),
+            (
+                400,
+                error("The requested identity has not been assigned to this resource"),
+                Refusal::IdentityNotFound,
+            ),
+            (
+                400,
+                error("Multiple user-assigned identities: name one by client_id"),
+                Refusal::SeveralIdentities,
+            ),
             (
                 400,
                 error("Multiple user assigned identities exist, please specify"),
@@ -190,7 +237,13 @@ mod tests {
             ),
             (400, r#"{"error":"invalid_resource"}"#.to_owned(), Refusal::InvalidResource),
             (400, error("AADSTS500011: principal not found"), Refusal::InvalidResource),
-            (400, error("Required metadata header not specified"), Refusal::InvalidRequest),
+            (400, error("Required metadata header not specified"), Refusal::HeaderMissing),
+            (400, error("Forwarded requests are not allowed"), Refusal::UnknownSource),
+            (403, "connecting to 169.254.169.254:80: unreachable network".to_owned(), Refusal::Proxied),
+            (400, r#"{"error":"bad_request_102"}"#.to_owned(), Refusal::HeaderMissing),
+            (400, error("client_id is not a valid GUID"), Refusal::MalformedId),
+            (400, error("Invalid msi_res_id"), Refusal::MalformedId),
+            (400, error("Required audience parameter not specified"), Refusal::Refused),
             (
                 400,
                 r#"{"error":"Bad request. api-version is invalid","newest-versions":[]}"#.to_owned(),
@@ -222,7 +275,9 @@ mod tests {
         let squid = reply(503, &[("x-squid-error", "ERR_CANNOT_FORWARD 111")], "<html>");
         assert_eq!(read_token(&squid, SystemTime::now()).unwrap_err(), Refusal::Proxied);
         let page = reply(200, &[], "\n <!DOCTYPE HTML><html>");
-        assert_eq!(read_token(&page, SystemTime::now()).unwrap_err(), Refusal::Proxied);
+        assert_eq!(read_token(&page, SystemTime::now()).unwrap_err(), Refusal::Page);
+        let page = reply(503, &[("content-type", "Text/HTML; charset=utf-8")], "Sign in");
+        assert_eq!(read_token(&page, SystemTime::now()).unwrap_err(), Refusal::Page);
         let via = reply(200, &[("via", "1.1 proxy")], r#"{"access_token":"abc"}"#);
         assert_eq!(read_token(&via, SystemTime::now()).unwrap_err(), Refusal::Proxied);
     }

@@ -40,7 +40,7 @@ enum Token {
 }
 
 /// The options that a file sets: full names in lower case, and values, in its order.
-fn options(text: &str) -> Vec<(String, String)> {
+pub(super) fn options(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut scopes: Vec<String> = Vec::new();
     let mut statement: Vec<String> = Vec::new();

@@ -38,7 +38,7 @@ fn setting(context: &Context<'_>, name: &'static str, value: Option<String>) -> 
 }
 
 /// The proxy that `[main]` sets: the last one.
-fn text_proxy(text: &str) -> Option<String> {
+pub(super) fn text_proxy(text: &str) -> Option<String> {
     let mut in_main = false;
     let mut proxy = None;
     for line in text.lines() {

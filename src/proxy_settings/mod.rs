@@ -11,6 +11,7 @@
 mod apt;
 mod dnf;
 mod environment;
+mod found;
 mod lines;
 mod no_proxy;
 mod profile;
@@ -18,6 +19,7 @@ mod suse;
 mod systemd;
 
 pub use environment::effective;
+pub use found::{compare, values, Values, Wrong};
 pub use no_proxy::merge_no_proxy;
 
 use std::fmt;

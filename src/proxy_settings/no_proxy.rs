@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{environment, suse, systemd, Other, NO_PROXY_NAMES};
+use super::{found, suse, Other, NO_PROXY_NAMES};
 
 /// Joins values of NO_PROXY with required entries: existing ones first, each once, parted by commas.
 ///
@@ -64,21 +64,18 @@ fn is_plain(entry: &str) -> bool {
 
 /// The values of NO_PROXY in one file, read as that file is read.
 fn values_in(other: &Other<'_>) -> Vec<String> {
-    let (pairs, names) = match other.path {
-        "/etc/sysconfig/proxy" => (suse::assignments(other.text), &suse::NO_PROXY_NAMES[..]),
-        "/etc/environment" => (environment::assignments(other.text), &NO_PROXY_NAMES[..]),
-        path if path.starts_with("/etc/systemd/") => (systemd::assignments(other.text), &NO_PROXY_NAMES[..]),
-        path if path.ends_with(".sh") => (shell_assignments(other.text), &NO_PROXY_NAMES[..]),
-        _ => return Vec::new(),
-    };
-    let values = pairs.into_iter().filter(|(name, _)| names.contains(&name.as_str()));
-    values.map(|(_, value)| value).collect()
+    let names: &[&str] =
+        if other.path == "/etc/sysconfig/proxy" { &suse::NO_PROXY_NAMES } else { &NO_PROXY_NAMES };
+    let pairs = found::assignments(other.path, other.text).into_iter();
+    pairs.filter(|(name, _)| names.contains(&name.as_str())).map(|(_, value)| value).collect()
 }
 
-/// Plain assignments of a shell script; what the shell would have to expand falls away with `is_plain`.
-fn shell_assignments(text: &str) -> Vec<(String, String)> {
-    let statements = text.lines().flat_map(|line| line.split(';'));
-    statements.flat_map(environment::assignments).collect()
+/// The required entries that a value does not hold, parted by commas.
+pub(super) fn lacking(value: &str, required: &[String]) -> String {
+    let there: Vec<String> = entries_of(value).map(bare).collect();
+    let lacks = |entry: &&String| !there.iter().any(|known| known.eq_ignore_ascii_case(&bare(entry)));
+    let lacking: Vec<&str> = required.iter().filter(lacks).map(String::as_str).collect();
+    lacking.join(",")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::logging::{self, Destination, Sink};
 use crate::progress::{Mode, Progress};
 use crate::record::Record;
 use crate::report::{self, Style};
-use crate::settings::{Level, Problem};
+use crate::settings::{Level, Problem, DEFAULT_PATH};
 use crate::{retry, timer, EXIT_USAGE};
 
 /// Where the log is when no configuration could be read.
@@ -232,8 +232,13 @@ fn refuse(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
         error!(event = "configuration.fault", place = %problem.place, key = %problem.key, "{problem}");
         output::complain(&format!("{problem}\n"));
     }
-    let fault = fault::CONFIGURATION_INVALID.seen(format!("{} faults", problems.len()));
+    let seen: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let fault = fault::CONFIGURATION_INVALID.seen(seen.join("; "));
     output::complain("arc-enroll: the configuration cannot be used; nothing was changed\n");
+    let path = invocation.config.as_deref().unwrap_or(DEFAULT_PATH.as_ref()).display().to_string();
+    for step in fault.entry.steps(|step| step.replace("{config}", &path)) {
+        output::complain(&format!("  {step}\n"));
+    }
     finished(
         "failed",
         Some(&fault),

@@ -15,7 +15,7 @@ use crate::cli::{self, Command, Invocation};
 use crate::conditions::{Learnt, Vm};
 use crate::host::files::{read_path, Files};
 use crate::host::{describe, output, system, Host};
-use crate::proxy_settings::{self, Wanted};
+use crate::proxy_settings::{self, Values, Wanted};
 use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
 use crate::timer::Repeat;
 use crate::EXIT_USAGE;
@@ -170,6 +170,17 @@ fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
     in_file.chain(names.iter().filter_map(|name| environment(name))).collect()
 }
 
+/// What the proxy variables have wrong that a person's shell sets; nothing where it sets none.
+fn faults_of_the_shell(environment: Environment<'_>, settings: &Settings) -> String {
+    let wanted = Wanted::from(&settings.proxy);
+    let right: Values = proxy_settings::variables(&wanted, &[])
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.reveal().to_owned()))
+        .collect();
+    let found: Values = right.keys().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
+    proxy_settings::compare(&found, &right, &wanted.no_proxy).1
+}
+
 /// A VM to observe or to enroll.
 fn vm(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded, exclusive: bool) -> Vm {
     let settings = loaded.settings;
@@ -203,6 +214,7 @@ fn vm_to_look_at(invocation: &Invocation, environment: Environment<'_>) -> Resul
     let loaded = load_to_look(invocation).map_err(|problems| complain_of(&problems))?;
     let unread = loaded.unread.clone();
     let vm = vm(invocation, environment, loaded, false);
+    vm.learnt.shell.replace(faults_of_the_shell(environment, &vm.settings));
     if let Some(reason) = unread {
         vm.learnt.unseen.borrow_mut().push(format!("the configuration: {reason}"));
     }

@@ -5,7 +5,7 @@ mod access;
 mod agent;
 mod connected;
 mod identity;
-mod machine;
+pub mod machine;
 mod network;
 
 use std::collections::BTreeSet;
@@ -21,6 +21,7 @@ pub struct Met {
     vm: Builder,
     prepare: fn(&Vm),
     command: &'static str,
+    runner: Option<fn(&Vm) -> Run>,
     exit: i32,
     seen: Vec<&'static str>,
     remedy: Vec<&'static str>,
@@ -29,7 +30,8 @@ pub struct Met {
 impl Met {
     /// Met by `doctor`, which only looks.
     pub fn by_doctor(vm: Builder) -> Self {
-        Self { vm, prepare: |_| {}, command: "doctor", exit: 0, seen: Vec::new(), remedy: Vec::new() }
+        let (seen, remedy) = (Vec::new(), Vec::new());
+        Self { vm, prepare: |_| {}, command: "doctor", runner: None, exit: 0, seen, remedy }
     }
 
     /// What `enroll` ends with.
@@ -40,6 +42,11 @@ impl Met {
     /// Done to the started VM before the command.
     pub fn prepared(self, prepare: fn(&Vm)) -> Self {
         Self { prepare, ..self }
+    }
+
+    /// How the command is run where there is more to it.
+    pub fn run_by(self, runner: fn(&Vm) -> Run) -> Self {
+        Self { runner: Some(runner), ..self }
     }
 
     /// Exit code of the command.
@@ -67,7 +74,7 @@ impl Met {
         );
         let vm = self.vm.start();
         (self.prepare)(&vm);
-        let run = vm.run(&[self.command]);
+        let run = self.runner.map_or_else(|| vm.run(&[self.command]), |runner| runner(&vm));
         let (evidence, remedy) = match self.command {
             "doctor" => diagnosed(&vm, &run, code),
             _ => ended(&vm, &run, code),
@@ -116,15 +123,29 @@ fn diagnosed(vm: &Vm, run: &Run, code: &str) -> (String, String) {
 
 /// Evidence and remedy as the log's last failure and the record have them.
 fn ended(vm: &Vm, run: &Run, code: &str) -> (String, String) {
-    let record = vm.record().unwrap_or_default();
-    assert_eq!(record["fault"], code, "{}", run.text());
     assert_eq!(run.last()["fault"], code, "{}", run.text());
+    // Where the machine is not suitable nothing is written, a record neither.
+    let Some(record) = vm.record() else {
+        return (run.last()["message"].as_str().unwrap_or_default().to_owned(), run.unfolded());
+    };
+    assert_eq!(record["fault"], code, "{}", run.text());
     (record["evidence"].as_str().unwrap_or_default().to_owned(), steps(&record["remedy"]))
 }
 
 fn steps(list: &Value) -> String {
     let steps: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     steps.join("\n")
+}
+
+/// Meets a fault in a way of its own, as a function does that is given the code.
+pub trait Meet {
+    fn assert(self, code: &str);
+}
+
+impl<F: FnOnce(&str)> Meet for F {
+    fn assert(self, code: &str) {
+        self(code);
+    }
 }
 
 /// Makes a test of each fault, and the list of what is tested.

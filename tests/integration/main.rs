@@ -22,12 +22,16 @@ mod catalogue;
 mod connecting;
 /// README, examples and help say what is so.
 mod docs;
+/// Doctor where hardly anything answers, without root, without curl.
+mod doctor;
 /// The stand-ins themselves, with a real client.
 mod doubles;
 /// How a run is expected to end, and what it leaves behind.
 mod ending;
 /// The whole path, first boot and manual run, and that a second run changes nothing.
 mod enroll;
+/// Small, full and read-only file systems of a VM.
+mod mounts;
 /// Configuration, command line, help, env, explain, status, doctor.
 mod operator;
 /// Log and record.

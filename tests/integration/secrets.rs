@@ -199,7 +199,7 @@ fn token_of_an_identity_that_is_not_there_is_an_error_without_output() {
     let vm = Vm::new().start();
     let run = vm.run(&["token", "--identity", USER_CLIENT]);
     run.assert_code(18);
-    assert!(run.stdout.is_empty() && run.stderr.contains("identity.none"), "{}", run.text());
+    assert!(run.stdout.is_empty() && run.stderr.contains("identity.not-assigned"), "{}", run.text());
     assert!(vm.observed().token_requests()[0].target.contains(&format!("client_id={USER_CLIENT}")));
 }
 

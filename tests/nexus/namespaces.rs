@@ -58,6 +58,11 @@ fn mounts(spec: &Spec) -> io::Result<()> {
         fs::write(&file, hosts)?;
         mount(Some(&file), "/etc/hosts", none, MsFlags::MS_BIND, none)?;
     }
+    if spec.silent_dns {
+        let file = spec.root.join(crate::nexus::spec::MARKER).join("resolv.conf");
+        fs::write(&file, "nameserver 169.254.0.11\n")?;
+        mount(Some(&file), "/etc/resolv.conf", none, MsFlags::MS_BIND, none)?;
+    }
     for folder in READ_ONLY {
         if !spec.root.starts_with(folder) && Path::new(folder).is_dir() {
             // A safety net only: a kernel that refuses it leaves the VM usable.

@@ -36,6 +36,8 @@ pub struct Spec {
     pub hostname: String,
     /// Lines that the VM sees as its /etc/hosts instead of the machine's own.
     pub hosts: Option<String>,
+    /// Whether the VM's name server takes questions and never answers.
+    pub silent_dns: bool,
     pub imds: ImdsPlan,
     pub csn: CsnPlan,
     pub azure: AzurePlan,
@@ -173,6 +175,8 @@ impl Reply {
 pub struct TokenShape {
     /// Seconds from now until it expires; a negative number makes an expired one.
     pub lifetime_s: Option<i64>,
+    /// Seconds from now until it begins to be valid.
+    pub not_before_s: Option<i64>,
     pub audience: Option<String>,
     pub tenant: Option<String>,
     /// No JWT at all.

@@ -109,6 +109,12 @@ fn work(system: &mut System, verb: &str, units: &[String], guest: &Guest, wanted
             }
             0
         }
+        "unset-environment" => {
+            for name in guest.arguments.iter().skip(1) {
+                system.environment.remove(name);
+            }
+            0
+        }
         "show-environment" => {
             for (name, value) in &system.environment {
                 println!("{name}={value}");

@@ -25,7 +25,7 @@ pub fn issue(state: &mut State, identity: &Identity, resource: &str, shape: &Tok
     let unique = format!("{}{number:04}{:09}", std::process::id(), nanos());
     let mut claims = json!({
         "aud": shape.audience.as_deref().unwrap_or(resource),
-        "iss": issuer, "iat": issued_at, "nbf": issued_at, "exp": expires,
+        "iss": issuer, "iat": issued_at, "nbf": shape.not_before_s.map_or(issued_at, |s| epoch() + s), "exp": expires,
         "aio": format!("E2Ng{unique}"),
         "appid": identity.client_id, "appidacr": "2", "idp": issuer, "idtyp": "app",
         "oid": identity.object_id, "rh": "0.AAAA", "sub": identity.object_id, "tid": tenant,

@@ -95,6 +95,12 @@ impl Builder {
         self
     }
 
+    /// A name server that never answers.
+    pub fn silent_dns(mut self) -> Self {
+        self.spec.silent_dns = true;
+        self
+    }
+
     pub fn config(self, text: &str) -> Self {
         self.file(CONFIG, text)
     }

@@ -10,15 +10,16 @@ use crate::retry::Pace;
 entries! {
     IDENTITY;
 
-    /// IMDS knows no such managed identity on this VM.
+    /// IMDS knows no managed identity on this VM.
     IDENTITY_NONE = Entry {
         code: "identity.none",
         condition: Condition::Identity,
         outlook: Outlook::Person,
-        means: "IMDS knows no such managed identity on this VM.",
+        means: "IMDS knows no managed identity on this VM.",
         causes: &[
             "The VM was created without a managed identity; on Operator Nexus one cannot be added later.",
-            "The identity asked for is not the one that the VM has.",
+            "The identity was added after the VM was created.",
+            "The VM was made with an API version before 2025-07-01-preview, which knows no identities.",
         ],
         agent: "Asks again for a while, for the identity may be on its way; then it is final.",
         pace: Some(Pace::Slow),
@@ -28,7 +29,79 @@ entries! {
         person: &[
             "See what the VM has: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
             "If it has none: create the VM anew with --mi-system-assigned --system-assigned, or with --mi-user-assigned --user-assigned ID.",
-            "If it has another one: correct identity in {config}",
+            "If it has one: correct identity in {config}",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "Error: Failed to sign in with managed identity",
+        ..COMMON
+    };
+
+    /// The identity that the configuration names is not on this VM.
+    IDENTITY_NOT_ASSIGNED = Entry {
+        code: "identity.not-assigned",
+        condition: Condition::Identity,
+        outlook: Outlook::Person,
+        means: "The identity that the configuration names is not on this VM.",
+        causes: &[
+            "The value belongs to another key: client_id, object_id and resource_id are three names of one identity.",
+            "The VM was created with another identity.",
+            "The identity was deleted and made anew, which gives it new ids.",
+        ],
+        agent: "Asks again for a while, for the identity may be on its way; then it is final.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Identity,
+        // First-boot clients wait 3 to 5 minutes for an identity that is being attached.
+        most_window: Duration::from_secs(300),
+        person: &[
+            "See what the VM has: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
+            "See the ids of an identity: `az identity show --ids ID --query \"{resource_id:id, client_id:clientId, object_id:principalId}\"`",
+            "Correct identity in {config}; or create the VM anew with --mi-user-assigned --user-assigned ID.",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "Error: Failed to sign in with managed identity",
+        ..COMMON
+    };
+
+    /// The configuration leaves the identity at system, and the VM has only a user-assigned one, without the role.
+    IDENTITY_SYSTEM_NOT_ENABLED = Entry {
+        code: "identity.system-not-enabled",
+        condition: Condition::Identity,
+        outlook: Outlook::Person,
+        means: "No system-assigned identity is enabled on this VM: IMDS gave its only user-assigned one, which lacks the role.",
+        causes: &[
+            "The roles were given to a system-assigned identity of another VM, or of this VM before it was made anew.",
+            "The VM was created without --mi-system-assigned --system-assigned.",
+            "The roles of the user-assigned identity are still missing.",
+        ],
+        agent: "Asks again with a fresh token, for a role may be on its way; then it is final.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Identity,
+        person: &[
+            "See what the VM has: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
+            "If the user-assigned identity is meant: `az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}`",
+            "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"HybridCompute Machine ListAccessDetails Action\" --scope {scope}`",
+            "If a system-assigned one is meant: create the VM anew with --mi-system-assigned --system-assigned.",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "Verify Managed Identity permissions",
+        ..COMMON
+    };
+
+    /// IMDS says that the configured id of the identity has a wrong form.
+    IDENTITY_ID_MALFORMED = Entry {
+        code: "identity.id-malformed",
+        condition: Condition::Identity,
+        outlook: Outlook::Person,
+        means: "IMDS says that the configured id of the identity has a wrong form.",
+        causes: &[
+            "The value belongs to another key: client_id and object_id are GUIDs, resource_id is a path.",
+            "The resource id names something else than a user-assigned identity.",
+        ],
+        agent: "Nothing: the same request gives the same answer.",
+        again_from: Condition::Identity,
+        person: &[
+            "See the ids of the identity: `az identity show --ids ID --query \"{resource_id:id, client_id:clientId, object_id:principalId}\"`",
+            "Correct identity in {config}",
             "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to sign in with managed identity",
@@ -70,6 +143,27 @@ entries! {
         ..COMMON
     };
 
+    /// IMDS misses the header `Metadata: true`, which was sent.
+    IDENTITY_HEADER = Entry {
+        code: "identity.header-required",
+        condition: Condition::Identity,
+        outlook: Outlook::Person,
+        means: "IMDS misses the header Metadata: true, which was sent: something on the way takes it out.",
+        causes: &[
+            "Web traffic of this VM passes through a proxy that drops unknown headers.",
+            "A program on this VM or a mesh sidecar forwards requests to IMDS.",
+        ],
+        agent: "Nothing: the same request gives the same answer.",
+        again_from: Condition::Identity,
+        person: &[
+            "See whether something redirects it: `iptables -t nat -S | grep -e 80 -e 169.254`",
+            "Compare: `curl -v --noproxy '*' -H Metadata:true \"{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F\"`",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
     /// IMDS says that the request itself is wrong.
     IDENTITY_REQUEST = Entry {
         code: "identity.request-refused",
@@ -77,8 +171,8 @@ entries! {
         outlook: Outlook::Person,
         means: "IMDS says that the request itself is wrong.",
         causes: &[
-            "This sidecar wants another api-version or header than Azure's IMDS.",
-            "Something on the path removes the Metadata header.",
+            "This sidecar wants another api-version than Azure's IMDS.",
+            "Something on the path changes the request.",
         ],
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Identity,
@@ -159,6 +253,27 @@ entries! {
         ..COMMON
     };
 
+    /// The sidecar says itself that it is not healthy, and gives no token (5xx).
+    IDENTITY_SIDECAR = Entry {
+        code: "identity.sidecar-unhealthy",
+        condition: Condition::Identity,
+        outlook: Outlook::Time,
+        means: "The sidecar says itself that it is not healthy, and gives no token (5xx).",
+        causes: &[
+            "The sidecar container is starting or shutting down.",
+            "The sidecar cannot reach what it depends on.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Identity,
+        person: &[
+            "Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`",
+            "If it stays so, restart the VM from the Azure side, and report it to Microsoft support with: `arc-enroll doctor`",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
     /// The sidecar answers, but its token service fails (5xx).
     IDENTITY_SERVICE = Entry {
         code: "identity.token-service",
@@ -192,6 +307,45 @@ entries! {
         again_from: Condition::Identity,
         person: &["Check: `curl -v --noproxy '*' -H Metadata:true \"{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F\" | head -c 300`"],
         guide: "Error: Failed to retrieve access token",
+        ..COMMON
+    };
+
+    /// The sidecar hands out tokens that have expired already.
+    IDENTITY_EXPIRED = Entry {
+        code: "identity.token-expired",
+        condition: Condition::Identity,
+        outlook: Outlook::Time,
+        means: "The sidecar hands out tokens that have expired already, and the clocks agree.",
+        causes: &[
+            "The token service gives stale tokens out of its store.",
+            "The clock of the token service is wrong.",
+        ],
+        agent: "Asks for a new one at each look, for as long as the window lasts.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Identity,
+        person: &[
+            "See its times: `arc-enroll token --output json`",
+            "If it stays so, report it to Microsoft support with: `arc-enroll doctor`",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// The sidecar hands out tokens that are not valid yet.
+    IDENTITY_NOT_YET_VALID = Entry {
+        code: "identity.token-not-yet-valid",
+        condition: Condition::Identity,
+        outlook: Outlook::Time,
+        means: "The sidecar hands out tokens that are not valid yet, and the clocks agree.",
+        causes: &["The clock of the token service is ahead."],
+        agent: "Asks for a new one at each look, for as long as the window lasts.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Identity,
+        person: &[
+            "See its times: `arc-enroll token --output json`",
+            "If it stays so, report it to Microsoft support with: `arc-enroll doctor`",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
 

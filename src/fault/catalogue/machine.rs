@@ -87,8 +87,8 @@ entries! {
         pace: Some(Pace::Slow),
         again_from: Condition::Host,
         person: &[
-            "See what fills it: `du -xh / | sort -h | tail -20`",
-            "Free at least 300 MiB, or make the disk larger.",
+            "See what fills it: `du -xh \"$(findmnt -no TARGET -T {path})\" | sort -h | tail -20`",
+            "Free at least 300 MiB there, or make the disk larger: `df -h {path}`",
             "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0005",
@@ -109,7 +109,8 @@ entries! {
         again_from: Condition::Host,
         person: &[
             "See how it is mounted: `findmnt -T {path}`",
-            "Make it writable: `mount -o remount,rw /`",
+            "Make it writable: `mount -o remount,rw \"$(findmnt -no TARGET -T {path})\"`",
+            "If it is mounted writable, see whether the file is immutable: `lsattr {path}`",
             "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0069",
@@ -133,16 +134,61 @@ entries! {
         ..COMMON
     };
 
-    /// The proxy settings do not hold everywhere on this VM, or differ between places.
+    /// A place on this VM names another proxy than the configuration does.
+    PROXY_ENV_CONTRADICTORY = Entry {
+        code: "proxy-environment.contradictory",
+        condition: Condition::ProxyEnvironment,
+        outlook: Outlook::Person,
+        means: "A place on this VM names another proxy than the configuration does.",
+        causes: &[
+            "An image or a script made for another network set its own proxy.",
+            "Only one of the upper-case and lower-case names was corrected.",
+            "A variable was given to the running systemd by hand (systemctl set-environment).",
+        ],
+        agent: "Writes the configured proxy; a line that gives way stays above it as a comment.",
+        repair: Some(Repair::PersistProxy),
+        again_from: Condition::ProxyEnvironment,
+        person: &[
+            "See what is set: `grep -ri _proxy /etc/environment /etc/profile.d /etc/systemd/system.conf.d`",
+            "If the other proxy is the right one, name it as proxy.url in {config}",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// NO_PROXY lacks the address of IMDS or a loopback name somewhere; the proxy itself is set right.
+    PROXY_ENV_NO_PROXY = Entry {
+        code: "proxy-environment.no-proxy-incomplete",
+        condition: Condition::ProxyEnvironment,
+        outlook: Outlook::Person,
+        means: "NO_PROXY lacks the address of IMDS or a loopback name somewhere, so that other programs ask the proxy for it.",
+        causes: &[
+            "The proxy was set and NO_PROXY was forgotten.",
+            "A later line or file set NO_PROXY anew.",
+        ],
+        agent: "Adds what is missing; the entries that are there stay.",
+        repair: Some(Repair::PersistProxy),
+        again_from: Condition::ProxyEnvironment,
+        person: &[
+            "See what is set: `grep -ri no_proxy /etc/environment /etc/profile.d /etc/systemd/system.conf.d`",
+            "Set it by hand for this shell: `eval \"$(arc-enroll env)\"`",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
+        ..COMMON
+    };
+
+    /// The proxy settings do not hold everywhere on this VM.
     PROXY_ENV_MISSING = Entry {
         code: "proxy-environment.incomplete",
         condition: Condition::ProxyEnvironment,
         outlook: Outlook::Person,
-        means: "The proxy settings do not hold everywhere on this VM, or differ between places.",
+        means: "The proxy settings do not hold everywhere on this VM.",
         causes: &[
             "A fresh image knows nothing of the cloud services network.",
-            "NO_PROXY lacks 169.254.169.254.",
             "One place was edited and the others were not.",
+            "The running systemd has not read them yet.",
         ],
         agent: "Merges the settings into every place; what was there is kept.",
         repair: Some(Repair::PersistProxy),
@@ -173,7 +219,7 @@ entries! {
         again_from: Condition::Imds,
         person: &[
             "See the state: `timedatectl timesync-status`",
-"Let the time service set it: `timedatectl set-ntp true`",
+            "Let the time service set it: `timedatectl set-ntp true`",
             "See the sidecar's time: `curl -sI --noproxy '*' {imds}/healthz`, and set it by hand: `date -s TIME`",
             "Then run: `arc-enroll enroll`",
         ],

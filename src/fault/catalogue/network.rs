@@ -17,6 +17,7 @@ entries! {
         causes: &[
             "The sidecar container is still starting.",
             "The sidecar container has crashed.",
+            "The cluster is too old to have it: management bundle 2510.1 and runtime 4.7.0 are the least.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
@@ -44,7 +45,7 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
         person: &[
-            "Check the route: `ip route get 169.254.169.254`",
+            "Check the route: `ip route get {imds_host}`",
             "Check the firewall: `nft list ruleset | grep 169.254`",
             "Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`",
         ],
@@ -61,14 +62,15 @@ entries! {
         causes: &[
             "The network interface is not up yet.",
             "The route to 169.254.0.0/16 is missing.",
+            "imds.endpoint in the configuration names another address.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
         person: &[
             "See the interfaces: `ip addr`",
-            "See the route: `ip route get 169.254.169.254`",
-            "Test: `ping -c 3 169.254.169.254`",
+            "See the route: `ip route get {imds_host}`",
+            "Test: `ping -c 3 {imds_host}`",
         ],
         guide: "VM network connectivity sanity tests",
         ..COMMON
@@ -107,6 +109,29 @@ entries! {
         person: &[
             "NO_PROXY must hold 169.254.169.254 and nothing may redirect port 80: `iptables -t nat -S | grep 80`",
             "Check: `curl -v --noproxy '*' -H Metadata:true {imds}/healthz`",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
+        ..COMMON
+    };
+
+    /// A web page came in place of an answer of IMDS.
+    IMDS_NOT_IMDS = Entry {
+        code: "imds.not-imds",
+        condition: Condition::Imds,
+        outlook: Outlook::Person,
+        means: "A web page came in place of an answer of IMDS: something else answers there.",
+        causes: &[
+            "The network's sign-in page answers every request.",
+            "imds.endpoint in the configuration names a web server.",
+            "A program on this VM took the address 169.254.169.254.",
+        ],
+        agent: "Nothing: asking again through the same path gives the same answer.",
+        again_from: Condition::Imds,
+        person: &[
+            "See what answers: `curl -v --noproxy '*' -H Metadata:true {imds}/healthz`",
+            "The address may not be this VM's own: `ip addr | grep 169.254`",
+            "Nothing may redirect port 80: `iptables -t nat -S | grep 80`",
             "Then run: `arc-enroll enroll`",
         ],
         guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
@@ -162,14 +187,14 @@ entries! {
         means: "The CSN proxy does not answer.",
         causes: &[
             "The cloud services network is still coming up.",
-            "The route to 169.254.0.11 leads elsewhere.",
+            "The route to it leads elsewhere.",
             "The proxy cannot reach the Internet.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
         person: &[
-            "Check the route: `ip route get 169.254.0.11`",
+            "Check the route: `ip route get {proxy_host}`",
             "Check: `curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/`",
         ],
         guide: "CSN Proxy configuration",
@@ -191,7 +216,8 @@ entries! {
         again_from: Condition::Proxy,
         person: &[
             "See the interfaces: `ip addr`",
-            "See the route: `ip route get 169.254.0.11`",
+            "See the route: `ip route get {proxy_host}`",
+            "The CSN proxy is always http://169.254.0.11:3128; see proxy.url in {config}",
         ],
         guide: "CSN Proxy configuration",
         ..COMMON
@@ -324,6 +350,49 @@ entries! {
         ..COMMON
     };
 
+    /// The proxy cannot resolve the names of endpoints that Arc needs.
+    EGRESS_UNRESOLVED = Entry {
+        code: "egress.unresolved",
+        condition: Condition::Egress,
+        outlook: Outlook::Time,
+        means: "The names of endpoints that Arc needs are not resolved on the way to them.",
+        causes: &[
+            "The name servers behind the proxy do not know them or do not answer.",
+            "azure.location or azure.cloud in the configuration is wrong, and there is no such name.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Egress,
+        person: &[
+            "Check: `curl -v --proxy {proxy} --max-time 20 -I https://{endpoint}/`",
+            "If it stays so, the name servers of this cluster need attention from its operator: {endpoints}",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
+    /// The way to endpoints that Arc needs is open, but they do not answer in time.
+    EGRESS_SLOW = Entry {
+        code: "egress.slow",
+        condition: Condition::Egress,
+        outlook: Outlook::Time,
+        means: "The proxy opens the way to endpoints that Arc needs, but no answer comes in time.",
+        causes: &[
+            "The link of this site is overloaded.",
+            "Something behind the proxy drops packets, large ones first (MTU).",
+            "Azure is slow or briefly down.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Egress,
+        person: &[
+            "See how long it takes: `curl --proxy {proxy} --max-time 60 -so /dev/null -w '%{time_connect} %{time_appconnect} %{time_total}\\n' -I https://{endpoint}/`",
+            "If it stays so, the link of this site needs attention from its operator.",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
     /// Endpoints that Arc needs do not answer through the proxy.
     EGRESS_UNREACHABLE = Entry {
         code: "egress.unreachable",
@@ -343,23 +412,89 @@ entries! {
         ..COMMON
     };
 
-    /// The certificate of an endpoint is not trusted by this VM.
+    /// This VM has no certificates of authorities to check an endpoint by.
+    EGRESS_NO_TRUST_STORE = Entry {
+        code: "egress.no-trust-store",
+        condition: Condition::Egress,
+        outlook: Outlook::Person,
+        means: "This VM's own list of trusted authorities is missing, empty or unreadable.",
+        causes: &[
+            "The image was made without the package ca-certificates.",
+            "SSL_CERT_FILE or CURL_CA_BUNDLE names a file that is not there.",
+        ],
+        agent: "Tries again for as long as the window lasts: a package installation may be under way.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Egress,
+        person: &[
+            "Install it: `apt-get install --reinstall ca-certificates || dnf reinstall ca-certificates`",
+            "Make the list anew: `update-ca-certificates || update-ca-trust`",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
+    /// The certificate of an endpoint is out of date by this VM's clock.
+    EGRESS_CERTIFICATE_DATES = Entry {
+        code: "egress.certificate-dates",
+        condition: Condition::Egress,
+        outlook: Outlook::Person,
+        means: "The certificate of an endpoint has expired or is not valid yet, by this VM's clock.",
+        causes: &[
+            "The clock of this VM is wrong.",
+            "Something that intercepts TLS shows a certificate that was not renewed.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Egress,
+        person: &[
+            "Check the clock: `date -u`",
+            "See the dates: `openssl s_client -proxy {proxy_address} -connect {endpoint}:443 </dev/null | openssl x509 -noout -issuer -dates`",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
+    /// The certificate that an endpoint shows is for another name.
+    EGRESS_WRONG_NAME = Entry {
+        code: "egress.wrong-name",
+        condition: Condition::Egress,
+        outlook: Outlook::Person,
+        means: "The certificate that comes for an endpoint is for another name.",
+        causes: &[
+            "Something between the VM and Azure answers in its place, such as a block page.",
+            "A name resolves to the address of another service.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Egress,
+        person: &[
+            "See whose it is: `openssl s_client -proxy {proxy_address} -connect {endpoint}:443 </dev/null | openssl x509 -noout -subject -issuer`",
+            "Let the cloud services network pass it on untouched: {endpoints}",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "VM network connectivity sanity tests",
+        ..COMMON
+    };
+
+    /// The certificate of an endpoint comes from an authority that this VM does not trust.
     EGRESS_UNTRUSTED = Entry {
         code: "egress.untrusted",
         condition: Condition::Egress,
         outlook: Outlook::Person,
-        means: "The certificate of an endpoint is not trusted by this VM.",
+        means: "The certificate of an endpoint comes from an authority that this VM does not trust.",
         causes: &[
             "Something between the VM and Azure intercepts TLS.",
-            "The CA certificates of the image are missing or old.",
+            "The CA certificates of the image are old.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Slow),
         again_from: Condition::Egress,
         person: &[
             "See who signed it: `openssl s_client -proxy {proxy_address} -connect {endpoint}:443 -showcerts </dev/null`",
-            "Install the CA certificates: `apt-get install ca-certificates`",
-            "If TLS is intercepted on purpose, put that CA into the VM's trust store: `update-ca-certificates`",
+            "Bring the CA certificates up to date: `apt-get install ca-certificates || dnf update ca-certificates`",
+            "If TLS is intercepted on purpose, put that CA into the VM's trust store: `update-ca-certificates || update-ca-trust`",
             "Then run: `arc-enroll enroll`",
         ],
         guide: "VM network connectivity sanity tests",

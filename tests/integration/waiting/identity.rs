@@ -33,8 +33,12 @@ fn an_identity_asked_for_by_name_that_the_vm_does_not_have_is_final_after_the_wi
     let text = patient(&[("token", "1s")]) + "identity: {client_id: 66666666-6666-4666-8666-666666666666}\n";
     let vm = Vm::new().installed().config(&text).start();
     let run = vm.run(&["enroll"]);
-    assert_stopped(&vm, &run, 18, "identity.none");
-    assert!(evidence(&run, "identity.none").contains("Identity not found"), "{}", run.text());
+    assert_stopped(&vm, &run, 18, "identity.not-assigned");
+    let text = evidence(&run, "identity.not-assigned");
+    assert!(text.contains("Identity not found") && text.contains(SYSTEM_OBJECT), "{text}");
+    // The token that came without a name is for the evidence alone.
+    assert!(!vm.observed().azure.iter().any(|seen| seen.headers.contains_key("authorization")));
+    assert!(vm.calls_of("azcmagent connect").is_empty());
 }
 
 #[test]
@@ -73,10 +77,10 @@ fn a_request_that_the_sidecar_calls_wrong_is_not_repeated() {
     });
     let vm = token(Playbook::new().forever(Reply::json(400, &refusal).act())).start();
     let run = vm.run(&["enroll"]);
-    assert_stopped(&vm, &run, 18, "identity.request-refused");
+    assert_stopped(&vm, &run, 18, "identity.header-required");
     assert_eq!(vm.observed().token_requests().len(), 1);
     assert!(
-        evidence(&run, "identity.request-refused").contains("Required metadata header"),
+        evidence(&run, "identity.header-required").contains("Required metadata header"),
         "{}",
         run.text()
     );
@@ -98,8 +102,10 @@ fn expired_tokens_are_thrown_away() {
 
 #[test]
 fn tokens_that_always_look_expired_are_shown_to_azure_which_decides() {
-    let vm = token(Playbook::new().forever(shaped(|shape| shape.lifetime_s = Some(-60))))
-        .config(&patient(&[("token", "1s")]))
+    // Where the token does not tell its times, the reply's are no reason to call it expired.
+    let shape = shaped(|shape| (shape.lifetime_s, shape.opaque) = (Some(-60), true));
+    let vm = token(Playbook::new().forever(shape))
+        .config(&with_azure(&patient(&[("token", "1s")]), &format!("  tenant_id: {TENANT}\n")))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "identity.token-rejected");

@@ -145,32 +145,34 @@ fn a_tunnel_that_leads_nowhere_is_tried_again() {
     assert!(evidence(&run, "egress.unreachable").contains("pas.windows.net"), "{}", run.text());
 }
 
-/// A certificate that curl does not accept, for whatever reason, is the same fault.
-fn assert_untrusted(certificate: Certificate) {
+/// A certificate that curl does not accept, and why.
+fn assert_untrusted(certificate: Certificate, fault: &str, issuer: &str) {
     let vm = Vm::new()
         .installed()
         .azure(|azure| azure.certificate = certificate)
         .config(&patient(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
-    assert_stopped(&vm, &run, 17, "egress.untrusted");
+    assert_stopped(&vm, &run, 17, fault);
+    let text = evidence(&run, fault);
+    assert!(text.contains(&format!("is issued by CN={issuer}")), "{text}");
     assert!(run.stdout.contains("openssl s_client -proxy 169.254.0.11:3128"), "{}", run.text());
     assert!(vm.observed().tokens.is_empty(), "no token is asked for while TLS is in doubt");
 }
 
 #[test]
 fn an_intercepting_authority_is_a_fault_that_says_so() {
-    assert_untrusted(Certificate::Untrusted);
+    assert_untrusted(Certificate::Untrusted, "egress.untrusted", "Contoso TLS Inspection CA");
 }
 
 #[test]
 fn an_expired_certificate_is_not_trusted() {
-    assert_untrusted(Certificate::Expired);
+    assert_untrusted(Certificate::Expired, "egress.certificate-dates", "Simulated Azure CA");
 }
 
 #[test]
 fn a_certificate_for_another_name_is_not_trusted() {
-    assert_untrusted(Certificate::WrongName);
+    assert_untrusted(Certificate::WrongName, "egress.wrong-name", "Simulated Azure CA");
 }
 
 #[test]

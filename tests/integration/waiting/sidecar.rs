@@ -77,33 +77,35 @@ fn an_unhealthy_health_page_does_not_matter_while_there_are_tokens() {
     assert!(run.events("condition.fails").iter().all(|line| line["condition"] != "imds"), "{}", run.text());
 }
 
-/// Whatever shows that a proxy answered ends the run at the first answer.
-fn assert_proxied(builder: Builder, token_requests: usize, sign: &str) {
+/// Whatever shows that something else than IMDS answered ends the run at the first answer.
+fn assert_not_imds(builder: Builder, fault: &str, token_requests: usize, sign: &str) {
     let vm = builder.start();
     let run = vm.run(&["enroll"]);
-    assert_stopped(&vm, &run, 13, "imds.proxied");
+    assert_stopped(&vm, &run, 13, fault);
     assert_eq!(vm.observed().token_requests().len(), token_requests);
     assert!(vm.observed().imds.len() <= 2, "{:?}", vm.observed().imds);
-    assert!(evidence(&run, "imds.proxied").contains(sign), "{}", run.text());
-    assert!(waits(&run, "imds.proxied").is_empty());
-    assert!(run.stdout.contains("NO_PROXY"), "{}", run.text());
+    assert!(evidence(&run, fault).contains(sign), "{}", run.text());
+    assert!(waits(&run, fault).is_empty());
+    assert!(run.stdout.contains("redirect port 80"), "{}", run.text());
 }
 
 #[test]
 fn a_squid_page_in_place_of_a_token_ends_the_run_at_once() {
-    assert_proxied(token(Playbook::new().forever(named("imds-503-squid"))), 1, "via: 1.1 proxy.example");
+    let vm = token(Playbook::new().forever(named("imds-503-squid")));
+    assert_not_imds(vm, "imds.proxied", 1, "ERR_CANNOT_FORWARD");
 }
 
 #[test]
 fn a_login_page_in_place_of_a_token_ends_the_run_at_once() {
-    assert_proxied(token(Playbook::new().forever(named("imds-200-html"))), 1, "an HTML page");
+    let vm = token(Playbook::new().forever(named("imds-200-html")));
+    assert_not_imds(vm, "imds.not-imds", 1, "an HTML page");
 }
 
 #[test]
 fn a_via_header_on_the_health_page_ends_the_run_before_a_token_is_asked_for() {
     let reply = Reply::text(200, "ok").header("Via", "1.1 cache.example");
     let vm = Vm::new().installed().imds(|imds| imds.healthz = Playbook::new().forever(reply.act()));
-    assert_proxied(vm, 0, "via: 1.1 cache.example");
+    assert_not_imds(vm, "imds.proxied", 0, "via: 1.1 cache.example");
 }
 
 #[test]
