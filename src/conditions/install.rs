@@ -87,6 +87,11 @@ fn repository(vm: &Vm) -> Result<Repository, Fault> {
         .map_err(|unsupported| fault::AGENT_DISTRIBUTION.seen(unsupported.to_string()))
 }
 
+/// The program by which this distribution installs packages.
+pub(super) fn package_manager(vm: &Vm) -> &'static str {
+    repository(vm).map_or("apt-get", |repository| repository.family.program())
+}
+
 fn source_lists(vm: &Vm, family: Family) -> Vec<(String, String)> {
     let directory = match family {
         Family::Apt => "/etc/apt/sources.list.d",

@@ -180,12 +180,6 @@ impl Vm {
         configured.or_else(|| self.learnt.claims.borrow().tid.clone())
     }
 
-    /// The program by which this distribution installs packages.
-    fn package_manager(&self) -> &'static str {
-        let known = ["apt-get", "dnf", "yum", "zypper", "tdnf"];
-        known.into_iter().find(|name| self.host.commands.find(name).is_some()).unwrap_or("apt-get")
-    }
-
     /// Fills a catalogue text with this VM's own values.
     pub fn fill(&self, text: &str) -> String {
         let azure = &self.settings.azure;
@@ -216,7 +210,7 @@ impl Vm {
             ("{config}", self.config.clone()),
             ("{holder}", or(lock::holder(&self.host.files), "PID")),
             ("{path}", "/".to_owned()),
-            ("{packages}", self.package_manager().to_owned()),
+            ("{packages}", install::package_manager(self).to_owned()),
         ];
         values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
     }

@@ -8,10 +8,9 @@ use crate::token::{date, epoch, us_date};
 use crate::world::State;
 
 /// What matters here of the two roles that the guide names.
-const ONBOARDING: [&str; 6] = [
+const ONBOARDING: [&str; 5] = [
     "Microsoft.HybridCompute/machines/read",
     "Microsoft.HybridCompute/machines/write",
-    "Microsoft.HybridCompute/machines/delete",
     "Microsoft.HybridCompute/machines/listAccessDetails/action",
     "Microsoft.HybridCompute/privateLinkScopes/read",
     "Microsoft.GuestConfiguration/guestConfigurationAssignments/read",
