@@ -53,7 +53,7 @@ pub fn configuration(target: &Target<'_>, token: Option<&Secret>) -> Secret {
 /// What a failed connect means. `code` is its exit code, `transcript` everything that it said, masked.
 pub fn read_failure(code: Option<i32>, transcript: &str) -> Fault {
     // azcmagent's own codes end at 125; what is above is the installer's, in words, or a shell's.
-    let number = agent_code(transcript).or(code.filter(|code| *code <= 125));
+    let number = agent_code(transcript).or(code.filter(|code| (1..=125).contains(code)));
     let told = without_details(transcript);
     let named = by_text(&failures(&told).join("\n")).or_else(|| by_text(&told));
     let entry = named.unwrap_or_else(|| match number {
@@ -77,8 +77,8 @@ fn names_another_status(transcript: &str) -> bool {
 
 /// Whether a connect that ended well says all the same that it failed.
 pub fn says_failure(transcript: &str) -> bool {
-    let names_code = |line: &str| line.contains("Exit Code:") && agent_code(line).is_some();
-    !failures(transcript).is_empty() || transcript.lines().any(names_code)
+    let told = without_details(transcript);
+    agent_code(&told).is_some() || !failures(&told).is_empty()
 }
 
 /// "Machine already connected": whether to the right target is for `azcmagent show` to say.
@@ -208,10 +208,18 @@ fn by_code(code: Option<i32>) -> &'static Entry {
     }
 }
 
-/// A line without the time in front, so that the same failure is the same text at every try.
+/// A line without the time in front, so that the same failure is the same text at every try: `time="…" level=fatal`
+/// and `FATAL[0032]`.
 fn without_time(line: &str) -> &str {
-    let after = line.trim_start().strip_prefix("time=\"").and_then(|rest| rest.split_once("\" "));
-    after.map_or(line, |(_, rest)| rest)
+    let line = line.trim_start();
+    let behind_time = || line.strip_prefix("time=\"")?.split_once("\" ");
+    let behind_seconds = || {
+        let (level, rest) = line.split_once('[')?;
+        let (seconds, rest) = rest.split_once(']')?;
+        let is_logrus = level.chars().all(|c| c.is_ascii_uppercase()) && seconds.parse::<u64>().is_ok();
+        is_logrus.then_some((level, rest.trim_start()))
+    };
+    behind_time().or_else(behind_seconds).map_or(line, |(_, rest)| rest)
 }
 
 /// The lines that say why, or the last ones: progress bars say nothing.
@@ -219,7 +227,7 @@ fn last_words(transcript: &str) -> String {
     let telling = |line: &&str| {
         let upper = line.to_ascii_uppercase();
         // `message` alone stands on a line of its own where an error is printed as JSON.
-        ["FATAL", "ERROR", "AZCM", "AUTHORIZ", "HTTPSTATUSCODE", "FORBIDDEN", "MESSAGE"]
+        ["FATAL", "ERROR", "AZCM", "AUTHORIZ", "HTTPSTATUSCODE", "FORBIDDEN", "MESSAGE", "PRIVATE LINK"]
             .iter()
             .any(|word| upper.contains(word))
     };
@@ -299,5 +307,120 @@ mod tests {
     fn private_link_is_told_from_a_plain_network_error() {
         let text = "No indication of Private Link Scope but found private endpoint x\nINFO    AZCM0026: Network Error";
         assert_eq!(code_of(26, text), "connected.private-link");
+        assert!(read_failure(Some(26), text).evidence.contains("found private endpoint x"));
+    }
+
+    /// The onboarding troubleshooting page's table, rows of older versions included, and what each leads to.
+    #[test]
+    fn every_code_of_the_table_leads_to_a_fault_that_tells() {
+        let table: [(&[i32], &str); 20] = [
+            (&[2, 4, 61, 64, 65, 66, 70], "agent.not-answering"),
+            (&[3], "agent.too-old"),
+            (&[5], "host.disk-full"),
+            (&[12, 41, 42], "identity.token-rejected"),
+            (&[13, 14, 15, 16, 17, 19, 20, 23, 27, 68, 101, 102], "agent.configuration-refused"),
+            (&[18], "host.not-root"),
+            (&[26, 45, 75, 83, 105], "connected.network"),
+            (&[28, 76, 77, 78, 103, 104, 107, 108], "connected.keys"),
+            (&[43, 63], "connected.recreate-failed"),
+            (&[44], "connected.name-taken"),
+            (&[62, 81, 82], "connected.half-made"),
+            (&[69, 106], "host.not-writable"),
+            (&[130], "host.no-systemd"),
+            (&[131, 132, 133], "agent.distribution-unsupported"),
+            (&[141], "agent.azure-vm"),
+            (&[143, 150], "agent.install-failed"),
+            (&[145], "agent.package-lock"),
+            (&[146], "agent.source-unreachable"),
+            (&[147], "agent.version-unavailable"),
+            (&[157], "agent.no-curl"),
+        ];
+        let known: Vec<i32> = table.iter().flat_map(|(codes, _)| codes.iter().copied()).collect();
+        for (codes, expected) in table {
+            for code in codes {
+                assert_eq!(code_of(1, &format!("INFO    AZCM{code:04}: words")), expected, "{code}");
+            }
+        }
+        for code in (0..1000).filter(|code| !known.contains(code)) {
+            let fault =
+                read_failure(Some(1), &format!("FATAL   its own words\nINFO    AZCM{code:04}: title"));
+            assert_eq!(fault.code(), "connected.connect-failed", "{code}");
+            assert!(fault.evidence.contains("its own words"), "{}", fault.evidence);
+        }
+        for status in [126, 127, 137, 141, 255] {
+            assert_eq!(code_of(status, "sh: gone"), "connected.connect-failed", "{status} is a shell's");
+        }
+    }
+
+    #[test]
+    fn details_of_verbose_mode_do_not_decide() {
+        let refused =
+            "does not have authorization to perform action 'Microsoft.HybridCompute/register/action'";
+        for detail in [
+            format!("DEBUG   Registering: The client 'x' {refused} Code: AuthorizationFailed"),
+            format!("time=\"x\" level=debug msg=\"{refused}\""),
+        ] {
+            let text =
+                format!("{detail}\nINFO    AZCM0026: Network Error\nFATAL   Message: dial tcp: i/o timeout");
+            assert_eq!(code_of(26, &text), "connected.network", "{text}");
+            assert_eq!(crate::arm::refused_action(&without_details(&text)), None);
+        }
+        let before = format!("INFO    {refused}\nFATAL   Message: x Code: ScopeLocked httpStatusCode:409");
+        assert_eq!(code_of(42, &before), "access.locked", "the last word counts");
+    }
+
+    #[test]
+    fn an_unexplained_42_is_a_bad_token_unless_azure_answered_otherwise() {
+        assert_eq!(code_of(42, "FATAL   Message: x"), "identity.token-rejected");
+        assert_eq!(code_of(42, "FATAL   Message: x httpStatusCode:401"), "identity.token-rejected");
+        assert_eq!(
+            code_of(42, "FATAL   Message: x Code: Conflict httpStatusCode:409"),
+            "connected.connect-failed"
+        );
+    }
+
+    #[test]
+    fn a_success_that_names_a_failure_is_none() {
+        for text in [
+            "FATAL   x",
+            "FATAL[0003] x",
+            "time=\"x\" level=fatal msg=\"x\"",
+            "INFO    Exit Code:  AZCM0044: x",
+            "INFO    AZCM0026: Network Error",
+        ] {
+            assert!(says_failure(text), "{text}");
+        }
+        for text in
+            ["", "INFO    Connected machine to Azure", "INFO    Exit Code:  AZCM0000: No Error", "INFO fatal"]
+        {
+            assert!(!says_failure(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_machine_that_connect_names_is_found() {
+        let id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.HybridCompute/machines/m";
+        for text in [
+            format!("Resource ID: {id}."),
+            format!("msg=\"connected\" Resource ID={id}"),
+            format!("{{\"resourceId\":\"{id}\"}}"),
+            format!("see https://management.azure.com{id}, then go on"),
+        ] {
+            assert_eq!(named_machine(&text), Some(id), "{text}");
+        }
+        assert_eq!(named_machine("/subscriptions/s/resourceGroups/g and é"), None);
+    }
+
+    #[test]
+    fn the_same_failure_has_the_same_evidence_at_every_time() {
+        let seen = |text: &str| read_failure(Some(26), text).evidence;
+        assert_eq!(
+            seen("time=\"2026-11-23T10:00:00Z\" level=fatal msg=\"x\""),
+            seen("time=\"2026-11-23T10:00:01Z\" level=fatal msg=\"x\"")
+        );
+        assert_eq!(seen("FATAL[0002] x"), seen("FATAL[0003] x"));
+        for text in ["[", "FATAL[", "FATAL[é] x", "time=\"", "time=\" \u{0}"] {
+            assert!(!seen(text).is_empty());
+        }
     }
 }

@@ -109,7 +109,12 @@ async fn another_vms_name(vm: &Vm, show: &Show) -> Option<String> {
     let recorded = record::read(&vm.host.files).ok().flatten().and_then(|record| record.vm);
     let is_this = |vm_of_record: String| {
         let own = vm.firmware_id();
-        // Where either of the two could not be read, the record alone has to do.
+        if own.is_none() && !vm_of_record.is_empty() {
+            let what =
+                "whether this VM is the one that enrolled: its firmware's id cannot be read".to_owned();
+            vm.learnt.unseen.borrow_mut().push(what);
+        }
+        // Where either of the two is not known, the record alone has to do.
         vm_of_record.is_empty() || own.is_none_or(|own| own == vm_of_record)
     };
     if recorded.is_some_and(is_this) {
