@@ -18,12 +18,14 @@ pub const LIST_ACCESS: &str = "Microsoft.HybridCompute/machines/listAccessDetail
 /// What registering the subscription for Arc takes.
 pub const REGISTER: &str = "Microsoft.HybridCompute/register/action";
 
-/// Which of the guide's two roles holds an action.
-pub fn role_of(action: &str) -> &'static str {
-    if action.eq_ignore_ascii_case(LIST_ACCESS) {
-        "HybridCompute Machine ListAccessDetails Action"
+/// Which of the guide's two roles holds an action, if one does.
+pub fn role_of(action: &str) -> Option<&'static str> {
+    let action = action.to_ascii_lowercase();
+    if action == LIST_ACCESS.to_ascii_lowercase() {
+        Some("HybridCompute Machine ListAccessDetails Action")
     } else {
-        "Azure Connected Machine Resource Manager"
+        let is_of_machines = action.starts_with("microsoft.hybridcompute/machines/");
+        is_of_machines.then_some("Azure Connected Machine Resource Manager")
     }
 }
 
@@ -217,6 +219,7 @@ mod tests {
             assert_eq!(refused_action(text), None, "{text}");
         }
         assert_ne!(role_of(LIST_ACCESS), role_of(WRITE));
+        assert_eq!((role_of(READ), role_of("Microsoft.Compute/x")), (role_of(WRITE), None));
     }
 
     #[test]

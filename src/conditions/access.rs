@@ -44,7 +44,7 @@ fn judge(vm: &Vm, permissions: &Permissions, registration: &str) -> Result<Evide
         vm.spend_token();
         return Err(fault::ACCESS_ROLE.seen(format!(
             "it lacks {action} (role {}); of actions there it has {}",
-            role_of(action),
+            role_of(action).unwrap_or_default(),
             permissions.some()
         )));
     }
@@ -59,7 +59,10 @@ fn judge(vm: &Vm, permissions: &Permissions, registration: &str) -> Result<Evide
         false => "not known: the listing is not whole; azcmagent's own attempt decides".to_owned(),
     };
     if permissions.lacks(LIST_ACCESS) {
-        text.push_str(&format!("; it lacks {LIST_ACCESS} (role {})", role_of(LIST_ACCESS)));
+        text.push_str(&format!(
+            "; it lacks {LIST_ACCESS} (role {})",
+            role_of(LIST_ACCESS).unwrap_or_default()
+        ));
     }
     if is_unregistered || registration == "Registering" {
         text.push_str(&format!("; Microsoft.HybridCompute is {registration}, azcmagent registers it"));

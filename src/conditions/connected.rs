@@ -5,6 +5,7 @@ use crate::arm::Machine;
 use crate::azcmagent::{self, show::Show};
 use crate::fault::{self, Fault};
 use crate::host::commands::tail;
+use crate::host::https::Reply;
 use crate::record;
 use crate::settings::ResourceName;
 
@@ -72,13 +73,13 @@ async fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
 async fn explain(vm: &Vm, show: &Show, evidence: String) -> Fault {
     let token = vm.learnt.token.borrow().clone();
     // Whoever only looks asks everything at the same time: whether there is a token already would be chance.
-    let (Some(token), Some(name), true) = (token, show.name(), vm.exclusive && vm.has_target) else {
+    let (Some(token), Some(name), true) = (token, machine_of(show), vm.exclusive && vm.has_target) else {
         return fault::CONNECTED_DISCONNECTED.seen(evidence);
     };
-    let Ok(reply) = vm.arm(&token.secret).machine(&name).await else {
+    let Ok(reply) = vm.arm(&token.secret).machine(name.as_str()).await else {
         return fault::CONNECTED_DISCONNECTED.seen(evidence);
     };
-    if reply.status == 404 && reply.body.contains("ResourceNotFound") {
+    if is_gone(&reply) {
         return fault::CONNECTED_GONE.seen(format!("{evidence}, and Azure has no machine {name}"));
     }
     let machine = Machine::read(&reply.body);
@@ -88,6 +89,16 @@ async fn explain(vm: &Vm, show: &Show, evidence: String) -> Fault {
     let known =
         if machine.status.is_empty() { String::new() } else { format!("; Azure says {}", machine.status) };
     fault::CONNECTED_DISCONNECTED.seen(evidence + &known)
+}
+
+/// Whether ARM has no such machine; who may see nothing of a subscription gets another 404.
+pub(super) fn is_gone(reply: &Reply) -> bool {
+    reply.status == 404 && reply.body.contains("ResourceNotFound")
+}
+
+/// The machine's name, if it is a legal one: it becomes a part of an address.
+pub(super) fn machine_of(show: &Show) -> Option<ResourceName> {
+    ResourceName::new(&show.name()?).ok()
 }
 
 /// Azure throttles two machines that report as one (agent overview page, cloning guidelines).

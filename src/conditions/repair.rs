@@ -8,9 +8,10 @@ use tracing::{info, warn};
 use super::{connected, proxy_environment, Vm};
 use crate::arm::{self, Machine};
 use crate::azcmagent::{self, connect, show::Show, MAIN_SERVICE, PROGRAM};
+use crate::condition::Condition;
 use crate::fault::{self, Fault, Repair};
 use crate::host::commands::{tail, CommandError, Finished, Run};
-use crate::host::https::HttpsError;
+use crate::host::https::{HttpsError, Reply};
 use crate::host::memory_file::MemoryFile;
 use crate::secret::Secret;
 use crate::settings::{Install, TokenHandover};
@@ -65,6 +66,13 @@ impl Vm {
     /// The next look at `identity` asks for a new token.
     pub fn spend_token(&self) {
         *self.learnt.token.borrow_mut() = None;
+    }
+
+    /// After a refusal the next try is made with a fresh token: the role may be newer than this one.
+    fn spend_for(&self, failure: &Fault) {
+        if failure.entry.again_from <= Condition::Identity {
+            self.spend_token();
+        }
     }
 
     async fn persist_proxy(&self) -> Result<(), Fault> {
@@ -235,10 +243,7 @@ impl Vm {
             Err(error @ CommandError::NotFound { .. }) => fault::AGENT_ABSENT.seen(error.to_string()),
             Err(error @ CommandError::Start { .. }) => fault::AGENT_BROKEN.seen(error.to_string()),
         };
-        // After a refusal the next try is made with a fresh token: the role may be newer than this one.
-        if failure.entry.again_from <= crate::condition::Condition::Identity {
-            self.spend_token();
-        }
+        self.spend_for(&failure);
         Err((failure, connect::without_details(&transcript)))
     }
 
@@ -262,9 +267,12 @@ impl Vm {
         let is_role = [fault::ACCESS_ROLE.code, fault::ACCESS_LIST_ROLE.code].contains(&failure.code());
         let Some(action) = arm::refused_action(words).filter(|_| is_role) else { return failure };
         let is_listed = self.learnt.permissions.borrow().as_ref().is_some_and(|listed| listed.grants(action));
-        let (entry, note) = match is_listed {
-            true => (&fault::ACCESS_PROPAGATING, "Azure lists this action for the identity".to_owned()),
-            false => (failure.entry, format!("the action {action} is of the role {}", arm::role_of(action))),
+        let (entry, note) = match arm::role_of(action) {
+            _ if is_listed => {
+                (&fault::ACCESS_PROPAGATING, "Azure lists this action for the identity".to_owned())
+            }
+            Some(role) => (failure.entry, format!("the action {action} is of the role {role}")),
+            None => (failure.entry, format!("the action {action} is of neither of the two roles")),
         };
         entry.seen(format!("{note}; {}", failure.evidence))
     }
@@ -291,14 +299,14 @@ impl Vm {
     /// Deletes the machine in Azure first: interrupted after it, the VM still says Expired and the next run goes on.
     async fn recreate_expired(&self) -> Result<(), Fault> {
         let show = connected::ask(self).await?;
-        let target = show.name().filter(|_| show.is("Expired") && show.is_onboarded());
+        let target = connected::machine_of(&show).filter(|_| show.is("Expired") && show.is_onboarded());
         let (Some(name), None) = (target, connected::elsewhere(self, &show)) else {
             return Err(fault::CONNECTED_RECREATE.seen("what azcmagent shows has changed meanwhile"));
         };
         let Some(token) = self.learnt.token.borrow().clone() else {
             return Err(fault::IDENTITY_TOKEN_REJECTED.seen("the token is spent"));
         };
-        self.delete_machine(&token.secret, &name).await?;
+        self.delete_machine(&token.secret, name.as_str(), &show.vm_id).await?;
         let args = ["disconnect", "--force-local-only"];
         let run = Run::new(PROGRAM, &args, self.within(DISCONNECT_LIMIT));
         match self.host.commands.run(run).await {
@@ -312,26 +320,39 @@ impl Vm {
         }
     }
 
-    /// Deletes exactly this machine of the configured group, and waits until it is gone.
-    async fn delete_machine(&self, token: &Secret, name: &str) -> Result<(), Fault> {
+    /// Deletes exactly this machine of the configured group, if it is this VM's, and waits until it is gone.
+    async fn delete_machine(&self, token: &Secret, name: &str, vm_id: &str) -> Result<(), Fault> {
         let unreached = |error: HttpsError| fault::CONNECTED_NETWORK.seen(error.to_string());
-        let reply = self.arm(token).delete_machine(name).await.map_err(unreached)?;
-        if let Some(refusal) = arm::read_refusal(&reply) {
-            if refusal.entry.again_from <= crate::condition::Condition::Identity {
-                self.spend_token();
-            }
-            return Err(refusal);
-        }
+        let reply = self.arm(token).machine(name).await.map_err(unreached)?;
+        let refused = |reply: &Reply| arm::read_refusal(reply).inspect(|refusal| self.spend_for(refusal));
         let failed = |what: &str, status: u16| {
             fault::CONNECTED_RECREATE.seen(format!("deleting {name} in Azure: {what} HTTP {status}"))
         };
+        match reply.status {
+            200 => {}
+            // An earlier run was interrupted after this step.
+            _ if connected::is_gone(&reply) => return Ok(()),
+            status => return Err(refused(&reply).unwrap_or_else(|| failed("a look at it gives", status))),
+        }
+        let known = Machine::read(&reply.body);
+        if !known.vm_id.eq_ignore_ascii_case(vm_id) || known.status.eq_ignore_ascii_case("Connected") {
+            // An identity that has expired connects no more: whoever does is another VM.
+            return Err(fault::CONNECTED_CLONED.seen(format!(
+                "azcmagent says Expired for VM id {vm_id}, but Azure says {} for {name}, of the VM with id {}",
+                known.status, known.vm_id
+            )));
+        }
+        let reply = self.arm(token).delete_machine(name).await.map_err(unreached)?;
+        if let Some(refusal) = refused(&reply) {
+            return Err(refusal);
+        }
         if !matches!(reply.status, 200 | 202 | 204 | 404) {
             return Err(failed("the answer is", reply.status));
         }
         let until = Instant::now() + self.within(DELETE_LIMIT);
         loop {
             let reply = self.arm(token).machine(name).await.map_err(unreached)?;
-            if reply.status == 404 {
+            if connected::is_gone(&reply) {
                 info!(event = "machine.deleted", name, "the Arc machine {name} is gone from Azure");
                 return Ok(());
             }

@@ -8,10 +8,12 @@ use crate::ending::{
 };
 use crate::nexus::run::Run;
 use crate::nexus::seen::Seen;
-use crate::nexus::spec::{machine_id, GuestPlan, HttpAct, Outcome, Playbook, Reply, VM_NAME};
+use crate::nexus::spec::{machine, machine_id, GuestPlan, HttpAct, Outcome, Playbook, Reply, VM_NAME};
 use crate::nexus::vm::{config, Builder, Vm};
 
 const CLOUD: &str = "var/opt/azcmagent/cloudconfig.json";
+/// The id that azcmagent shows on the simulated VM.
+const OWN: &str = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
 const FIRMWARE: &str = "sys/class/dmi/id/product_uuid";
 
 fn allowed() -> String {
@@ -25,7 +27,10 @@ fn may_delete(vm: Builder) -> Builder {
 
 /// An enrolled VM whose machine has expired, until it is connected anew.
 fn expired(vm: Builder) -> Vm {
-    let vm = may_delete(vm.enrolled()).start();
+    let vm = may_delete(vm.enrolled()).azure(|azure| {
+        azure.machines.entry(VM_NAME.into()).or_insert_with(|| machine(VM_NAME, "Expired", OWN));
+    });
+    let vm = vm.start();
     vm.write(CLOUD, "{\"connected\": true, \"expired\": true}");
     vm
 }
@@ -96,6 +101,33 @@ fn machine_of_another_target_is_not_deleted_although_it_expired() {
 }
 
 #[test]
+fn machine_that_another_vm_uses_by_now_is_not_deleted() {
+    let of_another = machine(VM_NAME, "Expired", "99999999-9999-4999-8999-999999999999");
+    for known in [of_another, machine(VM_NAME, "Connected", OWN)] {
+        let vm = expired(Vm::new().config(&allowed()).azure(|azure| {
+            azure.machines.insert(VM_NAME.into(), known.clone());
+        }));
+        let run = vm.run(&["enroll"]);
+        assert_ended(&vm, &run, 21, "connected.cloned");
+        assert!(evidence(&run, "connected.cloned").contains("but Azure says"), "{}", run.text());
+        assert_nothing_undone(&vm);
+        assert_eq!(vm.observed().machines[VM_NAME], known);
+    }
+}
+
+#[test]
+fn name_that_is_none_is_not_put_into_an_address() {
+    let members = json!({"status": "Expired", "resourceName": "x/../../y?a", "resourceId": "/x"});
+    let vm = may_delete(Vm::new().enrolled().config(&allowed()).hostname("x"))
+        .call("azcmagent show", Playbook::new().forever(Outcome::Patch(members)))
+        .start();
+    let run = vm.run(&["enroll"]);
+    assert!(run.code.is_some_and(|code| code > 1), "{}", run.text());
+    assert_nothing_undone(&vm);
+    assert!(vm.observed().azure.iter().all(|seen| !seen.target.contains("..")));
+}
+
+#[test]
 fn recreation_that_was_interrupted_between_its_steps_goes_on() {
     let failing =
         Playbook::new().forever(Outcome::fail(63, "Message: dial unix himds.sock: connection refused"));
@@ -133,10 +165,25 @@ fn refused_deletion_is_the_fault_of_the_right_or_the_lock() {
 }
 
 #[test]
+fn subscription_that_cannot_be_seen_is_not_taken_for_a_deleted_machine() {
+    let unseen = Reply::json(
+        404,
+        &json!({"error": {"code": "SubscriptionNotFound", "message": "no such subscription"}}),
+    );
+    let text = patient(&[("access", "1s")]) + "repair: {recreate_expired: true}\n";
+    let vm = expired(Vm::new().config(&text).azure(|azure| {
+        azure.routes.insert("machine.get".into(), Playbook::new().forever(unseen.act()));
+    }));
+    let run = vm.run(&["enroll"]);
+    assert_ended(&vm, &run, 75, "access.subscription-missing");
+    assert_nothing_undone(&vm);
+}
+
+#[test]
 fn deletion_that_takes_its_time_is_waited_for() {
-    let there = HttpAct::Reply(Reply::json(200, &json!({"properties": {"provisioningState": "Deleting"}})));
+    let there = HttpAct::Reply(Reply::json(200, &machine(VM_NAME, "Expired", OWN)));
     let vm = expired(Vm::new().config(&allowed()).azure(|azure| {
-        azure.routes.insert("machine.get".into(), Playbook::new().times(2, there));
+        azure.routes.insert("machine.get".into(), Playbook::new().times(3, there));
     }));
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -145,7 +192,7 @@ fn deletion_that_takes_its_time_is_waited_for() {
         .azure
         .into_iter()
         .filter(|seen| seen.method == "GET" && seen.target.contains("/machines/"));
-    assert!(looks.count() >= 3, "{}", run.text());
+    assert!(looks.count() >= 4, "{}", run.text());
 }
 
 #[test]
@@ -206,7 +253,7 @@ fn name_that_this_very_vm_has_taken_is_a_half_made_machine() {
         .call("azcmagent show", Playbook::new().forever(Outcome::Patch(own.clone())))
         .azure(|azure| {
             let own = own["vmId"].as_str().expect("a text");
-            azure.machines.insert(VM_NAME.into(), crate::nexus::spec::machine(VM_NAME, "Disconnected", own));
+            azure.machines.insert(VM_NAME.into(), machine(VM_NAME, "Disconnected", own));
         })
         .start();
     let run = vm.run(&["enroll"]);

@@ -78,6 +78,8 @@ faults! {
         showing(json!({"status": "Expired"}))
             .config(&(patient(&[("endpoint", "1s")]) + "repair: {recreate_expired: true}\n"))
             .azure(|azure| {
+                let own = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
+                azure.machines.insert(VM_NAME.into(), machine(VM_NAME, "Expired", own));
                 let reply = Reply::named("arm-500").act();
                 azure.routes.insert("machine.delete".into(), Playbook::new().forever(reply));
             }),
