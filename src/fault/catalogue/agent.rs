@@ -302,7 +302,7 @@ entries! {
         again_from: Condition::Agent,
         person: &[
             "See why it ends: `journalctl -u himdsd -u arcproxyd -u extd -u gcad -n 100`",
-            "If its files are damaged: `{packages} reinstall azcmagent`",
+            "If its files are damaged, remove it, and enroll installs it anew: `{packages} remove azcmagent`",
             "`systemctl reset-failed himdsd arcproxyd extd gcad`",
             "Then run: `arc-enroll enroll`",
         ],

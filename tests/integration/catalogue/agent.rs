@@ -192,7 +192,7 @@ faults! {
         .seen("himdsd.service is activating (auto-restart, enabled), result exit-code")
         .seen("restarted by systemd at least 8 times")
         .remedy("journalctl -u himdsd")
-        .remedy("apt-get reinstall azcmagent");
+        .remedy("apt-get remove azcmagent");
 
     given_up "agent.service-crash-looping" =>
         Met::by_enroll(services(&Unit::failed().with("NRestarts", "5").with("Result", "start-limit-hit")))
