@@ -191,13 +191,10 @@ pub struct Wait {
 #[derive(Clone, Debug)]
 pub struct Repair {
     /// Whether the repair timer is installed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked now, used by the repair timer"))]
     pub timer: bool,
     /// How often it looks.
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked now, used by the repair timer"))]
     pub every: Duration,
     /// Whether an Expired Arc machine may be deleted and made again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked now, not yet acted on"))]
     pub recreate_expired: bool,
 }
 

@@ -186,7 +186,7 @@ fn may_record(vm: &Vm, fault: Option<&Fault>) -> bool {
 fn enrolled_vm(vm: &Vm, verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Enrolled(_) => Some(vm.firmware_id().unwrap_or_default()),
-        Verdict::Stopped(_) => crate::record::read(&vm.host.files).ok().flatten()?.vm,
+        Verdict::Stopped(_) | Verdict::Yielded(_) => crate::record::read(&vm.host.files).ok().flatten()?.vm,
     }
 }
 
