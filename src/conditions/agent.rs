@@ -74,8 +74,8 @@ fn is_too_old(version: &str) -> bool {
 
 /// Asks what azcmagent asks to recognize an Azure VM, which it refuses; what came of it, for the evidence.
 async fn passes_for_azure_vm(vm: &Vm) -> Result<String, Fault> {
-    if vm.learnt.onboarded.get() {
-        // It is connected, so it did not refuse.
+    if vm.learnt.onboarded.get() || vm.learnt.is_local.get() {
+        // An agent that is connected did not refuse.
         return Ok(String::new());
     }
     let started = Instant::now();

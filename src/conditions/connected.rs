@@ -131,6 +131,9 @@ async fn another_vms_name(vm: &Vm, show: &Show) -> Option<String> {
     if recorded.is_some_and(is_this) {
         return None;
     }
+    if vm.learnt.is_local.get() {
+        return None;
+    }
     if vm.learnt.claims.borrow().vm_name().is_none() {
         let _known_by_its_claims = identity::observe(vm).await;
     }

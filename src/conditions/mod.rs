@@ -78,6 +78,8 @@ pub struct Learnt {
     pub connected: Cell<bool>,
     /// Whether azcmagent was seen to be connected to any machine.
     pub onboarded: Cell<bool>,
+    /// Whether nothing is asked over the network, for those who only want to know of this VM.
+    pub is_local: Cell<bool>,
     /// What ARM lists that the identity may do.
     pub permissions: RefCell<Option<Permissions>>,
     /// Whether the next connect is to be verbose because one has failed; nothing before, false once it was.
