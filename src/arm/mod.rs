@@ -64,7 +64,15 @@ impl Arm<'_> {
     /// # Errors
     /// When there was no answer.
     pub async fn machine(&self, name: &str) -> Result<Reply, HttpsError> {
-        self.send("GET", &self.machine_path(name), None).await
+        self.on_machine("GET", name).await
+    }
+
+    /// GET or DELETE of the Arc machine of that name; ARM may go on with a deletion after its answer.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn on_machine(&self, method: &str, name: &str) -> Result<Reply, HttpsError> {
+        self.send(method, &self.machine_path(name), None).await
     }
 
     /// Replaces the tags of the Arc machine.
@@ -74,14 +82,6 @@ impl Arm<'_> {
     pub async fn set_tags(&self, name: &str) -> Result<Reply, HttpsError> {
         let body = serde_json::json!({ "tags": self.azure.tags }).to_string();
         self.send("PATCH", &self.machine_path(name), Some(&body)).await
-    }
-
-    /// Deletes the Arc machine; ARM may go on with it after its answer.
-    ///
-    /// # Errors
-    /// When there was no answer.
-    pub async fn delete_machine(&self, name: &str) -> Result<Reply, HttpsError> {
-        self.send("DELETE", &self.machine_path(name), None).await
     }
 
     fn in_group(&self, path: &str) -> String {

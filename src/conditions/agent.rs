@@ -32,9 +32,15 @@ const SETTLED: Duration = Duration::from_secs(30);
 
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let commands = &vm.host.commands;
+    let (version, units, proxy, probe) = tokio::join!(
+        azcmagent::version(commands),
+        units(vm),
+        azcmagent::proxy_url(commands),
+        passes_for_azure_vm(vm)
+    );
     if commands.find(PROGRAM).is_none() {
         // Before anything is installed: an agent that was installed before the override keeps refusing.
-        passes_for_azure_vm(vm).await?;
+        probe?;
         let entry = if vm.settings.agent.install == Install::Never {
             &fault::AGENT_NOT_WANTED
         } else {
@@ -42,12 +48,6 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         };
         return Err(entry.seen("there is no program azcmagent"));
     }
-    let (version, units, proxy, probe) = tokio::join!(
-        azcmagent::version(commands),
-        units(vm),
-        azcmagent::proxy_url(commands),
-        passes_for_azure_vm(vm)
-    );
     let version = version.map_err(|error| fault::AGENT_BROKEN.seen(error.to_string()))?;
     if let Some(version) = version.as_deref().filter(|version| is_too_old(version)) {
         return Err(fault::AGENT_TOO_OLD.seen(format!("azcmagent is {version}")));
@@ -199,10 +199,10 @@ fn read_units(text: &str) -> Vec<Unit> {
     units
 }
 
-/// Time since the boot (proc_uptime(5)).
+/// Time since the boot, in whole seconds (proc_uptime(5)).
 fn uptime(vm: &Vm) -> Option<Duration> {
     let text = vm.host.files.read("/proc/uptime").ok().flatten()?;
-    Duration::try_from_secs_f64(text.split_whitespace().next()?.parse().ok()?).ok()
+    text.split('.').next()?.parse().ok().map(Duration::from_secs)
 }
 
 /// The main service has to run; another one only where it is enabled, for versions and modes differ.

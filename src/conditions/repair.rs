@@ -11,7 +11,6 @@ use crate::azcmagent::{self, connect, show::Show, MAIN_SERVICE, PROGRAM};
 use crate::condition::Condition;
 use crate::fault::{self, Fault, Repair};
 use crate::host::commands::{tail, CommandError, Finished, Run};
-use crate::host::https::{HttpsError, Reply};
 use crate::host::memory_file::MemoryFile;
 use crate::secret::Secret;
 use crate::settings::{Install, TokenHandover};
@@ -322,42 +321,36 @@ impl Vm {
 
     /// Deletes exactly this machine of the configured group, if it is this VM's, and waits until it is gone.
     async fn delete_machine(&self, token: &Secret, name: &str, vm_id: &str) -> Result<(), Fault> {
-        let unreached = |error: HttpsError| fault::CONNECTED_NETWORK.seen(error.to_string());
-        let reply = self.arm(token).machine(name).await.map_err(unreached)?;
-        let refused = |reply: &Reply| arm::read_refusal(reply).inspect(|refusal| self.spend_for(refusal));
         let failed = |what: &str, status: u16| {
             fault::CONNECTED_RECREATE.seen(format!("deleting {name} in Azure: {what} HTTP {status}"))
         };
-        match reply.status {
-            200 => {}
-            // An earlier run was interrupted after this step.
-            _ if connected::is_gone(&reply) => return Ok(()),
-            status => return Err(refused(&reply).unwrap_or_else(|| failed("a look at it gives", status))),
-        }
-        let known = Machine::read(&reply.body);
-        if !known.vm_id.eq_ignore_ascii_case(vm_id) || known.status.eq_ignore_ascii_case("Connected") {
-            // An identity that has expired connects no more: whoever does is another VM.
-            return Err(fault::CONNECTED_CLONED.seen(format!(
-                "azcmagent says Expired for VM id {vm_id}, but Azure says {} for {name}, of the VM with id {}",
-                known.status, known.vm_id
-            )));
-        }
-        let reply = self.arm(token).delete_machine(name).await.map_err(unreached)?;
-        if let Some(refusal) = refused(&reply) {
-            return Err(refusal);
-        }
-        if !matches!(reply.status, 200 | 202 | 204 | 404) {
-            return Err(failed("the answer is", reply.status));
-        }
+        let arm = self.arm(token);
         let until = Instant::now() + self.within(DELETE_LIMIT);
+        let mut method = "GET";
+        let mut is_deleted = false;
         loop {
-            let reply = self.arm(token).machine(name).await.map_err(unreached)?;
+            let reply = arm.on_machine(method, name).await;
+            let reply = reply.map_err(|error| fault::CONNECTED_NETWORK.seen(error.to_string()))?;
+            // At the first look, too: an earlier run was interrupted after this step.
             if connected::is_gone(&reply) {
                 info!(event = "machine.deleted", name, "the Arc machine {name} is gone from Azure");
                 return Ok(());
             }
-            if Instant::now() >= until {
-                return Err(failed("it is still there, a look at it gives", reply.status));
+            match (method, reply.status) {
+                ("DELETE", 200 | 202 | 204) => (method, is_deleted) = ("GET", true),
+                ("GET", 200) if !is_deleted => {
+                    check_ownership(&Machine::read(&reply.body), name, vm_id)?;
+                    method = "DELETE";
+                    continue;
+                }
+                ("GET", _) if is_deleted && Instant::now() < until => {}
+                ("GET", status) if is_deleted => {
+                    return Err(failed("it is still there, a look gives", status))
+                }
+                (_, status) => {
+                    let refusal = arm::read_refusal(&reply).inspect(|refusal| self.spend_for(refusal));
+                    return Err(refusal.unwrap_or_else(|| failed("the answer is", status)));
+                }
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -400,6 +393,17 @@ impl Vm {
             Err(error) => warn!(event = "tags.differ", "the tags differ in Azure: {error}"),
         }
     }
+}
+
+/// Whether the machine that Azure has is this VM's: an identity that has expired connects no more.
+fn check_ownership(known: &Machine, name: &str, vm_id: &str) -> Result<(), Fault> {
+    if known.vm_id.eq_ignore_ascii_case(vm_id) && !known.status.eq_ignore_ascii_case("Connected") {
+        return Ok(());
+    }
+    Err(fault::CONNECTED_CLONED.seen(format!(
+        "azcmagent says Expired for VM id {vm_id}, but Azure says {} for {name}, of the VM with id {}",
+        known.status, known.vm_id
+    )))
 }
 
 /// Whether a verbose run can say more: not where it took its time, asked for a person, or has done its part.
