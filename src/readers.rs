@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use crate::arm::{may_write_machines, read_refusal, Permission};
+use crate::arm::{self, read_refusal, Permissions};
 use crate::azcmagent::{connect, show::Show};
 use crate::fault::Fault;
 use crate::host::{https, link_local};
@@ -32,6 +32,7 @@ const CONNECT: &str = "INFO    Connecting\n 30% [==>   ]\nINFO    Exit Code:  AZ
 const TOKEN: &str =
     r#"{"access_token":"opaque-token","expires_on":"1760086700","resource":"r","token_type":"Bearer"}"#;
 const PERMISSIONS: &str = r#"{"value":[{"actions":["*/read"],"notActions":["a"]}],"nextLink":null}"#;
+const MACHINE: &str = r#"{"properties":{"status":"Connected","vmId":"v","errorDetails":[{"code":"429"}]}}"#;
 const REFUSAL: &str = r#"{"error":{"code":"AuthorizationFailed","message":"no"}}"#;
 
 #[test]
@@ -48,6 +49,9 @@ fn azcmagents_output_is_never_taken_for_more_than_it_is() {
             let fault = connect::read_failure(code, &text);
             assert!(fault.evidence.starts_with("azcmagent connect"), "{}", fault.evidence);
         }
+        let ends_itself = text.contains("AZCM") || text.contains("FATAL");
+        assert!(ends_itself || !connect::says_failure(&text), "{text}");
+        let _some_part = (connect::named_machine(&text), arm::refused_action(&text));
     }
 }
 
@@ -67,7 +71,12 @@ fn what_the_sidecar_says_is_a_token_or_its_own_words() {
 #[test]
 fn what_arm_says_grants_nothing_by_accident() {
     for body in spoilt(PERMISSIONS) {
-        assert_ne!(may_write_machines(&body), Permission::Granted, "{body}");
+        assert!(Permissions::read(&body).is_none_or(|found| !found.grants(arm::WRITE)), "{body}");
+    }
+    for body in spoilt(MACHINE) {
+        let machine = arm::Machine::read(&body);
+        assert!(machine.vm_id.is_empty() || body.contains(&machine.vm_id), "{body}");
+        assert!(machine.status != "Connected" || body.contains("Connected"), "{body}");
     }
     for body in spoilt(REFUSAL) {
         for status in [200, 401, 403, 404, 500] {

@@ -39,6 +39,9 @@ pub struct Record {
     pub repairs: Vec<Repaired>,
     /// What comes next.
     pub next: String,
+    /// Id of the VM that enrolled, by its firmware; empty where it could not be read, nothing before enrolling.
+    #[serde(default)]
+    pub vm: Option<String>,
 }
 
 /// One repair and what came of it.
@@ -121,6 +124,7 @@ mod tests {
             remedy: vec!["r".into()],
             repairs: Vec::new(),
             next: "n".into(),
+            vm: Some("id".into()),
         };
         record.write(&files).unwrap();
         assert_eq!(read(&files), Ok(Some(record)));

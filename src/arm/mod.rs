@@ -2,7 +2,9 @@
 
 mod reply;
 
-pub use reply::{may_write_machines, read_refusal, Permission};
+pub use reply::{
+    read_refusal, refused_action, role_of, Machine, Permissions, LIST_ACCESS, READ, REGISTER, WRITE,
+};
 
 use std::time::Duration;
 
@@ -11,8 +13,10 @@ use crate::host::https::{self, HttpsError, Reply, Request};
 use crate::secret::Secret;
 use crate::settings::{Azure, Cloud, ProxyUrl};
 
-/// Time for one call.
-const LIMIT: Duration = Duration::from_secs(30);
+/// Time for one call, where the run has that much left.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+const MACHINES: &str = "api-version=2024-07-10";
 
 /// Host of ARM in a cloud.
 pub fn host(cloud: Cloud) -> &'static str {
@@ -33,6 +37,8 @@ pub struct Arm<'a> {
     pub azure: &'a Azure,
     /// The token.
     pub token: &'a Secret,
+    /// Time for one call.
+    pub limit: Duration,
 }
 
 impl Arm<'_> {
@@ -42,7 +48,15 @@ impl Arm<'_> {
     /// When there was no answer.
     pub async fn permissions(&self) -> Result<Reply, HttpsError> {
         let path = "providers/Microsoft.Authorization/permissions?api-version=2022-04-01";
-        self.send("GET", path, None).await
+        self.send("GET", &self.in_group(path), None).await
+    }
+
+    /// Whether the subscription is registered for Arc.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn provider(&self) -> Result<Reply, HttpsError> {
+        self.send("GET", "providers/Microsoft.HybridCompute?api-version=2021-04-01", None).await
     }
 
     /// The Arc machine of that name.
@@ -50,8 +64,15 @@ impl Arm<'_> {
     /// # Errors
     /// When there was no answer.
     pub async fn machine(&self, name: &str) -> Result<Reply, HttpsError> {
-        let path = format!("providers/Microsoft.HybridCompute/machines/{name}?api-version=2024-07-10");
-        self.send("GET", &path, None).await
+        self.on_machine("GET", name).await
+    }
+
+    /// GET or DELETE of the Arc machine of that name; ARM may go on with a deletion after its answer.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn on_machine(&self, method: &str, name: &str) -> Result<Reply, HttpsError> {
+        self.send(method, &self.machine_path(name), None).await
     }
 
     /// Replaces the tags of the Arc machine.
@@ -59,19 +80,23 @@ impl Arm<'_> {
     /// # Errors
     /// When there was no answer.
     pub async fn set_tags(&self, name: &str) -> Result<Reply, HttpsError> {
-        let path = format!("providers/Microsoft.HybridCompute/machines/{name}?api-version=2024-07-10");
         let body = serde_json::json!({ "tags": self.azure.tags }).to_string();
-        self.send("PATCH", &path, Some(&body)).await
+        self.send("PATCH", &self.machine_path(name), Some(&body)).await
     }
 
+    fn in_group(&self, path: &str) -> String {
+        format!("resourceGroups/{}/{path}", self.azure.resource_group)
+    }
+
+    fn machine_path(&self, name: &str) -> String {
+        self.in_group(&format!("providers/Microsoft.HybridCompute/machines/{name}?{MACHINES}"))
+    }
+
+    /// One call; the path is below the subscription.
     async fn send(&self, method: &str, path: &str, json: Option<&str>) -> Result<Reply, HttpsError> {
-        let url = format!(
-            "https://{}/subscriptions/{}/resourceGroups/{}/{path}",
-            host(self.azure.cloud),
-            self.azure.subscription_id,
-            self.azure.resource_group,
-        );
-        let request = Request { method, bearer: Some(self.token), json, ..Request::get(&url, LIMIT) };
+        let azure = self.azure;
+        let url = format!("https://{}/subscriptions/{}/{path}", host(azure.cloud), azure.subscription_id);
+        let request = Request { method, bearer: Some(self.token), json, ..Request::get(&url, self.limit) };
         https::send(self.commands, self.proxy, request).await
     }
 }

@@ -7,37 +7,105 @@ use crate::host::https::Reply;
 use crate::secret::Mask;
 
 /// The action without which no Arc machine can be made.
-const WRITE: &str = "Microsoft.HybridCompute/machines/write";
+pub const WRITE: &str = "Microsoft.HybridCompute/machines/write";
 
-/// Whether an identity may make Arc machines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Permission {
-    /// It may.
-    Granted,
-    /// It may not, or not yet: the actions that it has instead.
-    Missing(String),
-    /// The reply does not say.
-    Unknown,
+/// azcmagent looks for a machine of the name first.
+pub const READ: &str = "Microsoft.HybridCompute/machines/read";
+
+/// What the second role of the guide is for.
+pub const LIST_ACCESS: &str = "Microsoft.HybridCompute/machines/listAccessDetails/action";
+
+/// What registering the subscription for Arc takes.
+pub const REGISTER: &str = "Microsoft.HybridCompute/register/action";
+
+/// Which of the guide's two roles holds an action, if one does.
+pub fn role_of(action: &str) -> Option<&'static str> {
+    let action = action.to_ascii_lowercase();
+    if action == LIST_ACCESS.to_ascii_lowercase() {
+        Some("HybridCompute Machine ListAccessDetails Action")
+    } else {
+        let is_of_machines = action.starts_with("microsoft.hybridcompute/machines/");
+        is_of_machines.then_some("Azure Connected Machine Resource Manager")
+    }
 }
 
-/// Reads a listing of permissions: the union over the assignments of actions without their exceptions.
-pub fn may_write_machines(body: &str) -> Permission {
-    let Ok(listing) = serde_json::from_str::<Value>(body) else { return Permission::Unknown };
-    let Some(assignments) = listing.get("value").and_then(Value::as_array) else {
-        return Permission::Unknown;
-    };
-    let grants = |assignment: &Value| {
-        matches_any(assignment.get("actions"), WRITE) && !matches_any(assignment.get("notActions"), WRITE)
-    };
-    if assignments.iter().any(grants) {
-        return Permission::Granted;
+/// The action that a refusal names: `… does not have authorization to perform action '…'`.
+pub fn refused_action(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("perform action")?;
+    let rest = rest.trim_start().strip_prefix(['\'', '"', '`'])?;
+    rest.split(['\'', '"', '`']).next().filter(|action| action.contains('/'))
+}
+
+/// What an identity may do: a listing of permissions, one entry an assignment.
+#[derive(Clone, Debug)]
+pub struct Permissions {
+    assignments: Vec<Value>,
+    is_whole: bool,
+}
+
+impl Permissions {
+    /// Reads a listing; `None` when it is none.
+    pub fn read(body: &str) -> Option<Self> {
+        let mut listing: Value = serde_json::from_str(body).ok()?;
+        let more = listing.get("nextLink").and_then(Value::as_str).is_some_and(|link| !link.is_empty());
+        match listing.get_mut("value")?.take() {
+            Value::Array(assignments) => Some(Self { assignments, is_whole: !more }),
+            _ => None,
+        }
     }
-    if listing.get("nextLink").and_then(Value::as_str).is_some_and(|link| !link.is_empty()) {
-        return Permission::Unknown;
+
+    /// Whether an action is allowed: by one assignment's actions without its exceptions.
+    pub fn grants(&self, action: &str) -> bool {
+        let grants = |assignment: &Value| {
+            matches_any(assignment.get("actions"), action)
+                && !matches_any(assignment.get("notActions"), action)
+        };
+        self.assignments.iter().any(grants)
     }
-    let actions = assignments.iter().filter_map(|assignment| assignment.get("actions")?.as_array()).flatten();
-    let names: Vec<&str> = actions.filter_map(Value::as_str).take(8).collect();
-    Permission::Missing(names.join(", "))
+
+    /// Whether an action is known not to be allowed; a listing that goes on elsewhere does not say.
+    pub fn lacks(&self, action: &str) -> bool {
+        self.is_whole && !self.grants(action)
+    }
+
+    /// Some of the actions that it has, for people.
+    pub fn some(&self) -> String {
+        let actions = self.assignments.iter().filter_map(|one| one.get("actions")?.as_array()).flatten();
+        let names: Vec<&str> = actions.filter_map(Value::as_str).take(8).collect();
+        if names.is_empty() {
+            "none at all".to_owned()
+        } else {
+            format!("only {}", names.join(", "))
+        }
+    }
+}
+
+/// What ARM knows of an Arc machine (azure-mgmt-hybridcompute, model Machine).
+#[derive(Debug, Default)]
+pub struct Machine {
+    /// `Connected`, `Disconnected`, `Expired`, `Error` …
+    pub status: String,
+    /// The id of the VM that it was made by.
+    pub vm_id: String,
+    /// When the status changed last.
+    pub changed: String,
+    /// Why the status is what it is, with the error of the agent.
+    pub reason: String,
+}
+
+impl Machine {
+    /// Reads a machine; members that are missing are empty.
+    pub fn read(body: &str) -> Self {
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        let text = |name: &str| match body.get("properties").and_then(|properties| properties.get(name)) {
+            Some(Value::String(text)) => excerpt(text),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => excerpt(&other.to_string()),
+        };
+        let reason = [text("statusReason"), text("errorDetails")].join(" ");
+        let reason = reason.trim().trim_matches(['[', ']']).to_owned();
+        Self { status: text("status"), vm_id: text("vmId"), changed: text("lastStatusChange"), reason }
+    }
 }
 
 /// Whether a list of action patterns covers an action; `*` stands for anything, letter case does not count.
@@ -79,8 +147,13 @@ pub fn read_refusal(reply: &Reply) -> Option<Fault> {
         (_, "ScopeLocked") => &fault::ACCESS_LOCK,
         (_, "MissingSubscriptionRegistration") => &fault::ACCESS_PROVIDER,
         (_, "ResourceGroupNotFound") => &fault::ACCESS_GROUP,
-        (_, "SubscriptionNotFound") => &fault::ACCESS_SUBSCRIPTION,
-        (_, "AuthorizationFailed" | "LinkedAuthorizationFailed") => &fault::ACCESS_ROLE,
+        (_, "SubscriptionNotFound" | "InvalidSubscriptionId") => &fault::ACCESS_SUBSCRIPTION,
+        (_, "ReadOnlyDisabledSubscription" | "SubscriptionDisabled") => &fault::ACCESS_SUBSCRIPTION_DISABLED,
+        (_, code) if code.ends_with("QuotaExceeded") => &fault::ACCESS_QUOTA,
+        (_, "AuthorizationFailed" | "LinkedAuthorizationFailed") => match refused_action(&message) {
+            Some(action) if action.eq_ignore_ascii_case(LIST_ACCESS) => &fault::ACCESS_LIST_ROLE,
+            _ => &fault::ACCESS_ROLE,
+        },
         _ => return None,
     };
     Some(entry.seen(excerpt(&format!("HTTP {} {code}: {message}", reply.status))))
@@ -111,8 +184,9 @@ mod tests {
             (r#""Microsoft.HybridCompute/machines/read""#, "", false),
             (r#""*""#, r#""Microsoft.HybridCompute/machines/*""#, false),
         ] {
-            let permission = may_write_machines(&listing(actions, not_actions));
-            assert_eq!(permission == Permission::Granted, granted, "{actions} without {not_actions}");
+            let permissions = Permissions::read(&listing(actions, not_actions)).unwrap();
+            assert_eq!(permissions.grants(WRITE), granted, "{actions} without {not_actions}");
+            assert_eq!(permissions.lacks(WRITE), !granted);
         }
     }
 
@@ -120,14 +194,46 @@ mod tests {
     fn an_exception_of_one_assignment_does_not_touch_another() {
         let body = r#"{"value":[{"actions":["*"],"notActions":["*/write"]},
                                 {"actions":["Microsoft.HybridCompute/machines/*"]}]}"#;
-        assert_eq!(may_write_machines(body), Permission::Granted);
+        assert!(Permissions::read(body).unwrap().grants(WRITE));
     }
 
     #[test]
     fn an_empty_listing_is_missing_and_nonsense_is_unknown() {
-        assert_eq!(may_write_machines(r#"{"value":[]}"#), Permission::Missing(String::new()));
-        for body in ["", "[]", "<html>", r#"{"value":"x"}"#, r#"{"value":[],"nextLink":"https://x"}"#] {
-            assert_eq!(may_write_machines(body), Permission::Unknown, "{body}");
+        let empty = Permissions::read(r#"{"value":[]}"#).unwrap();
+        assert!(empty.lacks(WRITE) && empty.some() == "none at all");
+        for body in ["", "[]", "<html>", "{}", r#"{"value":"x"}"#, r#"{"value":null}"#] {
+            assert!(Permissions::read(body).is_none(), "{body}");
+        }
+        let first_page =
+            Permissions::read(r#"{"value":[7,{"actions":null}],"nextLink":"https://x"}"#).unwrap();
+        assert!(!first_page.grants(WRITE) && !first_page.lacks(WRITE));
+    }
+
+    #[test]
+    fn the_refused_action_is_found() {
+        let text = "The client 'x' does not have authorization to perform action \
+                    'Microsoft.HybridCompute/machines/read' over scope '/x'";
+        assert_eq!(refused_action(text), Some(READ));
+        for text in ["", "perform action", "perform action 'x", "perform action ' ' over", "perform action é"]
+        {
+            assert_eq!(refused_action(text), None, "{text}");
+        }
+        assert_ne!(role_of(LIST_ACCESS), role_of(WRITE));
+        assert_eq!((role_of(READ), role_of("Microsoft.Compute/x")), (role_of(WRITE), None));
+    }
+
+    #[test]
+    fn a_machine_of_any_form_is_read() {
+        let body = r#"{"properties":{"status":"Expired","vmId":"v","lastStatusChange":"t",
+                       "errorDetails":[{"code":"429","message":"Too Many Requests"}]}}"#;
+        let machine = Machine::read(body);
+        assert_eq!(
+            (machine.status.as_str(), machine.vm_id.as_str(), machine.changed.as_str()),
+            ("Expired", "v", "t")
+        );
+        assert!(machine.reason.contains("Too Many Requests"), "{}", machine.reason);
+        for body in ["", "null", "[]", "{\"properties\":7}", "{\"properties\":{\"status\":{\"a\":[]}}}"] {
+            assert!(Machine::read(body).vm_id.is_empty(), "{body}");
         }
     }
 
@@ -142,6 +248,8 @@ mod tests {
         assert_eq!(fault(401, "InvalidAuthenticationTokenTenant"), Some("identity.wrong-tenant"));
         assert_eq!(fault(404, "ResourceGroupNotFound"), Some("access.resource-group-missing"));
         assert_eq!(fault(409, "MissingSubscriptionRegistration"), Some("access.provider-unregistered"));
+        assert_eq!(fault(409, "ReadOnlyDisabledSubscription"), Some("access.subscription-disabled"));
+        assert_eq!(fault(403, "ResourceQuotaExceeded"), Some("access.quota"));
         assert_eq!(fault(500, "InternalServerError"), None);
         assert_eq!(fault(200, "AuthorizationFailed"), None);
         let empty = Reply { status: 401, body: String::new() };

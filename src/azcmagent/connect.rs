@@ -52,49 +52,124 @@ pub fn configuration(target: &Target<'_>, token: Option<&Secret>) -> Secret {
 
 /// What a failed connect means. `code` is its exit code, `transcript` everything that it said, masked.
 pub fn read_failure(code: Option<i32>, transcript: &str) -> Fault {
-    let number = agent_code(transcript).or(code);
-    let entry = by_text(transcript).unwrap_or_else(|| by_code(number));
+    // azcmagent's own codes end at 125; what is above is the installer's, in words, or a shell's.
+    let number = agent_code(transcript).or(code.filter(|code| (1..=125).contains(code)));
+    let told = without_details(transcript);
+    let named = by_text(&failures(&told).join("\n")).or_else(|| by_text(&told));
+    let entry = named.unwrap_or_else(|| match number {
+        Some(42) if names_another_status(&told) => &fault::CONNECTED_FAILED,
+        number => by_code(number),
+    });
     let status = match (number, code) {
         (Some(number), Some(code)) if number != code => format!("AZCM{number:04}, exit code {code}"),
         (Some(number), _) => format!("AZCM{number:04}"),
-        (None, _) => "ended by a signal".to_owned(),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "ended by a signal".to_owned(),
     };
-    entry.seen(format!("azcmagent connect: {status}: {}", last_words(transcript)))
+    entry.seen(format!("azcmagent connect: {status}: {}", last_words(&told)))
+}
+
+/// Whether Azure refused for another reason than the token: `httpStatusCode:NNN` with another number than 401.
+fn names_another_status(transcript: &str) -> bool {
+    let named = transcript.rsplit_once("httpStatusCode:");
+    named.is_some_and(|(_, rest)| !rest.trim_start().starts_with("401"))
+}
+
+/// Whether a connect that ended well says all the same that it failed.
+pub fn says_failure(transcript: &str) -> bool {
+    let told = without_details(transcript);
+    agent_code(&told).is_some() || !failures(&told).is_empty()
+}
+
+/// "Machine already connected": whether to the right target is for `azcmagent show` to say.
+pub const ALREADY_CONNECTED: i32 = 67;
+
+/// The machine that it names as the one it is connected to already (release notes of 1.17).
+pub fn named_machine(transcript: &str) -> Option<&str> {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '\\');
+    let mut words = transcript
+        .split(is_end)
+        .filter_map(|word| word.find("/subscriptions/").and_then(|at| word.get(at..)));
+    words
+        .find(|word| word.to_ascii_lowercase().contains("/providers/microsoft.hybridcompute/machines/"))
+        .map(|word| word.trim_end_matches('.'))
 }
 
 /// The code that it names itself, the last one: `AZCM0042`.
-fn agent_code(transcript: &str) -> Option<i32> {
-    let after = |(at, _): (usize, &str)| transcript.get(at + 4..)?.get(..4)?.parse().ok();
+pub fn agent_code(transcript: &str) -> Option<i32> {
+    let after =
+        |(at, _): (usize, &str)| transcript.get(at + 4..)?.get(..4)?.parse().ok().filter(|code| *code > 0);
     transcript.rmatch_indices("AZCM").find_map(after)
+}
+
+/// The lines without those that only verbose mode prints: a refusal that it gets over is one of them.
+pub fn without_details(transcript: &str) -> String {
+    let is_detail = |line: &&str| {
+        let line = line.trim_start();
+        line.starts_with("DEBUG")
+            || line.starts_with("TRACE")
+            || line.contains("level=debug")
+            || line.contains("level=trace")
+    };
+    let lines: Vec<&str> = transcript.lines().filter(|line| !is_detail(line)).collect();
+    lines.join("\n")
+}
+
+/// The lines that say why it ended.
+fn failures(transcript: &str) -> Vec<&str> {
+    let is_final = |line: &&str| {
+        let line = line.trim_start().to_ascii_uppercase();
+        line.starts_with("FATAL") || line.contains("LEVEL=FATAL")
+    };
+    transcript.lines().filter(is_final).collect()
 }
 
 /// Azure's own words decide first: one code of azcmagent stands for many causes.
 fn by_text(transcript: &str) -> Option<&'static Entry> {
     let text = transcript.to_ascii_lowercase();
-    let table: [(&[&str], &'static Entry); 23] = [
+    let table: [(&[&str], &'static Entry); 35] = [
         (&["to sign in, use a web browser"], &fault::CONNECTED_TOKEN_NOT_TAKEN),
         (&["requestdisallowedbypolicy"], &fault::ACCESS_POLICY),
         (&["disallowed by policy"], &fault::ACCESS_POLICY),
         (&["scopelocked"], &fault::ACCESS_LOCK),
+        (&["quotaexceeded"], &fault::ACCESS_QUOTA),
+        (&["exceed", "quota"], &fault::ACCESS_QUOTA),
         (&["missingsubscriptionregistration"], &fault::ACCESS_PROVIDER),
         (&["registered to use namespace"], &fault::ACCESS_PROVIDER),
         (&["resourcegroupnotfound"], &fault::ACCESS_GROUP),
         (&["resource group", "could not be found"], &fault::ACCESS_GROUP),
+        // It makes a missing group itself, where it may.
+        (&["perform action", "microsoft.resources/subscriptions/resourcegroups/write"], &fault::ACCESS_GROUP),
         (&["subscriptionnotfound"], &fault::ACCESS_SUBSCRIPTION),
+        (&["invalidsubscriptionid"], &fault::ACCESS_SUBSCRIPTION),
+        (&["readonlydisabledsubscription"], &fault::ACCESS_SUBSCRIPTION_DISABLED),
+        (
+            &["subscription", "disabled and therefore marked as read only"],
+            &fault::ACCESS_SUBSCRIPTION_DISABLED,
+        ),
         (&["invalidauthenticationtokentenant"], &fault::IDENTITY_TENANT),
         (&["from the wrong issuer"], &fault::IDENTITY_TENANT),
         (&["invalidauthenticationtokenaudience"], &fault::IDENTITY_AUDIENCE),
         (&["expiredauthenticationtoken"], &fault::IDENTITY_TOKEN_REJECTED),
         (&["invalidauthenticationtoken"], &fault::IDENTITY_TOKEN_REJECTED),
+        (
+            &["does not have authorization to perform action", "listaccessdetails/action"],
+            &fault::ACCESS_LIST_ROLE,
+        ),
         (&["does not have authorization to perform action"], &fault::ACCESS_ROLE),
         (&["authorizationfailed"], &fault::ACCESS_ROLE),
         (&["private link scope"], &fault::CONNECTED_PRIVATE_LINK),
+        (&["public network access", "disabled"], &fault::CONNECTED_PRIVATE_LINK),
         (&["must be root"], &fault::HOST_NOT_ROOT),
         (&["already exists", "azcm0044"], &fault::CONNECTED_NAME_TAKEN),
+        (&["invalidresourcelocation"], &fault::CONNECTED_NAME_TAKEN),
+        (&["too many requests"], &fault::CONNECTED_FAILED),
+        (&["locationnotavailableforresourcetype"], &fault::AGENT_CONFIGURATION),
         (&["network is unreachable"], &fault::CONNECTED_NETWORK),
         (&["azure virtual machine"], &fault::AGENT_AZURE_VM),
         (&["machine is already an azure resource"], &fault::AGENT_AZURE_VM),
         (&["azcm0141"], &fault::AGENT_AZURE_VM),
+        (&["unknown flag"], &fault::AGENT_TOO_OLD),
     ];
     let all = |words: &[&str]| words.iter().all(|word| text.contains(word));
     let named = table.iter().find(|(words, _)| all(words)).map(|(_, entry)| *entry);
@@ -104,32 +179,59 @@ fn by_text(transcript: &str) -> Option<&'static Entry> {
     })
 }
 
-/// azcmagent's error table (onboarding troubleshooting page), by what can be done about it.
+/// azcmagent's error table (onboarding troubleshooting page, with the rows that have left it), by what can be done
+/// about it. What is not here says no more than its words: 1, 6, 11, 72 to 74, and what is new.
 fn by_code(code: Option<i32>) -> &'static Entry {
     match code {
+        // 42 without Azure's words is mostly a token that expired or is none (Azure Local's troubleshooting).
         Some(12 | 41 | 42) => &fault::IDENTITY_TOKEN_REJECTED,
         Some(18) => &fault::HOST_NOT_ROOT,
-        Some(16 | 19 | 20 | 23 | 27 | 68 | 101 | 102) => &fault::AGENT_CONFIGURATION,
-        Some(26 | 75 | 105) => &fault::CONNECTED_NETWORK,
+        Some(13..=17 | 19 | 20 | 23 | 27 | 68 | 101 | 102) => &fault::AGENT_CONFIGURATION,
+        Some(26 | 45 | 75 | 83 | 105) => &fault::CONNECTED_NETWORK,
         Some(44) => &fault::CONNECTED_NAME_TAKEN,
         Some(2 | 4 | 61 | 64 | 65 | 66 | 70) => &fault::AGENT_BROKEN,
         Some(62 | 81 | 82) => &fault::CONNECTED_HALF_MADE,
         Some(5) => &fault::HOST_DISK_FULL,
         Some(69 | 106) => &fault::HOST_READ_ONLY,
+        Some(3) => &fault::AGENT_TOO_OLD,
+        Some(28 | 76..=78 | 103 | 104 | 107 | 108) => &fault::CONNECTED_KEYS,
+        Some(43 | 63) => &fault::CONNECTED_RECREATE,
+        Some(130) => &fault::HOST_NO_SYSTEMD,
+        Some(131..=133) => &fault::AGENT_DISTRIBUTION,
         Some(141) => &fault::AGENT_AZURE_VM,
+        Some(143 | 150) => &fault::AGENT_INSTALL,
+        Some(145) => &fault::AGENT_PACKAGE_LOCK,
+        Some(146) => &fault::AGENT_SOURCE,
+        Some(147) => &fault::AGENT_VERSION_UNKNOWN,
+        Some(157) => &fault::AGENT_NO_CURL,
         _ => &fault::CONNECTED_FAILED,
     }
+}
+
+/// A line without the time in front, so that the same failure is the same text at every try: `time="…" level=fatal`
+/// and `FATAL[0032]`.
+fn without_time(line: &str) -> &str {
+    let line = line.trim_start();
+    let behind_time = || line.strip_prefix("time=\"")?.split_once("\" ");
+    let behind_seconds = || {
+        let (level, rest) = line.split_once('[')?;
+        let (seconds, rest) = rest.split_once(']')?;
+        let is_logrus = level.chars().all(|c| c.is_ascii_uppercase()) && seconds.parse::<u64>().is_ok();
+        is_logrus.then_some((level, rest.trim_start()))
+    };
+    behind_time().or_else(behind_seconds).map_or(line, |(_, rest)| rest)
 }
 
 /// The lines that say why, or the last ones: progress bars say nothing.
 fn last_words(transcript: &str) -> String {
     let telling = |line: &&str| {
         let upper = line.to_ascii_uppercase();
-        ["FATAL", "ERROR", "LEVEL=FATAL", "LEVEL=ERROR", "AZCM", "AUTHORIZ", "HTTPSTATUSCODE", "FORBIDDEN"]
+        // `message` alone stands on a line of its own where an error is printed as JSON.
+        ["FATAL", "ERROR", "AZCM", "AUTHORIZ", "HTTPSTATUSCODE", "FORBIDDEN", "MESSAGE", "PRIVATE LINK"]
             .iter()
             .any(|word| upper.contains(word))
     };
-    let lines: Vec<&str> = transcript.lines().filter(telling).collect();
+    let lines: Vec<&str> = transcript.lines().filter(telling).map(without_time).collect();
     if lines.is_empty() {
         tail(transcript)
     } else {
@@ -205,5 +307,120 @@ mod tests {
     fn private_link_is_told_from_a_plain_network_error() {
         let text = "No indication of Private Link Scope but found private endpoint x\nINFO    AZCM0026: Network Error";
         assert_eq!(code_of(26, text), "connected.private-link");
+        assert!(read_failure(Some(26), text).evidence.contains("found private endpoint x"));
+    }
+
+    /// The onboarding troubleshooting page's table, rows of older versions included, and what each leads to.
+    #[test]
+    fn every_code_of_the_table_leads_to_a_fault_that_tells() {
+        let table: [(&[i32], &str); 20] = [
+            (&[2, 4, 61, 64, 65, 66, 70], "agent.not-answering"),
+            (&[3], "agent.too-old"),
+            (&[5], "host.disk-full"),
+            (&[12, 41, 42], "identity.token-rejected"),
+            (&[13, 14, 15, 16, 17, 19, 20, 23, 27, 68, 101, 102], "agent.configuration-refused"),
+            (&[18], "host.not-root"),
+            (&[26, 45, 75, 83, 105], "connected.network"),
+            (&[28, 76, 77, 78, 103, 104, 107, 108], "connected.keys"),
+            (&[43, 63], "connected.recreate-failed"),
+            (&[44], "connected.name-taken"),
+            (&[62, 81, 82], "connected.half-made"),
+            (&[69, 106], "host.not-writable"),
+            (&[130], "host.no-systemd"),
+            (&[131, 132, 133], "agent.distribution-unsupported"),
+            (&[141], "agent.azure-vm"),
+            (&[143, 150], "agent.install-failed"),
+            (&[145], "agent.package-lock"),
+            (&[146], "agent.source-unreachable"),
+            (&[147], "agent.version-unavailable"),
+            (&[157], "agent.no-curl"),
+        ];
+        let known: Vec<i32> = table.iter().flat_map(|(codes, _)| codes.iter().copied()).collect();
+        for (codes, expected) in table {
+            for code in codes {
+                assert_eq!(code_of(1, &format!("INFO    AZCM{code:04}: words")), expected, "{code}");
+            }
+        }
+        for code in (0..1000).filter(|code| !known.contains(code)) {
+            let fault =
+                read_failure(Some(1), &format!("FATAL   its own words\nINFO    AZCM{code:04}: title"));
+            assert_eq!(fault.code(), "connected.connect-failed", "{code}");
+            assert!(fault.evidence.contains("its own words"), "{}", fault.evidence);
+        }
+        for status in [126, 127, 137, 141, 255] {
+            assert_eq!(code_of(status, "sh: gone"), "connected.connect-failed", "{status} is a shell's");
+        }
+    }
+
+    #[test]
+    fn details_of_verbose_mode_do_not_decide() {
+        let refused =
+            "does not have authorization to perform action 'Microsoft.HybridCompute/register/action'";
+        for detail in [
+            format!("DEBUG   Registering: The client 'x' {refused} Code: AuthorizationFailed"),
+            format!("time=\"x\" level=debug msg=\"{refused}\""),
+        ] {
+            let text =
+                format!("{detail}\nINFO    AZCM0026: Network Error\nFATAL   Message: dial tcp: i/o timeout");
+            assert_eq!(code_of(26, &text), "connected.network", "{text}");
+            assert_eq!(crate::arm::refused_action(&without_details(&text)), None);
+        }
+        let before = format!("INFO    {refused}\nFATAL   Message: x Code: ScopeLocked httpStatusCode:409");
+        assert_eq!(code_of(42, &before), "access.locked", "the last word counts");
+    }
+
+    #[test]
+    fn an_unexplained_42_is_a_bad_token_unless_azure_answered_otherwise() {
+        assert_eq!(code_of(42, "FATAL   Message: x"), "identity.token-rejected");
+        assert_eq!(code_of(42, "FATAL   Message: x httpStatusCode:401"), "identity.token-rejected");
+        assert_eq!(
+            code_of(42, "FATAL   Message: x Code: Conflict httpStatusCode:409"),
+            "connected.connect-failed"
+        );
+    }
+
+    #[test]
+    fn a_success_that_names_a_failure_is_none() {
+        for text in [
+            "FATAL   x",
+            "FATAL[0003] x",
+            "time=\"x\" level=fatal msg=\"x\"",
+            "INFO    Exit Code:  AZCM0044: x",
+            "INFO    AZCM0026: Network Error",
+        ] {
+            assert!(says_failure(text), "{text}");
+        }
+        for text in
+            ["", "INFO    Connected machine to Azure", "INFO    Exit Code:  AZCM0000: No Error", "INFO fatal"]
+        {
+            assert!(!says_failure(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_machine_that_connect_names_is_found() {
+        let id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.HybridCompute/machines/m";
+        for text in [
+            format!("Resource ID: {id}."),
+            format!("msg=\"connected\" Resource ID={id}"),
+            format!("{{\"resourceId\":\"{id}\"}}"),
+            format!("see https://management.azure.com{id}, then go on"),
+        ] {
+            assert_eq!(named_machine(&text), Some(id), "{text}");
+        }
+        assert_eq!(named_machine("/subscriptions/s/resourceGroups/g and é"), None);
+    }
+
+    #[test]
+    fn the_same_failure_has_the_same_evidence_at_every_time() {
+        let seen = |text: &str| read_failure(Some(26), text).evidence;
+        assert_eq!(
+            seen("time=\"2026-11-23T10:00:00Z\" level=fatal msg=\"x\""),
+            seen("time=\"2026-11-23T10:00:01Z\" level=fatal msg=\"x\"")
+        );
+        assert_eq!(seen("FATAL[0002] x"), seen("FATAL[0003] x"));
+        for text in ["[", "FATAL[", "FATAL[é] x", "time=\"", "time=\" \u{0}"] {
+            assert!(!seen(text).is_empty());
+        }
     }
 }

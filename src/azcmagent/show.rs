@@ -17,6 +17,8 @@ pub struct Show {
     pub subscription_id: String,
     /// Its tenant.
     pub tenant_id: String,
+    /// The id under which Azure knows this VM.
+    pub vm_id: String,
     /// When Azure last heard from it; absent where this version does not say, empty when never.
     pub last_heartbeat: Option<String>,
     /// `agentErrorCode` and `agentErrorDetails`, joined.
@@ -40,6 +42,23 @@ impl Show {
         self.last_heartbeat.as_deref().is_some_and(|time| time.is_empty() || time.starts_with("0001-"))
     }
 
+    /// The machine's name, from its id where it is not named.
+    pub fn name(&self) -> Option<String> {
+        let named = Some(self.resource_name.clone()).filter(|name| !name.is_empty());
+        named.or_else(|| self.in_id("machines"))
+    }
+
+    /// What stands behind a segment of the ARM id.
+    pub fn in_id(&self, segment: &str) -> Option<String> {
+        let mut parts = self.resource_id.split('/');
+        parts.find(|part| part.eq_ignore_ascii_case(segment)).and_then(|_| parts.next()).map(str::to_owned)
+    }
+
+    /// Status and error in azcmagent's own words.
+    pub fn words(&self) -> String {
+        joined(&self.status, &self.error, ", ")
+    }
+
     /// Whether it is connected, in any letter case.
     pub fn is(&self, status: &str) -> bool {
         self.status.eq_ignore_ascii_case(status)
@@ -58,55 +77,90 @@ impl Show {
     }
 }
 
-/// The first JSON object in the output; log lines may stand before and after it.
+/// The first JSON object in the output that tells of a machine; log lines may stand before and after it.
 fn read_json(output: &str) -> Option<Show> {
-    let object = output.match_indices('{').find_map(|(at, _)| {
-        let text = output.get(at..)?;
-        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-        values.next()?.ok().filter(|value| value.get("status").is_some())
-    })?;
-    let text = |name: &str| match object.get(name) {
-        Some(Value::String(text)) => text.trim().to_owned(),
-        Some(Value::Number(number)) => number.to_string(),
+    let mut rest = output;
+    while let Some(at) = rest.find(['{', '[']) {
+        rest = rest.get(at..)?;
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        let found = values.next().and_then(Result::ok);
+        if let Some(show) = found.as_ref().and_then(|value| of_value(value, true)) {
+            return Some(show);
+        }
+        // What is inside of a value is not looked at a second time, as if it stood alone.
+        rest = rest.get(if found.is_some() { values.byte_offset() } else { 1 }..)?;
+    }
+    None
+}
+
+/// The machine in a value: the value itself, or what a later version has put around it.
+fn of_value(value: &Value, is_outermost: bool) -> Option<Show> {
+    let object = match value {
+        Value::Object(object) => object,
+        Value::Array(list) => return list.iter().find_map(|value| of_value(value, false)),
+        _ => return None,
+    };
+    let member = |names: &[&str]| {
+        object.iter().find(|(key, _)| names.iter().any(|name| key.eq_ignore_ascii_case(name)))
+    };
+    let text = |names: &[&str]| match member(names) {
+        Some((_, Value::String(text))) => text.trim().to_owned(),
+        Some((_, Value::Number(number))) => number.to_string(),
         _ => String::new(),
     };
-    Some(Show {
-        status: text("status"),
-        resource_id: text("resourceId"),
-        resource_name: text("resourceName"),
-        resource_group: text("resourceGroup"),
-        subscription_id: text("subscriptionId"),
-        tenant_id: text("tenantId"),
-        last_heartbeat: object.get("lastHeartbeat").map(|_| text("lastHeartbeat")),
-        error: joined(&text("agentErrorCode"), &text("agentErrorDetails")),
-    })
+    let status = text(&["status", "agentStatus"]);
+    // Its services have a status too, and so has a command that failed; neither has an id.
+    let is_machine = member(&["resourceId", "resourceName", "vmId", "agentVersion"]).is_some();
+    let is_other =
+        || member(&["error", "serviceName", "displayName"]).is_some_and(|(_, value)| !value.is_null());
+    if !status.is_empty() && (is_machine || is_outermost && !is_other()) {
+        return Some(Show {
+            status,
+            resource_id: text(&["resourceId", "id"]),
+            resource_name: text(&["resourceName", "name"]),
+            resource_group: text(&["resourceGroup", "resourceGroupName"]),
+            subscription_id: text(&["subscriptionId"]),
+            tenant_id: text(&["tenantId"]),
+            vm_id: text(&["vmId"]),
+            last_heartbeat: member(&["lastHeartbeat"]).map(|_| text(&["lastHeartbeat"])),
+            error: joined(&text(&["agentErrorCode"]), &text(&["agentErrorDetails"]), ": "),
+        });
+    }
+    object.iter().filter(|(key, _)| *key != "services").find_map(|(_, value)| of_value(value, false))
 }
 
-/// `Label                 : value` lines.
+/// `Label                 : value` lines, whatever stands between them and however the label is spaced.
 fn read_text(output: &str) -> Option<Show> {
-    let value = |label: &str| {
-        let of_line = |line: &str| {
-            let (name, value) = line.split_once(':')?;
-            (name.trim() == label).then(|| value.trim().to_owned())
-        };
-        output.lines().find_map(of_line)
+    let plain = |text: &str| -> String {
+        text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
     };
+    let lines: Vec<(String, &str)> = output
+        .lines()
+        .filter_map(|line| {
+            let line = line.trim().trim_start_matches("INFO ");
+            let (label, value) = line.split_once(':').or_else(|| line.split_once("  "))?;
+            Some((plain(label), value.trim()))
+        })
+        .collect();
+    let value =
+        |label: &str| lines.iter().find(|(name, _)| name == label).map(|(_, value)| (*value).to_owned());
     let text = |label: &str| value(label).unwrap_or_default();
     Some(Show {
-        status: value("Agent Status")?,
-        resource_id: text("Resource Id"),
-        resource_name: text("Resource Name"),
-        resource_group: text("Resource Group Name"),
-        subscription_id: text("Subscription ID"),
-        tenant_id: text("Tenant ID"),
-        last_heartbeat: value("Agent Last Heartbeat"),
-        error: joined(&text("Agent Error Code"), &text("Agent Error Details")),
+        status: value("agentstatus")?,
+        resource_id: text("resourceid"),
+        resource_name: text("resourcename"),
+        resource_group: value("resourcegroupname").unwrap_or_else(|| text("resourcegroup")),
+        subscription_id: text("subscriptionid"),
+        tenant_id: text("tenantid"),
+        vm_id: text("vmid"),
+        last_heartbeat: value("agentlastheartbeat"),
+        error: joined(&text("agenterrorcode"), &text("agenterrordetails"), ": "),
     })
 }
 
-fn joined(code: &str, details: &str) -> String {
-    let parts: Vec<&str> = [code, details].into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join(": ")
+fn joined(first: &str, second: &str, between: &str) -> String {
+    let parts: Vec<&str> = [first, second].into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(between)
 }
 
 #[cfg(test)]
@@ -159,5 +213,52 @@ mod tests {
         ] {
             assert_eq!(Show::read(output), None, "{output}");
         }
+    }
+
+    #[test]
+    fn other_layouts_of_other_versions() {
+        for output in [
+            "AGENT STATUS: Connected\nResource ID: /subscriptions/s/resourceGroups/g/providers/x/machines/m\n",
+            "INFO    Agent Status   : Connected\nINFO    Resource Id : /subscriptions/s/machines/m\r\n",
+            "  agent_status    Connected\n  resource_id    /machines/m\n",
+            "{\"agentStatus\":\"Connected\",\"ResourceId\":\"/machines/m\"}",
+            "{\"result\":{\"services\":[{\"status\":\"active\"}],\"Status\":\"connected\",\"resourceId\":\"/machines/m\"}}",
+            "[{\"status\":\"Connected\",\"resourceId\":\"/machines/m\",\"vmId\":null}]",
+        ] {
+            let show = Show::read(output).unwrap_or_else(|| panic!("{output}"));
+            assert!(show.is("Connected") && show.is_onboarded(), "{output}");
+            assert_eq!(show.name().as_deref(), Some("m"), "{output}");
+        }
+    }
+
+    #[test]
+    fn a_status_of_something_else_is_not_the_machines() {
+        for output in [
+            "{\"status\":\"failed\",\"error\":{\"code\":\"AZCM0065\",\"message\":\"no agent metadata\"}}",
+            "{\"services\":[{\"serviceName\":\"himds\",\"status\":\"active\"}]}",
+            "{\"status\":{\"value\":\"Connected\"},\"resourceId\":\"/x\"}",
+            "{\"status\":\"Connected\",\"services\":[{\"serviceName\":\"himds\",\"status\":\"active\"}",
+            "Dependent Service Status\n  Agent Service (himdsd)  : active\n",
+            "time=\"x\" level=error msg=\"{\\\"status\\\":\\\"Connected\\\"}\"",
+        ] {
+            assert_eq!(Show::read(output), None, "{output}");
+        }
+        let unnamed =
+            Show::read("{\"status\":\"Connected\",\"resourceId\":\"\",\"resourceName\":null}").unwrap();
+        assert!(!unnamed.is_onboarded(), "Connected to nothing is not connected");
+    }
+
+    #[test]
+    fn no_part_of_an_output_makes_it_panic() {
+        let whole = "INFO    é [1] {\"a\":[{\"status\":\"Connected\",\"resourceId\":\"/subscriptions/s/machines/\"}]}\n\
+                     Agent Status \u{a0}: \u{2713} Connected\nResource Id :::\n\u{feff}{\"status\":1}";
+        for at in (0..=whole.len()).filter(|at| whole.is_char_boundary(*at)) {
+            let (before, after) = whole.split_at(at);
+            for part in [before, after] {
+                assert!(Show::read(part).is_none_or(|show| !show.status.is_empty()), "{part}");
+            }
+        }
+        let deep = "[".repeat(100_000) + "{\"status\":";
+        assert_eq!(Show::read(&deep), None);
     }
 }

@@ -1,20 +1,46 @@
-//! Condition 9: azcmagent is installed, its services run, and it knows its proxy.
+//! Condition 9: azcmagent is installed, its services run, it knows its proxy, and it would not refuse this VM.
 
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::warn;
 
+use super::sanity::Verdict;
 use super::{Evidence, Vm};
 use crate::azcmagent::{self, MAIN_SERVICE, PROGRAM, SERVICES};
 use crate::fault::{self, Fault};
 use crate::host::commands::Run;
-use crate::settings::Install;
+use crate::host::link_local;
+use crate::proxy_settings::SERVICES_PLACE;
+use crate::settings::{Install, ProxyUrl};
 
 /// Time limit of a question to systemd.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Time limit of the question that azcmagent asks too; it decides nothing where nobody answers.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the install script and `azcmagent connect` ask to recognize an Azure VM (install script, "Azure VM" test).
+const AZURE_VM: &str = "/metadata/instance/compute";
+
+/// Before it there is no status Expired, and 1.31 fails behind a proxy (release notes of 1.31 and 1.32).
+const OLDEST: (u32, u32) = (1, 32);
+
+/// A service that has been restarted this often and has run for less than [`SETTLED`] is still failing.
+const RESTARTS: u32 = 3;
+const SETTLED: Duration = Duration::from_secs(30);
+
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
-    if vm.host.commands.find(PROGRAM).is_none() {
+    let commands = &vm.host.commands;
+    let (version, units, proxy, probe) = tokio::join!(
+        azcmagent::version(commands),
+        units(vm),
+        azcmagent::proxy_url(commands),
+        passes_for_azure_vm(vm)
+    );
+    if commands.find(PROGRAM).is_none() {
+        // Before anything is installed: an agent that was installed before the override keeps refusing.
+        probe?;
         let entry = if vm.settings.agent.install == Install::Never {
             &fault::AGENT_NOT_WANTED
         } else {
@@ -22,13 +48,77 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         };
         return Err(entry.seen("there is no program azcmagent"));
     }
-    let commands = &vm.host.commands;
-    let (version, units, proxy) =
-        tokio::join!(azcmagent::version(commands), units(vm), azcmagent::proxy_url(commands));
     let version = version.map_err(|error| fault::AGENT_BROKEN.seen(error.to_string()))?;
-    judge_units(&units)?;
-    judge_proxy(vm, proxy.unwrap_or_default())?;
-    Ok(format!("azcmagent {}, its services run", version.as_deref().unwrap_or("of an unknown version")))
+    if let Some(version) = version.as_deref().filter(|version| is_too_old(version)) {
+        return Err(fault::AGENT_TOO_OLD.seen(format!("azcmagent is {version}")));
+    }
+    judge_units(&units, uptime(vm))?;
+    let probe = probe?;
+    if !judge_proxy(vm, proxy.unwrap_or_default())? {
+        judge_environment(vm, &units)?;
+    }
+    Ok(format!(
+        "azcmagent {}, its services run{probe}",
+        version.as_deref().unwrap_or("of an unknown version")
+    ))
+}
+
+/// Whether a version is older than what is needed; one that cannot be read is not.
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.split('.').map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST,
+        _ => false,
+    }
+}
+
+/// Asks what azcmagent asks to recognize an Azure VM, which it refuses; what came of it, for the evidence.
+async fn passes_for_azure_vm(vm: &Vm) -> Result<String, Fault> {
+    if vm.learnt.onboarded.get() || vm.learnt.is_local.get() {
+        // An agent that is connected did not refuse.
+        return Ok(String::new());
+    }
+    let started = Instant::now();
+    let target = format!("{}{AZURE_VM}", vm.settings.imds.endpoint);
+    let url = format!("{target}?api-version=2019-06-01");
+    let (verdict, seen, result) = match link_local::get(&url, vm.within(PROBE_LIMIT)).await {
+        Ok(reply) => {
+            let seen = format!("HTTP {}", reply.status);
+            if !(200..300).contains(&reply.status) {
+                (Verdict::Ok, seen, Ok(()))
+            } else if is_overridden(vm).await || is_onboarded(vm).await {
+                (Verdict::Information, seen, Ok(()))
+            } else {
+                let evidence =
+                    format!("the sidecar answers {AZURE_VM} with {seen}, as the IMDS of an Azure VM");
+                (Verdict::Fails, seen, Err(fault::AGENT_AZURE_VM.seen(evidence)))
+            }
+        }
+        Err(error) => (Verdict::Information, error.to_string(), Ok(())),
+    };
+    let detail = format!("{seen}; azcmagent takes a success for an Azure VM");
+    vm.note("Azure VM probe", target, verdict, detail, started);
+    result.map(|()| format!("; Azure VM probe: {seen}"))
+}
+
+/// Whether azcmagent's own override is allowed and in force.
+async fn is_overridden(vm: &Vm) -> bool {
+    if !vm.settings.agent.allow_azure_vm {
+        return false;
+    }
+    let run = Run::new("systemctl", &["show-environment"], vm.within(LIMIT));
+    let environment = vm.host.commands.run(run).await.map(|finished| finished.stdout).unwrap_or_default();
+    let is_set = environment.lines().any(|line| line.starts_with("MSFT_ARC_TEST="));
+    if is_set {
+        // An earlier run has set it for the services; the program itself looks at its own environment.
+        vm.host.commands.set_environment("MSFT_ARC_TEST", "true");
+    }
+    is_set
+}
+
+async fn is_onboarded(vm: &Vm) -> bool {
+    let show = azcmagent::show(&vm.host.commands).await;
+    show.is_ok_and(|(show, _)| show.is_some_and(|show| show.is_onboarded()))
 }
 
 /// What systemd says about one unit.
@@ -39,12 +129,42 @@ struct Unit {
     active: String,
     sub: String,
     file: String,
+    result: String,
+    /// Restarts by systemd itself; nothing before systemd 235.
+    restarts: Option<u32>,
+    /// Zero when no process runs.
+    pid: u32,
+    /// When its process was started, since the boot; zero when it never was.
+    started: Duration,
+}
+
+impl Unit {
+    fn describe(&self) -> String {
+        format!("{} is {} ({}, {})", self.id, self.active, self.sub, self.file)
+    }
+
+    /// How long its process has been running.
+    fn age(&self, uptime: Option<Duration>) -> Option<Duration> {
+        uptime?.checked_sub(self.started).filter(|_| self.pid > 0 && !self.started.is_zero())
+    }
+
+    /// Whether it ends soon after each start.
+    fn is_crashing(&self, uptime: Option<Duration>) -> bool {
+        let is_often = |least| self.restarts.is_none_or(|restarts| restarts >= least);
+        self.result == "start-limit-hit"
+            || self.sub.starts_with("auto-restart") && is_often(2)
+            || self.restarts.is_some()
+                && is_often(RESTARTS)
+                && self.age(uptime).is_some_and(|age| age < SETTLED)
+    }
 }
 
 async fn units(vm: &Vm) -> Vec<Unit> {
-    let mut args = vec!["show", "--property=Id,LoadState,ActiveState,SubState,UnitFileState"];
+    let properties = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,\
+                      ExecMainStartTimestampMonotonic";
+    let mut args = vec!["show", properties];
     args.extend(SERVICES);
-    match vm.host.commands.run(Run::new("systemctl", &args, LIMIT)).await {
+    match vm.host.commands.run(Run::new("systemctl", &args, vm.within(LIMIT))).await {
         Ok(finished) => read_units(&finished.stdout),
         Err(_) => Vec::new(),
     }
@@ -59,13 +179,19 @@ fn read_units(text: &str) -> Vec<Unit> {
             continue;
         }
         let (Some(unit), Some((name, value))) = (units.last_mut(), line.split_once('=')) else { continue };
-        let value = value.to_owned();
+        let text = value.to_owned();
         match name {
-            "Id" => unit.id = value,
-            "LoadState" => unit.load = value,
-            "ActiveState" => unit.active = value,
-            "SubState" => unit.sub = value,
-            "UnitFileState" => unit.file = value,
+            "Id" => unit.id = text,
+            "LoadState" => unit.load = text,
+            "ActiveState" => unit.active = text,
+            "SubState" => unit.sub = text,
+            "UnitFileState" => unit.file = text,
+            "Result" => unit.result = text,
+            "NRestarts" => unit.restarts = value.parse().ok(),
+            "MainPID" => unit.pid = value.parse().unwrap_or_default(),
+            "ExecMainStartTimestampMonotonic" => {
+                unit.started = Duration::from_micros(value.parse().unwrap_or_default());
+            }
             _ => {}
         }
     }
@@ -73,15 +199,32 @@ fn read_units(text: &str) -> Vec<Unit> {
     units
 }
 
+/// Time since the boot, in whole seconds (proc_uptime(5)).
+fn uptime(vm: &Vm) -> Option<Duration> {
+    let text = vm.host.files.read("/proc/uptime").ok().flatten()?;
+    text.split('.').next()?.parse().ok().map(Duration::from_secs)
+}
+
 /// The main service has to run; another one only where it is enabled, for versions and modes differ.
-fn judge_units(units: &[Unit]) -> Result<(), Fault> {
-    let describe = |unit: &Unit| format!("{} is {} ({}, {})", unit.id, unit.active, unit.sub, unit.file);
+fn judge_units(units: &[Unit], uptime: Option<Duration>) -> Result<(), Fault> {
     let counts = |unit: &&Unit| unit.id == MAIN_SERVICE || unit.file.starts_with("enabled");
     if let Some(unit) = units.iter().find(|unit| unit.load == "masked" && unit.id == MAIN_SERVICE) {
-        return Err(fault::AGENT_SERVICE_MASKED.seen(describe(unit)));
+        return Err(fault::AGENT_SERVICE_MASKED.seen(unit.describe()));
     }
-    let is_down = |unit: &&Unit| matches!(unit.active.as_str(), "inactive" | "failed" | "deactivating");
-    let down: Vec<String> = units.iter().filter(counts).filter(is_down).map(describe).collect();
+    if let Some(unit) = units.iter().filter(counts).find(|unit| unit.is_crashing(uptime)) {
+        // Rounded down to a power of two: the same loop is the same evidence at most looks.
+        let restarts = unit
+            .restarts
+            .filter(|restarts| *restarts > 0)
+            .map(|restarts| format!(", restarted by systemd at least {} times", 1 << restarts.ilog2()));
+        let evidence = format!("{}, result {}{}", unit.describe(), unit.result, restarts.unwrap_or_default());
+        return Err(fault::AGENT_SERVICE_CRASHES.seen(evidence));
+    }
+    let is_down = |unit: &&Unit| {
+        matches!(unit.active.as_str(), "inactive" | "failed" | "deactivating")
+            || unit.sub.starts_with("auto-restart")
+    };
+    let down: Vec<String> = units.iter().filter(counts).filter(is_down).map(Unit::describe).collect();
     if down.is_empty() {
         Ok(())
     } else {
@@ -89,28 +232,69 @@ fn judge_units(units: &[Unit]) -> Result<(), Fault> {
     }
 }
 
+/// Whether azcmagent's own setting is the proxy wanted; where there is none to want, it is.
+///
 /// A proxy with a password is left to the environment: `config set` would show it in azcmagent's arguments.
-fn judge_proxy(vm: &Vm, current: Option<String>) -> Result<(), Fault> {
-    let (Some(wanted), Some(current)) = (vm.settings.proxy.url.as_ref(), current) else { return Ok(()) };
-    let bare = |url: &str| url.trim_end_matches('/').to_owned();
-    let is_right = match wanted.credentials() {
-        None => bare(&current) == bare(&wanted.without_credentials()),
-        Some(_) => current.is_empty() || bare(&current) == bare(wanted.with_credentials().reveal()),
-    };
-    if is_right {
-        return Ok(());
+fn judge_proxy(vm: &Vm, current: Option<String>) -> Result<bool, Fault> {
+    let (Some(wanted), Some(current)) = (vm.settings.proxy.url.as_ref(), current) else { return Ok(true) };
+    if is_same(&current, wanted) {
+        return Ok(true);
     }
-    if current.is_empty() && vm.learnt.agent_proxy_set.get() {
+    if !current.is_empty() {
+        let shown = vm.host.mask.apply(&current);
+        let evidence = format!("proxy.url is {shown}, not {}", wanted.without_credentials());
+        return Err(fault::AGENT_PROXY_DIFFERS.seen(evidence));
+    }
+    if wanted.credentials().is_none() {
+        if !vm.learnt.agent_proxy_set.get() {
+            let evidence = format!("proxy.url is not set; the proxy is {}", wanted.without_credentials());
+            return Err(fault::AGENT_PROXY_MISSING.seen(evidence));
+        }
         // It has the proxy from its environment too, so this is not worth stopping for; another value would be.
         warn!(
             event = "agent.proxy-unconfirmed",
             "azcmagent took its proxy.url and does not show it; going on"
         );
-        return Ok(());
     }
-    let shown = if current.is_empty() { "not set".to_owned() } else { vm.host.mask.apply(&current) };
-    Err(fault::AGENT_PROXY_DIFFERS
-        .seen(format!("proxy.url is {shown}, not {}", wanted.without_credentials())))
+    Ok(false)
+}
+
+fn is_same(current: &str, wanted: &ProxyUrl) -> bool {
+    current.trim_end_matches('/') == wanted.with_credentials().reveal().trim_end_matches('/')
+}
+
+/// Services that have the proxy from their environment alone have to be younger than what sets it.
+fn judge_environment(vm: &Vm, units: &[Unit]) -> Result<(), Fault> {
+    let files = &vm.host.files;
+    let since = files.modified(SERVICES_PLACE).and_then(|at| SystemTime::now().duration_since(at).ok());
+    let (Some(wanted), Some(since)) = (&vm.settings.proxy.url, since) else { return Ok(()) };
+    let uptime = uptime(vm);
+    for unit in units.iter().filter(|unit| unit.age(uptime).is_some_and(|age| age > since)) {
+        let environment = match files.read_bytes(format!("/proc/{}/environ", unit.pid)) {
+            Ok(Some(environment)) => environment,
+            Err(error) if error.source.kind() == ErrorKind::PermissionDenied => {
+                let what = format!("whether {} has the proxy: only root may see its environment", unit.id);
+                vm.learnt.unseen.borrow_mut().push(what);
+                continue;
+            }
+            // It has ended meanwhile.
+            Ok(None) | Err(_) => continue,
+        };
+        let environment = String::from_utf8_lossy(&environment);
+        let values: Vec<&str> = environment
+            .split('\0')
+            .filter_map(|variable| variable.split_once('='))
+            .filter(|(name, _)| name.eq_ignore_ascii_case("https_proxy"))
+            .map(|(_, value)| value)
+            .collect();
+        if !values.iter().any(|value| is_same(value, wanted)) {
+            let has = if values.is_empty() { "no HTTPS_PROXY" } else { "another HTTPS_PROXY" };
+            let evidence =
+                format!("{} was started before {SERVICES_PLACE} was written and has {has}", unit.id);
+            return Err(fault::AGENT_SERVICE_STALE.seen(evidence));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -124,6 +308,7 @@ mod tests {
             active: active.into(),
             sub: "x".into(),
             file: file.into(),
+            ..Unit::default()
         }
     }
 
@@ -141,11 +326,53 @@ mod tests {
     fn a_disabled_extra_service_is_no_fault() {
         let fine =
             [unit("himdsd.service", "active", "enabled"), unit("gcad.service", "inactive", "disabled")];
-        assert!(judge_units(&fine).is_ok());
+        assert!(judge_units(&fine, None).is_ok());
         let down = [unit("himdsd.service", "failed", "enabled")];
-        assert_eq!(judge_units(&down).unwrap_err().code(), "agent.service-down");
+        assert_eq!(judge_units(&down, None).unwrap_err().code(), "agent.service-down");
         let extra = [unit("himdsd.service", "active", "enabled"), unit("extd.service", "failed", "enabled")];
-        assert_eq!(judge_units(&extra).unwrap_err().code(), "agent.service-down");
-        assert!(judge_units(&[]).is_ok());
+        assert_eq!(judge_units(&extra, None).unwrap_err().code(), "agent.service-down");
+        assert!(judge_units(&[], None).is_ok());
+    }
+
+    #[test]
+    fn a_service_that_ends_again_and_again_is_told_from_one_that_was_restarted_once() {
+        let up = Some(Duration::from_secs(1000));
+        let with = |sub: &str, restarts, result: &str, started| Unit {
+            sub: sub.into(),
+            restarts,
+            result: result.into(),
+            pid: 7,
+            started: Duration::from_secs(started),
+            ..unit("himdsd.service", "active", "enabled")
+        };
+        for (unit, expected) in [
+            (with("auto-restart", Some(5), "exit-code", 0), "agent.service-crash-looping"),
+            (with("auto-restart-queued", None, "exit-code", 0), "agent.service-crash-looping"),
+            (with("dead", Some(0), "start-limit-hit", 0), "agent.service-crash-looping"),
+            (with("running", Some(4), "success", 990), "agent.service-crash-looping"),
+            (with("auto-restart", Some(1), "exit-code", 0), "agent.service-down"),
+            (with("running", Some(4), "success", 100), "none"),
+            (with("running", None, "success", 999), "none"),
+            (with("running", Some(0), "success", 2000), "none"),
+        ] {
+            let found = judge_units(std::slice::from_ref(&unit), up);
+            assert_eq!(found.err().map_or("none", |fault| fault.code()), expected, "{unit:?}");
+        }
+        let looping = |restarts| {
+            let unit = with("auto-restart", Some(restarts), "exit-code", 0);
+            judge_units(&[unit], None).unwrap_err().evidence
+        };
+        assert_eq!(looping(9), looping(15), "the same evidence while it goes on");
+        assert!(looping(9).ends_with("restarted by systemd at least 8 times"), "{}", looping(9));
+    }
+
+    #[test]
+    fn versions_before_1_32_are_too_old() {
+        for version in ["1.31.02347", "1.7.21162.003", "0.9"] {
+            assert!(is_too_old(version), "{version}");
+        }
+        for version in ["1.32", "1.58.03228.700", "2.0", "", "new", "1"] {
+            assert!(!is_too_old(version), "{version}");
+        }
     }
 }

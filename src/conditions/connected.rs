@@ -1,71 +1,168 @@
 //! Condition 11: azcmagent says Connected, to the target asked for.
 
-use super::{Evidence, Vm};
+use super::{identity, Evidence, Vm};
+use crate::arm::Machine;
 use crate::azcmagent::{self, show::Show};
 use crate::fault::{self, Fault};
 use crate::host::commands::tail;
+use crate::host::https::Reply;
+use crate::record;
+use crate::settings::ResourceName;
 
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if vm.host.commands.find(azcmagent::PROGRAM).is_none() {
         return Err(fault::CONNECTED_NOT_YET.seen("azcmagent is not installed"));
     }
+    let show = ask(vm).await?;
+    vm.learnt.onboarded.set(show.is_onboarded());
+    judge(vm, &show).await
+}
+
+/// What `azcmagent show` says.
+pub(super) async fn ask(vm: &Vm) -> Result<Show, Fault> {
     let (show, finished) = azcmagent::show(&vm.host.commands)
         .await
         .map_err(|error| fault::AGENT_BROKEN.seen(error.to_string()))?;
-    let Some(show) = show else {
+    show.ok_or_else(|| {
         let said = vm.host.mask.apply(&tail(&finished.transcript));
         let evidence = format!("azcmagent show ({}) said nothing readable: {said}", finished.status());
         let entry = if vm.learnt.connected.get() { &fault::CONNECTED_PENDING } else { &fault::AGENT_BROKEN };
-        return Err(entry.seen(evidence));
-    };
-    judge(vm, &show)
+        entry.seen(evidence)
+    })
 }
 
-fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
+async fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
+    let said = vm.host.mask.apply(&show.words());
     if !show.is_onboarded() {
         // Right after connect himds may not have read its new state yet.
         let entry =
             if vm.learnt.connected.get() { &fault::CONNECTED_PENDING } else { &fault::CONNECTED_NOT_YET };
-        return Err(entry.seen(format!("azcmagent says {} and names no resource", show.status)));
+        return Err(entry.seen(format!("azcmagent says {said} and names no resource")));
     }
-    if let Some(difference) = elsewhere(vm, show).filter(|_| vm.has_target) {
-        return Err(
-            fault::CONNECTED_ELSEWHERE.seen(format!("it is connected as {}: {difference}", show.place()))
-        );
+    if vm.has_target {
+        if let Some(difference) = elsewhere(vm, show) {
+            return Err(
+                fault::CONNECTED_ELSEWHERE.seen(format!("it is connected as {}: {difference}", show.place()))
+            );
+        }
+        if let Some(evidence) = another_vms_name(vm, show).await {
+            return Err(fault::CONNECTED_CLONED.seen(evidence));
+        }
     }
-    let error = if show.error.is_empty() { String::new() } else { format!(", {}", show.error) };
     if show.is("Connected") {
         return Ok(format!("Connected as {}", show.place()));
     }
-    let evidence = format!("azcmagent says {}{error}", show.status);
-    Err(match () {
-        () if show.is("Expired") => fault::CONNECTED_EXPIRED.seen(evidence),
-        () if vm.learnt.connected.get() => fault::CONNECTED_PENDING.seen(evidence),
-        // Half-made by a connect that broke off. One that is whole answers that it is connected already.
-        () if show.was_never_heard() => {
-            fault::CONNECTED_NOT_YET.seen(format!("{evidence}, and Azure has never heard from it"))
+    let evidence = format!("azcmagent says {said}");
+    if show.is("Expired") {
+        return Err(fault::CONNECTED_EXPIRED.seen(evidence));
+    }
+    if vm.learnt.connected.get() {
+        return Err(fault::CONNECTED_PENDING.seen(evidence));
+    }
+    if is_cloned(&show.error) {
+        return Err(fault::CONNECTED_CLONED.seen(evidence));
+    }
+    // Half-made by a connect that broke off. One that is whole answers that it is connected already.
+    if show.was_never_heard() {
+        return Err(fault::CONNECTED_NOT_YET.seen(format!("{evidence}, and Azure has never heard from it")));
+    }
+    Err(explain(vm, show, evidence).await)
+}
+
+/// Disconnected, with what ARM knows of it where it may be asked.
+async fn explain(vm: &Vm, show: &Show, evidence: String) -> Fault {
+    let token = vm.learnt.token.borrow().clone();
+    // Whoever only looks asks everything at the same time: whether there is a token already would be chance.
+    let (Some(token), Some(name), true) = (token, machine_of(show), vm.exclusive && vm.has_target) else {
+        return fault::CONNECTED_DISCONNECTED.seen(evidence);
+    };
+    let Ok(reply) = vm.arm(&token.secret).machine(name.as_str()).await else {
+        return fault::CONNECTED_DISCONNECTED.seen(evidence);
+    };
+    if is_gone(&reply) {
+        return fault::CONNECTED_GONE.seen(format!("{evidence}, and Azure has no machine {name}"));
+    }
+    let machine = Machine::read(&reply.body);
+    if is_cloned(&machine.reason) {
+        return fault::CONNECTED_CLONED.seen(format!("{evidence}; Azure says: {}", machine.reason));
+    }
+    let known =
+        if machine.status.is_empty() { String::new() } else { format!("; Azure says {}", machine.status) };
+    fault::CONNECTED_DISCONNECTED.seen(evidence + &known)
+}
+
+/// Whether ARM has no such machine; who may see nothing of a subscription gets another 404.
+pub(super) fn is_gone(reply: &Reply) -> bool {
+    reply.status == 404 && reply.body.contains("ResourceNotFound")
+}
+
+/// The machine's name, if it is a legal one: it becomes a part of an address.
+pub(super) fn machine_of(show: &Show) -> Option<ResourceName> {
+    ResourceName::new(&show.name()?).ok()
+}
+
+/// Azure throttles two machines that report as one (agent overview page, cloning guidelines).
+fn is_cloned(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    let is_429 = || words.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "429");
+    words.contains("too many requests") || words.contains("clone") || is_429()
+}
+
+/// Both names, where the machine is enrolled under a name that neither the configuration nor this VM has, and
+/// no record of ours says that it was this VM that enrolled: a host may be renamed later.
+async fn another_vms_name(vm: &Vm, show: &Show) -> Option<String> {
+    let enrolled = show.name()?;
+    if vm.settings.azure.resource_name.is_some()
+        || vm.resource_name().is_none_or(|own| own.matches(&enrolled))
+    {
+        return None;
+    }
+    let recorded = record::read(&vm.host.files).ok().flatten().and_then(|record| record.vm);
+    let is_this = |vm_of_record: String| {
+        let own = vm.firmware_id();
+        if own.is_none() && !vm_of_record.is_empty() {
+            let what =
+                "whether this VM is the one that enrolled: its firmware's id cannot be read".to_owned();
+            vm.learnt.unseen.borrow_mut().push(what);
         }
-        () => fault::CONNECTED_DISCONNECTED.seen(evidence),
-    })
+        // Where either of the two is not known, the record alone has to do.
+        vm_of_record.is_empty() || own.is_none_or(|own| own == vm_of_record)
+    };
+    if recorded.is_some_and(is_this) {
+        return None;
+    }
+    if vm.learnt.is_local.get() {
+        return None;
+    }
+    if vm.learnt.claims.borrow().vm_name().is_none() {
+        let _known_by_its_claims = identity::observe(vm).await;
+    }
+    let in_azure = vm.learnt.claims.borrow().vm_name();
+    if in_azure
+        .and_then(|name| ResourceName::from_hostname(&name))
+        .is_some_and(|name| name.matches(&enrolled))
+    {
+        return None;
+    }
+    let own = vm.resource_name().map(|name| name.to_string()).unwrap_or_default();
+    Some(format!(
+        "it is enrolled as {enrolled}, this VM is {own}, and no record says that this VM enrolled it"
+    ))
 }
 
 /// What differs between where the machine is and where it should be; letter case does not count.
-fn elsewhere(vm: &Vm, show: &Show) -> Option<String> {
+pub(super) fn elsewhere(vm: &Vm, show: &Show) -> Option<String> {
     let azure = &vm.settings.azure;
-    let from_id = |segment: &str| {
-        let mut parts = show.resource_id.split('/');
-        parts.find(|part| part.eq_ignore_ascii_case(segment)).and_then(|_| parts.next()).map(str::to_owned)
-    };
     let or_id = |value: &str, segment: &str| {
         if value.is_empty() {
-            from_id(segment).unwrap_or_default()
+            show.in_id(segment).unwrap_or_default()
         } else {
             value.to_owned()
         }
     };
     let subscription = or_id(&show.subscription_id, "subscriptions");
     let group = or_id(&show.resource_group, "resourceGroups");
-    let name = or_id(&show.resource_name, "machines");
+    let name = show.name().unwrap_or_default();
     if !azure.subscription_id.matches(&subscription) {
         return Some(format!("the subscription asked for is {}", azure.subscription_id));
     }

@@ -87,6 +87,11 @@ fn repository(vm: &Vm) -> Result<Repository, Fault> {
         .map_err(|unsupported| fault::AGENT_DISTRIBUTION.seen(unsupported.to_string()))
 }
 
+/// The program by which this distribution installs packages.
+pub(super) fn package_manager(vm: &Vm) -> &'static str {
+    repository(vm).map_or("apt-get", |repository| repository.family.program())
+}
+
 fn source_lists(vm: &Vm, family: Family) -> Vec<(String, String)> {
     let directory = match family {
         Family::Apt => "/etc/apt/sources.list.d",
@@ -101,7 +106,7 @@ fn source_lists(vm: &Vm, family: Family) -> Vec<(String, String)> {
 /// The repository's key, fetched and known by its fingerprint.
 async fn checked_key(vm: &Vm, url: &str) -> Result<String, Fault> {
     let proxy = vm.settings.proxy.url.as_ref();
-    let reply = https::send(&vm.host.commands, proxy, Request::get(url, FETCH_LIMIT))
+    let reply = https::send(&vm.host.commands, proxy, Request::get(url, vm.within(FETCH_LIMIT)))
         .await
         .map_err(|error| not_fetched(vm, "packages.microsoft.com", &error))?;
     if reply.status != 200 {
@@ -229,6 +234,7 @@ fn script_failed(vm: &Vm, words: &str) -> Fault {
         () if has("AZCM0141") => fault::AGENT_AZURE_VM.seen(said),
         () if has("AZCM0145") => fault::AGENT_PACKAGE_LOCK.seen(said),
         () if has("AZCM0146") => fault::AGENT_SOURCE.seen(said),
+        () if has("AZCM0157") => fault::AGENT_NO_CURL.seen(said),
         () if has("AZCM0147") => fault::AGENT_VERSION_UNKNOWN.seen(said),
         () if has("AZCM0130") => fault::HOST_NO_SYSTEMD.seen(said),
         () if ["AZCM0131", "AZCM0132", "AZCM0133"].iter().any(|code| has(code)) => {
@@ -332,6 +338,10 @@ fn not_fetched(vm: &Vm, host: &str, error: &HttpsError) -> Fault {
             fault::EGRESS_REFUSED.seen(format!("{host}: {error}"))
         }
         HttpsError::Curl { code: 51 | 60 | 77, .. } => fault::EGRESS_UNTRUSTED.seen(error.to_string()),
+        // 23: curl may not write where it has to, as one confined by snap.
+        HttpsError::NoCurl | HttpsError::Curl { code: 23, .. } => {
+            fault::AGENT_NO_CURL.seen(format!("fetching from {host}: {error}"))
+        }
         _ => fault::AGENT_SOURCE.seen(error.to_string()),
     }
 }

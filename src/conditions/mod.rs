@@ -23,11 +23,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 pub use proxy_environment::others as other_files;
 
+use crate::arm::{self, Arm, Permissions};
 use crate::condition::Condition;
 use crate::fault::Fault;
 use crate::host::lock::{self, Lock};
 use crate::host::Host;
 use crate::imds::{Claims, Token};
+use crate::secret::Secret;
 use crate::settings::{ResourceName, Settings};
 use crate::timer::Repeat;
 use sanity::Probe;
@@ -74,6 +76,14 @@ pub struct Learnt {
     pub agent_proxy_set: Cell<bool>,
     /// Whether connect succeeded in this run.
     pub connected: Cell<bool>,
+    /// Whether azcmagent was seen to be connected to any machine.
+    pub onboarded: Cell<bool>,
+    /// Whether nothing is asked over the network, for those who only want to know of this VM.
+    pub is_local: Cell<bool>,
+    /// What ARM lists that the identity may do.
+    pub permissions: RefCell<Option<Permissions>>,
+    /// Whether the next connect is to be verbose because one has failed; nothing before, false once it was.
+    pub wants_detail: Cell<Option<bool>>,
     /// The lock, once it is held.
     pub lock: RefCell<Option<Lock>>,
     /// Whether the timer looks after this VM, once that is settled.
@@ -145,6 +155,24 @@ impl Vm {
         named.filter(|_| !self.host.files.is_real()).or_else(crate::host::system::hostname)
     }
 
+    /// ARM, asked with this token.
+    fn arm<'a>(&'a self, token: &'a Secret) -> Arm<'a> {
+        let (commands, azure) = (&self.host.commands, &self.settings.azure);
+        Arm {
+            commands,
+            proxy: self.settings.proxy.url.as_ref(),
+            azure,
+            token,
+            limit: self.within(arm::LIMIT),
+        }
+    }
+
+    /// This VM's id as its firmware tells it, in lower case; only root may read it.
+    pub fn firmware_id(&self) -> Option<String> {
+        let text = self.host.files.read("/sys/class/dmi/id/product_uuid").ok().flatten()?;
+        Some(text.trim().to_ascii_lowercase()).filter(|id| !id.is_empty())
+    }
+
     /// The Arc machine's name: the configured one, or the hostname made legal, or the VM's name in the token.
     pub fn resource_name(&self) -> Option<ResourceName> {
         self.settings.azure.resource_name.clone().or_else(|| {
@@ -196,6 +224,7 @@ impl Vm {
             ("{config}", self.config.clone()),
             ("{holder}", or(lock::holder(&self.host.files), "PID")),
             ("{path}", or(self.learnt.path.borrow().clone(), "/")),
+            ("{packages}", install::package_manager(self).to_owned()),
         ];
         values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
     }

@@ -1,17 +1,19 @@
 //! The repairs: what the agent does by itself. Each does one thing once; the loop bounds them.
 
 use std::cell::RefCell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::{proxy_environment, Vm};
-use crate::arm::Arm;
-use crate::azcmagent::{self, connect, MAIN_SERVICE, PROGRAM};
+use super::{connected, proxy_environment, Vm};
+use crate::arm::{self, Machine};
+use crate::azcmagent::{self, connect, show::Show, MAIN_SERVICE, PROGRAM};
+use crate::condition::Condition;
 use crate::fault::{self, Fault, Repair};
 use crate::host::commands::{tail, CommandError, Finished, Run};
 use crate::host::memory_file::MemoryFile;
-use crate::settings::TokenHandover;
+use crate::secret::Secret;
+use crate::settings::{Install, TokenHandover};
 
 /// Time limit of a connect: its own is 10 minutes (release notes of 1.17).
 const CONNECT_LIMIT: Duration = Duration::from_secs(12 * 60);
@@ -19,8 +21,11 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(12 * 60);
 /// Time limit of a change to services.
 const SERVICE_LIMIT: Duration = Duration::from_secs(90);
 
-/// "Machine already connected": whether to the right target is for `azcmagent show` to say.
-const ALREADY_CONNECTED: &str = "AZCM0067";
+/// How long ARM may take to delete a machine after it has said yes.
+const DELETE_LIMIT: Duration = Duration::from_secs(2 * 60);
+
+/// Time limit of a disconnect on this VM alone.
+const DISCONNECT_LIMIT: Duration = Duration::from_secs(2 * 60);
 
 impl Vm {
     /// Whether the configuration allows a repair.
@@ -28,6 +33,8 @@ impl Vm {
         match repair {
             Repair::PersistProxy => self.settings.proxy.persist,
             Repair::AllowAzureVm => self.settings.agent.allow_azure_vm,
+            Repair::UpgradeAgent => self.settings.agent.install != Install::Never,
+            Repair::RecreateExpired => self.settings.repair.recreate_expired,
             _ => true,
         }
     }
@@ -44,19 +51,27 @@ impl Vm {
                 self.spend_token();
                 Ok(())
             }
-            Repair::InstallAgent => super::install::install(self).await,
+            Repair::InstallAgent | Repair::UpgradeAgent => super::install::install(self).await,
             Repair::ConfigurePackages => super::install::finish_interrupted(self).await,
             Repair::StartServices => self.services("start").await,
             Repair::RestartServices => self.services("restart").await,
             Repair::SetAgentProxy => self.set_agent_proxy().await,
             Repair::AllowAzureVm => self.allow_azure_vm().await,
             Repair::Connect => self.connect().await,
+            Repair::RecreateExpired => self.recreate_expired().await,
         }
     }
 
     /// The next look at `identity` asks for a new token.
     pub fn spend_token(&self) {
         *self.learnt.token.borrow_mut() = None;
+    }
+
+    /// After a refusal the next try is made with a fresh token: the role may be newer than this one.
+    fn spend_for(&self, failure: &Fault) {
+        if failure.entry.again_from <= Condition::Identity {
+            self.spend_token();
+        }
     }
 
     async fn persist_proxy(&self) -> Result<(), Fault> {
@@ -85,7 +100,7 @@ impl Vm {
     }
 
     async fn systemctl(&self, args: &[&str]) -> Result<Finished, Fault> {
-        let run = Run::new("systemctl", args, SERVICE_LIMIT);
+        let run = Run::new("systemctl", args, self.within(SERVICE_LIMIT));
         self.host.commands.run(run).await.map_err(|error| fault::AGENT_SERVICE_DOWN.seen(error.to_string()))
     }
 
@@ -153,18 +168,48 @@ impl Vm {
         if !by_file {
             args.extend(["--access-token".to_owned(), token.secret.reveal().to_owned()]);
         }
-        if self.verbose {
-            args.push("--verbose".to_owned());
+        let wants_detail = self.learnt.wants_detail.get();
+        let mut is_verbose = self.verbose || wants_detail == Some(true);
+        let mut result = self.run_connect(&args, is_verbose).await;
+        if let (Err((failure, _)), false, None) = (&result, is_verbose, wants_detail) {
+            if has_more_to_tell(failure) {
+                // What is tried again in this run is verbose then; what ends the run is tried once more for it.
+                is_verbose = !self.is_tried_again(failure) && Instant::now() < self.deadline;
+                self.learnt.wants_detail.set(Some(!is_verbose));
+                if is_verbose {
+                    info!(
+                        event = "connect.verbose",
+                        fault = failure.code(),
+                        "connect failed; it is run once more verbosely, so that the log has the details"
+                    );
+                    result = self.run_connect(&args, true).await;
+                }
+            }
+        } else if wants_detail == Some(true) {
+            self.learnt.wants_detail.set(Some(false));
         }
-        let result = self.run_connect(args).await;
         drop(file);
-        result?;
-        self.learnt.connected.set(true);
-        self.settle_tags(&token.secret, name.as_str()).await;
-        Ok(())
+        match result {
+            Ok(is_new) => {
+                self.learnt.connected.set(true);
+                if is_new {
+                    self.settle_tags(&token.secret, name.as_str()).await;
+                }
+                Ok(())
+            }
+            Err((failure, words)) => {
+                Err(self.look_closer(failure, &words, &token.secret, name.as_str()).await)
+            }
+        }
     }
 
-    async fn run_connect(&self, args: Vec<String>) -> Result<(), Fault> {
+    /// Whether the loop connects again after this failure: it waits, or it repairs something first.
+    fn is_tried_again(&self, failure: &Fault) -> bool {
+        failure.entry.pace.is_some() || failure.entry.repair.is_some_and(|repair| self.may(repair))
+    }
+
+    /// One run; whether it connected, or was connected already. A failure comes with everything that was said.
+    async fn run_connect(&self, args: &[String], is_verbose: bool) -> Result<bool, (Fault, String)> {
         let transcript = RefCell::new(String::new());
         let watch = |line: &str| {
             let line = self.host.mask.apply(line);
@@ -172,16 +217,21 @@ impl Vm {
             transcript.borrow_mut().push_str(&format!("{line}\n"));
             !line.contains(connect::SIGN_IN)
         };
-        let limit = self.within(CONNECT_LIMIT);
-        let mut run = Run::new(PROGRAM, &[], limit);
-        run.args = args;
+        let mut run = Run::new(PROGRAM, &[], self.within(CONNECT_LIMIT));
+        run.args = args.to_vec();
+        if is_verbose {
+            run.args.push("--verbose".to_owned());
+        }
         run.watch = Some(&watch);
         let result = self.host.commands.run(run).await;
         let transcript = transcript.take();
         let failure = match result {
-            Ok(finished) if finished.succeeded() => return Ok(()),
-            Ok(finished) if finished.code == Some(67) || transcript.contains(ALREADY_CONNECTED) => {
-                return Ok(())
+            Ok(finished) if finished.succeeded() && !connect::says_failure(&transcript) => return Ok(true),
+            Ok(finished)
+                if finished.code == Some(connect::ALREADY_CONNECTED)
+                    || connect::agent_code(&transcript) == Some(connect::ALREADY_CONNECTED) =>
+            {
+                return self.already_connected(&transcript).map_err(|fault| (fault, transcript));
             }
             Ok(finished) => connect::read_failure(finished.code, &transcript),
             Err(error @ CommandError::TimedOut { .. }) => fault::CONNECTED_TIMEOUT.seen(error.to_string()),
@@ -191,23 +241,129 @@ impl Vm {
             Err(error @ CommandError::NotFound { .. }) => fault::AGENT_ABSENT.seen(error.to_string()),
             Err(error @ CommandError::Start { .. }) => fault::AGENT_BROKEN.seen(error.to_string()),
         };
-        // After a refusal the next try is made with a fresh token: the role may be newer than this one.
-        if failure.entry.again_from <= crate::condition::Condition::Identity {
-            self.spend_token();
+        self.spend_for(&failure);
+        Err((failure, connect::without_details(&transcript)))
+    }
+
+    /// Connected already: to this target is as good as now, to another one is not; `show` has the last word.
+    fn already_connected(&self, transcript: &str) -> Result<bool, Fault> {
+        let Some(id) = connect::named_machine(transcript) else { return Ok(false) };
+        let named = Show { resource_id: id.to_owned(), ..Show::default() };
+        match connected::elsewhere(self, &named) {
+            Some(difference) => {
+                Err(fault::CONNECTED_ELSEWHERE.seen(format!("it is connected as {id}: {difference}")))
+            }
+            None => Ok(false),
         }
-        Err(failure)
+    }
+
+    /// A failed connect with what Azure knows beyond azcmagent's words.
+    async fn look_closer(&self, failure: Fault, words: &str, token: &Secret, name: &str) -> Fault {
+        if failure.code() == fault::CONNECTED_NAME_TAKEN.code {
+            return self.look_at_namesake(failure, token, name).await;
+        }
+        let is_role = [fault::ACCESS_ROLE.code, fault::ACCESS_LIST_ROLE.code].contains(&failure.code());
+        let Some(action) = arm::refused_action(words).filter(|_| is_role) else { return failure };
+        let is_listed = self.learnt.permissions.borrow().as_ref().is_some_and(|listed| listed.grants(action));
+        let (entry, note) = match arm::role_of(action) {
+            _ if is_listed => {
+                (&fault::ACCESS_PROPAGATING, "Azure lists this action for the identity".to_owned())
+            }
+            Some(role) => (failure.entry, format!("the action {action} is of the role {role}")),
+            None => (failure.entry, format!("the action {action} is of neither of the two roles")),
+        };
+        entry.seen(format!("{note}; {}", failure.evidence))
+    }
+
+    /// Who has the name: a machine that this very VM has made is half-made, not another one's.
+    async fn look_at_namesake(&self, failure: Fault, token: &Secret, name: &str) -> Fault {
+        let machine = match self.arm(token).machine(name).await {
+            Ok(reply) if reply.status == 200 => Machine::read(&reply.body),
+            _ => return failure,
+        };
+        let own = connected::ask(self).await.map(|show| show.vm_id).unwrap_or_default();
+        let is_own = !own.is_empty() && own.eq_ignore_ascii_case(&machine.vm_id);
+        let entry = if is_own { &fault::CONNECTED_HALF_MADE } else { failure.entry };
+        entry.seen(format!(
+            "Azure has a machine {name} that is {} since {}, of the VM with id {}{}; {}",
+            machine.status,
+            machine.changed,
+            machine.vm_id,
+            if is_own { ", which is this one" } else { "" },
+            failure.evidence
+        ))
+    }
+
+    /// Deletes the machine in Azure first: interrupted after it, the VM still says Expired and the next run goes on.
+    async fn recreate_expired(&self) -> Result<(), Fault> {
+        let show = connected::ask(self).await?;
+        let target = connected::machine_of(&show).filter(|_| show.is("Expired") && show.is_onboarded());
+        let (Some(name), None) = (target, connected::elsewhere(self, &show)) else {
+            return Err(fault::CONNECTED_RECREATE.seen("what azcmagent shows has changed meanwhile"));
+        };
+        let Some(token) = self.learnt.token.borrow().clone() else {
+            return Err(fault::IDENTITY_TOKEN_REJECTED.seen("the token is spent"));
+        };
+        self.delete_machine(&token.secret, name.as_str(), &show.vm_id).await?;
+        let args = ["disconnect", "--force-local-only"];
+        let run = Run::new(PROGRAM, &args, self.within(DISCONNECT_LIMIT));
+        match self.host.commands.run(run).await {
+            Ok(finished) if finished.succeeded() => Ok(()),
+            Ok(finished) => Err(fault::CONNECTED_RECREATE.seen(format!(
+                "azcmagent disconnect ({}): {}",
+                finished.status(),
+                self.host.mask.apply(&tail(&finished.transcript))
+            ))),
+            Err(error) => Err(fault::CONNECTED_RECREATE.seen(error.to_string())),
+        }
+    }
+
+    /// Deletes exactly this machine of the configured group, if it is this VM's, and waits until it is gone.
+    async fn delete_machine(&self, token: &Secret, name: &str, vm_id: &str) -> Result<(), Fault> {
+        let failed = |what: &str, status: u16| {
+            fault::CONNECTED_RECREATE.seen(format!("deleting {name} in Azure: {what} HTTP {status}"))
+        };
+        let arm = self.arm(token);
+        let until = Instant::now() + self.within(DELETE_LIMIT);
+        let mut method = "GET";
+        let mut is_deleted = false;
+        loop {
+            let reply = arm.on_machine(method, name).await;
+            let reply = reply.map_err(|error| fault::CONNECTED_NETWORK.seen(error.to_string()))?;
+            // At the first look, too: an earlier run was interrupted after this step.
+            if connected::is_gone(&reply) {
+                info!(event = "machine.deleted", name, "the Arc machine {name} is gone from Azure");
+                return Ok(());
+            }
+            match (method, reply.status) {
+                ("DELETE", 200 | 202 | 204) => (method, is_deleted) = ("GET", true),
+                ("GET", 200) if !is_deleted => {
+                    check_ownership(&Machine::read(&reply.body), name, vm_id)?;
+                    method = "DELETE";
+                    continue;
+                }
+                ("GET", _) if is_deleted && Instant::now() < until => {}
+                ("GET", status) if is_deleted => {
+                    return Err(failed("it is still there, a look gives", status))
+                }
+                (_, status) => {
+                    let refusal = arm::read_refusal(&reply).inspect(|refusal| self.spend_for(refusal));
+                    return Err(refusal.unwrap_or_else(|| failed("the answer is", status)));
+                }
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// Quoting of `--tags` has changed over the versions of azcmagent: what is not plain is looked at in Azure.
-    async fn settle_tags(&self, token: &crate::secret::Secret, name: &str) {
+    async fn settle_tags(&self, token: &Secret, name: &str) {
         let azure = &self.settings.azure;
         let is_plain =
             |text: &String| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         if azure.tags.iter().all(|(name, value)| is_plain(name) && is_plain(value)) {
             return;
         }
-        let proxy = self.settings.proxy.url.as_ref();
-        let arm = Arm { commands: &self.host.commands, proxy, azure, token };
+        let arm = self.arm(token);
         let machine = match arm.machine(name).await {
             Ok(reply) if reply.status == 200 => reply.body,
             Ok(reply) => {
@@ -236,4 +392,27 @@ impl Vm {
             Err(error) => warn!(event = "tags.differ", "the tags differ in Azure: {error}"),
         }
     }
+}
+
+/// Whether the machine that Azure has is this VM's: an identity that has expired connects no more.
+fn check_ownership(known: &Machine, name: &str, vm_id: &str) -> Result<(), Fault> {
+    if known.vm_id.eq_ignore_ascii_case(vm_id) && !known.status.eq_ignore_ascii_case("Connected") {
+        return Ok(());
+    }
+    Err(fault::CONNECTED_CLONED.seen(format!(
+        "azcmagent says Expired for VM id {vm_id}, but Azure says {} for {name}, of the VM with id {}",
+        known.status, known.vm_id
+    )))
+}
+
+/// Whether a verbose run can say more: not where it took its time, asked for a person, or has done its part.
+fn has_more_to_tell(failure: &Fault) -> bool {
+    let done = [
+        &fault::CONNECTED_TIMEOUT,
+        &fault::CONNECTED_TOKEN_NOT_TAKEN,
+        &fault::CONNECTED_HALF_MADE,
+        &fault::CONNECTED_ELSEWHERE,
+        &fault::AGENT_ABSENT,
+    ];
+    !done.iter().any(|entry| entry.code == failure.code())
 }

@@ -43,9 +43,10 @@ impl Verdict {
 }
 
 /// The tests by name, in the order in which they are shown: what comes first is what the rest depends on.
-const TESTS: [&str; 7] = [
+const TESTS: [&str; 8] = [
     "IMDS reached",
     "IMDS health",
+    "Azure VM probe",
     "name resolved",
     "tunnel by the proxy",
     "endpoint",

@@ -37,6 +37,8 @@ pub enum Repair {
     RenewToken,
     /// Install azcmagent.
     InstallAgent,
+    /// Install a newer azcmagent over the old one.
+    UpgradeAgent,
     /// Finish what an interrupted dpkg left.
     ConfigurePackages,
     /// Start azcmagent's services.
@@ -49,6 +51,8 @@ pub enum Repair {
     AllowAzureVm,
     /// Connect the machine.
     Connect,
+    /// Delete the Expired Arc machine and forget it on the VM, where the configuration allows it.
+    RecreateExpired,
 }
 
 impl Repair {
@@ -57,6 +61,7 @@ impl Repair {
     pub fn bound(self) -> u32 {
         match self {
             Self::PersistProxy | Self::StepClock | Self::ConfigurePackages | Self::AllowAzureVm => 1,
+            Self::UpgradeAgent | Self::RecreateExpired => 1,
             Self::RenewToken | Self::StartServices | Self::RestartServices | Self::SetAgentProxy => 2,
             Self::InstallAgent | Self::Connect => 2,
         }
@@ -69,12 +74,14 @@ impl Repair {
             Self::StepClock => "asking the time service to set the clock",
             Self::RenewToken => "asking for a new token",
             Self::InstallAgent => "installing azcmagent",
+            Self::UpgradeAgent => "installing a newer azcmagent",
             Self::ConfigurePackages => "finishing an interrupted package installation",
             Self::StartServices => "starting azcmagent's services",
             Self::RestartServices => "restarting azcmagent's services",
             Self::SetAgentProxy => "setting azcmagent's proxy.url",
             Self::AllowAzureVm => "setting azcmagent's override for Azure VMs, as the configuration allows",
             Self::Connect => "connecting to Azure Arc",
+            Self::RecreateExpired => "removing the Expired Arc machine, as the configuration allows",
         }
     }
 }

@@ -105,6 +105,11 @@ impl Files {
         self.path(inside).exists()
     }
 
+    /// When a file was changed last.
+    pub fn modified(&self, inside: impl AsRef<Path>) -> Option<std::time::SystemTime> {
+        fs::metadata(self.path(inside)).and_then(|facts| facts.modified()).ok()
+    }
+
     /// Whether anybody on the machine may read a file.
     pub fn is_world_readable(&self, inside: impl AsRef<Path>) -> bool {
         fs::metadata(self.path(inside)).is_ok_and(|facts| facts.mode() & 0o004 != 0)

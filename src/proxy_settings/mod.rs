@@ -233,6 +233,9 @@ impl Context<'_> {
     }
 }
 
+/// The drop-in that gives services their variables.
+pub const SERVICES_PLACE: &str = "/etc/systemd/system.conf.d/50-arc-enroll-proxy.conf";
+
 /// Every place, in the order in which they are written.
 ///
 /// `/etc/environment` is read by pam_env at logins (sshd, cron, sudo as its PAM file says) and by units
@@ -256,7 +259,7 @@ pub const PLACES: [Place; 8] = [
         content: profile::content,
     },
     Place {
-        path: "/etc/systemd/system.conf.d/50-arc-enroll-proxy.conf",
+        path: SERVICES_PLACE,
         presence: Presence::Directory("/etc/systemd"),
         readers: "services, through systemd",
         others: &[

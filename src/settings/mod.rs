@@ -195,7 +195,6 @@ pub struct Repair {
     /// How often it looks.
     pub every: Duration,
     /// Whether an Expired Arc machine may be deleted and made again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked now, not yet acted on"))]
     pub recreate_expired: bool,
 }
 

@@ -147,6 +147,7 @@ fn finish(
         remedy: fault.map(|fault| fault.entry.steps(|step| vm.fill(step))).unwrap_or_default(),
         repairs: effects.into_record(&vm.host.mask),
         next: next.clone(),
+        vm: enrolled_vm(vm, verdict),
     };
     if may_record(vm, fault) {
         if let Err(error) = record.write(&vm.host.files) {
@@ -179,6 +180,14 @@ fn may_record(vm: &Vm, fault: Option<&Fault>) -> bool {
     fault.entry.outlook != Outlook::Machine
         && !is_busy(fault)
         && !vm.take_lock().is_err_and(|held| is_busy(&held))
+}
+
+/// Which VM enrolled: this one now, or the one that an earlier run was on.
+fn enrolled_vm(vm: &Vm, verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Enrolled(_) => Some(vm.firmware_id().unwrap_or_default()),
+        Verdict::Stopped(_) | Verdict::Yielded(_) => crate::record::read(&vm.host.files).ok().flatten()?.vm,
+    }
 }
 
 /// The last line of every run.

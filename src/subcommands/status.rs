@@ -107,6 +107,7 @@ async fn show(host: &Host) -> Option<Show> {
 async fn look(vm: Option<&Vm>) -> Vec<Seen> {
     let mut seen: Vec<Seen> = Vec::new();
     let Some(vm) = vm else { return seen };
+    vm.learnt.is_local.set(true);
     for condition in LOCAL {
         let fails =
             |needed: &&Condition| seen.iter().any(|one| one.condition == **needed && one.state != "holds");

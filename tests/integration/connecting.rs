@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::ending::{assert_enrolled, assert_no_secret_left, met, patient};
+use crate::ending::{assert_enrolled, assert_no_secret_left, evidence, met, patient};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{
     machine, machine_id, GuestPlan, Outcome, Playbook, Reply, AGENT_VERSION, SUBSCRIPTION, VM_NAME,
@@ -154,8 +154,11 @@ fn name_of_another_machine_is_left_alone() {
     let run = vm.run(&["enroll"]);
     assert_ended(&vm, &run, "connected.name-taken", 21);
     assert_eq!(vm.observed().machines[VM_NAME], other);
-    assert_eq!(connects(&vm), 1);
+    assert_eq!(connects(&vm), 2, "the second time verbosely");
     assert!(run.stdout.contains("az connectedmachine show"), "{}", run.text());
+    let known =
+        "contoso-vm-01 that is Connected since 2026-10-09T08:50:00.0000000Z, of the VM with id 99999999-";
+    assert!(evidence(&run, "connected.name-taken").contains(known), "{}", run.text());
 }
 
 /// `azcmagent show` as it is before himds has read its state, so many times.
@@ -311,14 +314,39 @@ fn vm_that_passes_for_an_azure_vm_is_refused_unless_configured() {
 
 #[test]
 fn vm_that_passes_for_an_azure_vm_is_connected_when_configured() {
-    let vm = azure_vm().config(&config("  allow_azure_vm: true\n", 20)).start();
+    for is_installed in [false, true] {
+        let vm = azure_vm().config(&config("  allow_azure_vm: true\n", 20));
+        let vm = if is_installed { vm.installed() } else { vm }.start();
+        let run = vm.run(&["enroll"]);
+        assert_enrolled(&vm, &run);
+        assert_eq!(vm.system().environment["MSFT_ARC_TEST"], "true");
+        let restarts = vm.calls_of("systemctl restart himdsd.service").len();
+        assert_eq!(restarts, usize::from(is_installed), "services look once, at their start");
+        assert_eq!(connects(&vm), 1, "it is known before azcmagent refuses");
+    }
+}
+
+#[test]
+fn override_of_an_earlier_run_holds_for_azcmagent_too() {
+    let vm = azure_vm()
+        .installed()
+        .config(&config("  allow_azure_vm: true\n", 20))
+        .system(|system| drop(system.environment.insert("MSFT_ARC_TEST".into(), "true".into())))
+        .start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
-    assert_eq!(vm.system().environment["MSFT_ARC_TEST"], "true");
-    assert!(
-        !vm.calls_of("systemctl restart himdsd.service").is_empty(),
-        "services look once, at their start"
-    );
+    assert!(vm.calls_of("systemctl set-environment").is_empty(), "{}", run.text());
+}
+
+#[test]
+fn machine_that_is_connected_was_not_refused_whatever_the_sidecar_answers() {
+    let instance = Reply::json(200, &json!({"vmId": "1"}));
+    let vm = Vm::new().enrolled().imds(|imds| imds.instance = Some(instance)).start();
+    let run = vm.run(&["enroll"]);
+    run.assert_code(0).assert_last("enrolled", None);
+    let doctor = vm.run(&["doctor"]);
+    doctor.assert_code(0);
+    assert!(doctor.stdout.contains("probe: HTTP 200"), "{}", doctor.text());
 }
 
 #[test]
@@ -347,7 +375,7 @@ fn settings_that_azcmagent_refuses_are_for_a_person() {
         let vm = connecting(Playbook::new().forever(Outcome::fail(code, "no such region")), 2).start();
         let run = vm.run(&["enroll"]);
         assert_ended(&vm, &run, "agent.configuration-refused", 19);
-        assert_eq!(connects(&vm), 1);
+        assert_eq!(connects(&vm), 2, "the second time verbosely");
     }
 }
 

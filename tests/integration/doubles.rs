@@ -207,7 +207,7 @@ fn arm_refuses_in_its_own_words() {
     assert_eq!(azure(&vm, &permissions, Some(&first), &[]).0, "403", "the old token stays refused");
     let (status, body) = azure(&vm, &permissions, Some(&token(&vm)), &[]);
     assert_eq!(status, "200");
-    assert!(body["value"][0]["actions"].as_array().is_some_and(|actions| actions.len() == 4), "{body}");
+    assert!(body["value"][0]["actions"].as_array().is_some_and(|actions| actions.len() == 5), "{body}");
     let machine = arm(&format!("/providers/Microsoft.HybridCompute/machines/{VM_NAME}"));
     assert_eq!(azure(&vm, &machine, Some(&token(&vm)), &[]).1["error"]["code"], "ResourceNotFound");
     let delete = azure(&vm, &machine, Some(&token(&vm)), &["-X", "DELETE"]);

@@ -98,7 +98,7 @@ fn a_second_run_changes_nothing() {
     let changes = |call: &&String| {
         ["connect", "config set", "install", "start", "restart", "enable", "daemon-reexec", "disconnect"]
             .iter()
-            .any(|word| call.contains(word))
+            .any(|word| call.contains(word) && !call.starts_with("show "))
     };
     assert_eq!(calls.iter().filter(changes).collect::<Vec<_>>(), Vec::<&String>::new());
     // Neither the sidecar nor the proxy nor Azure hears of it.

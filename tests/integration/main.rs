@@ -38,6 +38,7 @@ mod operator;
 mod output;
 /// The path through a real proxy.
 mod real_proxy;
+mod reconnecting;
 /// What a run repairs, how often, and what it says of it.
 mod repairs;
 /// That no token and no password is ever to be read.

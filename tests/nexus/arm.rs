@@ -7,9 +7,11 @@ use crate::nexus::spec::Denial;
 use crate::token::{date, epoch, us_date};
 use crate::world::State;
 
-const ONBOARDING: [&str; 4] = [
+/// What matters here of the two roles that the guide names.
+const ONBOARDING: [&str; 5] = [
     "Microsoft.HybridCompute/machines/read",
     "Microsoft.HybridCompute/machines/write",
+    "Microsoft.HybridCompute/machines/listAccessDetails/action",
     "Microsoft.HybridCompute/privateLinkScopes/read",
     "Microsoft.GuestConfiguration/guestConfigurationAssignments/read",
 ];
@@ -54,7 +56,7 @@ impl Resource {
                 _ => "Microsoft.HybridCompute/machines/write".to_owned(),
             },
             Self::Provider { namespace, register: true } => format!("{namespace}/register/action"),
-            Self::Provider { namespace, .. } => format!("{namespace}/read"),
+            Self::Provider { .. } => "Microsoft.Resources/subscriptions/providers/read".to_owned(),
             Self::Other => "Microsoft.Resources/unknown/read".to_owned(),
         }
     }
@@ -202,17 +204,18 @@ fn authorize(state: &mut State, request: &Request, target: &Target, claims: &Val
     let number = claims["number"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
     let counted =
         state.denied < access.denials || access.never || state.azure_for_ms() < access.denied_for_ms;
+    // It is asked at the same time as the permissions: which comes first must not decide.
+    let is_aside = matches!(target.resource, Resource::Provider { register: false, .. });
     if counted {
-        state.denied += 1;
+        state.denied += u32::from(!is_aside);
         state.stale_tokens.push(number);
     } else {
         let stale = access.fresh_token && state.stale_tokens.contains(&number);
         let action = target.resource.action(&request.method);
         let list = matches!(target.resource, Resource::Permissions);
-        let provider = matches!(target.resource, Resource::Provider { register: true, .. });
         let allowed = list || granted(state).iter().any(|pattern| covers(pattern, &action));
-        // Listing one's own permissions works with any role; registering a provider needs more than these.
-        if !stale && allowed && !provider {
+        // Listing one's own permissions works with any role.
+        if !stale && allowed {
             return None;
         }
     }

@@ -263,6 +263,7 @@ fn title(code: u16) -> &'static str {
     match code {
         1 => "Default Error",
         2 => "Internal Error",
+        3 => "Not Supported",
         4 => "Azure Arc Proxy is Not Running",
         12 => "Invalid Access Token",
         16 => "Missing Mandatory Parameter",
@@ -275,6 +276,7 @@ fn title(code: u16) -> &'static str {
         41 => "Failed to Get Access Token",
         42 => "Failed to Create Resource",
         43 => "Failed to Delete Resource",
+        28 => "Failed to Open TPM",
         44 => "Resource Already Exists",
         61 => "Agent Communication Error",
         62 => "Failed to Onboard Server",
@@ -284,6 +286,8 @@ fn title(code: u16) -> &'static str {
         70 => "Unable to Obtain Local Configuration",
         81 => "Failed to Get MSI Certificate from HIS",
         102 => "Failed to Generate Resource Name",
+        103 => "Failed to Generate RSA Keys",
+        108 => "TPM Keys",
         _ => "Error",
     }
 }

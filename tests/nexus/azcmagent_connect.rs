@@ -114,7 +114,7 @@ impl Connect<'_> {
             self.correlation,
             self.id()
         ));
-        self.register();
+        self.register(options.is("verbose"));
         self.create(options, &vm_id)?;
         progress(60);
         let tenant = options.get("tenant-id").map_or_else(|| tenant_of(self.token), str::to_owned);
@@ -229,11 +229,14 @@ impl Connect<'_> {
         }
     }
 
-    /// A refusal of this one is no failure.
-    fn register(&self) {
+    /// A refusal of this one is no failure; only verbose mode tells of it.
+    fn register(&self, is_verbose: bool) {
         let path = format!("/subscriptions/{}/providers/Microsoft.HybridCompute/register", self.subscription);
         let path = format!("{path}?api-version=2021-04-01");
-        drop(self.send("management.azure.com", "POST", &path, Some("{}".to_owned())));
+        let answer = self.send("management.azure.com", "POST", &path, Some("{}".to_owned()));
+        if let Some(refusal) = answer.ok().filter(|answer| answer.status >= 400 && is_verbose) {
+            say(&format!("DEBUG   Registering Microsoft.HybridCompute: {}", refusal.body));
+        }
     }
 
     fn create(&self, options: &Options, vm_id: &str) -> Result<(), Failure> {

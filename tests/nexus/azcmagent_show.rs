@@ -88,7 +88,11 @@ fn facts(guest: &Guest) -> Value {
         "cloud": text("cloud"),
         "agentVersion": version.unwrap_or_else(|| AGENT_VERSION.to_owned()),
         "agentLogfile": "/var/opt/azcmagent/log/himds.log",
-        "status": if connected { "Connected" } else { "Disconnected" },
+        "status": match (connected, cloud["expired"] == true) {
+            (_, true) => "Expired",
+            (true, false) => "Connected",
+            (false, false) => "Disconnected",
+        },
         "lastHeartbeat": if connected { crate::token::date(crate::token::epoch(), "T", true) } else { String::new() },
         "agentErrorCode": "", "agentErrorDetails": "", "agentErrorTimestamp": "",
         "httpsProxy": proxy(guest).unwrap_or_default(),

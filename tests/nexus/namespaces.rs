@@ -63,6 +63,17 @@ fn mounts(spec: &Spec) -> io::Result<()> {
         fs::write(&file, "nameserver 169.254.0.11\n")?;
         mount(Some(&file), "/etc/resolv.conf", none, MsFlags::MS_BIND, none)?;
     }
+    let nothing = spec.root.join(crate::nexus::spec::MARKER).join("nothing");
+    fs::write(&nothing, "")?;
+    for name in &spec.hidden {
+        for folder in ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"] {
+            // A file that nobody may execute is no program.
+            let program = Path::new(folder).join(name);
+            if program.is_file() {
+                mount(Some(&nothing), &program, none, MsFlags::MS_BIND, none)?;
+            }
+        }
+    }
     for folder in READ_ONLY {
         if !spec.root.starts_with(folder) && Path::new(folder).is_dir() {
             // A safety net only: a kernel that refuses it leaves the VM usable.

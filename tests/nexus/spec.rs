@@ -38,6 +38,8 @@ pub struct Spec {
     pub hosts: Option<String>,
     /// Whether the VM's name server takes questions and never answers.
     pub silent_dns: bool,
+    /// Programs of the machine that the VM does not have, such as `curl`.
+    pub hidden: Vec<String>,
     pub imds: ImdsPlan,
     pub csn: CsnPlan,
     pub azure: AzurePlan,
@@ -493,6 +495,9 @@ pub struct Unit {
     /// What systemd has read of its files; nothing for a unit that has none here.
     #[serde(default)]
     pub text: Option<String>,
+    /// More properties by name: NRestarts, Result, MainPID, ExecMainStartTimestampMonotonic.
+    #[serde(default)]
+    pub more: BTreeMap<String, String>,
 }
 
 impl Unit {
@@ -509,7 +514,20 @@ impl Unit {
     }
 
     fn of(active: &str, sub: &str, file: &str) -> Self {
-        Self { load: "loaded".into(), active: active.into(), sub: sub.into(), file: file.into(), text: None }
+        Self {
+            load: "loaded".into(),
+            active: active.into(),
+            sub: sub.into(),
+            file: file.into(),
+            text: None,
+            more: BTreeMap::new(),
+        }
+    }
+
+    /// The same with a property of another name.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.more.insert(name.to_owned(), value.to_owned());
+        self
     }
 }
 

@@ -140,6 +140,7 @@ fn show(system: &System, units: &[String], wanted: Option<&str>, guest: &Guest) 
             sub: "dead".into(),
             file: String::new(),
             text: None,
+            more: Default::default(),
         };
         let unit = system.units.get(name).unwrap_or(&missing);
         // In systemd's own order, whatever was asked for first.
@@ -155,6 +156,9 @@ fn show(system: &System, units: &[String], wanted: Option<&str>, guest: &Guest) 
                 _ => unit_files::need_reload(guest, name, unit).to_owned(),
             };
             println!("{property}={value}");
+        }
+        for (name, value) in unit.more.iter().filter(|(name, _)| wanted.contains(&name.as_str())) {
+            println!("{name}={value}");
         }
     }
     0
@@ -174,6 +178,12 @@ fn change(system: &mut System, verb: &str, units: &[String]) -> u8 {
         let (active, sub) = if verb == "stop" { ("inactive", "dead") } else { ("active", running) };
         unit.active = active.to_owned();
         unit.sub = sub.to_owned();
+        // A start by hand begins anew; this machine has been up for longer than the VM.
+        unit.more.remove("NRestarts");
+        unit.more.remove("Result");
+        if let Some(started) = unit.more.get_mut("ExecMainStartTimestampMonotonic") {
+            *started = u64::MAX.to_string();
+        }
     }
     0
 }

@@ -89,6 +89,12 @@ impl Builder {
         self
     }
 
+    /// A VM without this program.
+    pub fn without(mut self, program: &str) -> Self {
+        self.spec.hidden.push(program.to_owned());
+        self
+    }
+
     /// Content of the /etc/hosts that programs on the VM see.
     pub fn hosts(mut self, text: &str) -> Self {
         self.spec.hosts = Some(text.to_owned());

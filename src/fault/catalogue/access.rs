@@ -31,6 +31,49 @@ entries! {
         ..COMMON
     };
 
+    /// The identity has the role in Azure's listing, but the change was refused all the same.
+    ACCESS_PROPAGATING = Entry {
+        code: "access.role-propagating",
+        condition: Condition::Access,
+        outlook: Outlook::Time,
+        means: "Azure lists the role for the identity, but refuses what the role allows.",
+        causes: &[
+            "The role was assigned a moment ago; Azure needs up to ten minutes to know it everywhere.",
+            "The token is older than the role.",
+        ],
+        agent: "Waits, with a fresh token each time.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Identity,
+        person: &[
+            "Wait ten minutes, then run: `arc-enroll enroll`",
+            "See what it has: `az role assignment list --assignee {principal_id} --all`",
+            "See whether something denies it: `az role assignment list --assignee {principal_id} --scope {scope} --include-inherited`",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// The identity may not list access details.
+    ACCESS_LIST_ROLE = Entry {
+        code: "access.list-access-role-missing",
+        condition: Condition::Access,
+        outlook: Outlook::Time,
+        means: "The identity lacks the second role: it may not list the access details of Arc machines.",
+        causes: &[
+            "Only Azure Connected Machine Resource Manager was assigned.",
+            "The role was assigned a moment ago; Azure needs up to ten minutes.",
+        ],
+        agent: "Waits for the role, with a fresh token each time.",
+        pace: Some(Pace::Fast),
+        again_from: Condition::Identity,
+        person: &[
+            "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"HybridCompute Machine ListAccessDetails Action\" --scope {scope}`",
+            "See what it has: `az role assignment list --assignee {principal_id} --all`",
+        ],
+        guide: "Verify Managed Identity permissions",
+        ..COMMON
+    };
+
     /// Azure finds no such subscription for this identity.
     ACCESS_SUBSCRIPTION = Entry {
         code: "access.subscription-missing",
@@ -49,6 +92,45 @@ entries! {
             "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// The subscription takes no changes.
+    ACCESS_SUBSCRIPTION_DISABLED = Entry {
+        code: "access.subscription-disabled",
+        condition: Condition::Access,
+        outlook: Outlook::Person,
+        means: "The subscription is disabled and takes no changes.",
+        causes: &["Its payment is overdue, its credit is spent, or somebody disabled it."],
+        agent: "Nothing: the same request gives the same answer.",
+        again_from: Condition::Access,
+        person: &[
+            "See its state: `az account show --subscription {subscription_id} --query state`",
+            "Have its owner enable it again",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// A quota of the subscription or resource group is used up.
+    ACCESS_QUOTA = Entry {
+        code: "access.quota",
+        condition: Condition::Access,
+        outlook: Outlook::Person,
+        means: "A quota of the subscription or resource group is used up.",
+        causes: &[
+            "There are as many Arc machines, or resources, as the quota allows.",
+            "Arc machines of deleted VMs were never deleted.",
+        ],
+        agent: "Nothing: a machine must not make room for itself.",
+        again_from: Condition::Access,
+        person: &[
+            "See what is there: `az connectedmachine list --resource-group {resource_group} --subscription {subscription_id} --query \"[].{name:name, status:status}\" --output table`",
+            "Delete what is left over, or ask for a higher quota",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "azcmagent error AZCM0042",
         ..COMMON
     };
 
@@ -79,7 +161,7 @@ entries! {
         outlook: Outlook::Person,
         means: "The subscription is not registered for a resource provider that Arc needs.",
         causes: &["Nobody has used Arc in this subscription yet."],
-        agent: "azcmagent tries to register it; that needs more rights than enrolling.",
+        agent: "azcmagent registers it where the identity may; enrolling alone does not give that right.",
         again_from: Condition::Access,
         person: &[
             "`az provider register --namespace Microsoft.HybridCompute --subscription {subscription_id}`",

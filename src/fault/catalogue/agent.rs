@@ -1,5 +1,7 @@
 //! Faults of azcmagent: `agent`.
 
+use std::time::Duration;
+
 use super::{entries, COMMON};
 use crate::condition::Condition;
 use crate::fault::{Entry, Outlook, Repair};
@@ -181,6 +183,50 @@ entries! {
         ..COMMON
     };
 
+    /// There is no curl, and something has to be fetched.
+    AGENT_NO_CURL = Entry {
+        code: "agent.no-curl",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "There is no curl that can be used, and something has to be fetched to install azcmagent.",
+        causes: &[
+            "The image does not have curl.",
+            "curl is confined (snap) and may not write where it has to.",
+        ],
+        agent: "Nothing is installed: without curl the certificate of the source is not checked.",
+        again_from: Condition::Agent,
+        person: &[
+            "Install the distribution's own curl: `{packages} install curl`",
+            "Or put azcmagent into the image and set agent.install to never in {config}",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "azcmagent error AZCM0157",
+        ..COMMON
+    };
+
+    /// The azcmagent on this VM is too old.
+    AGENT_TOO_OLD = Entry {
+        code: "agent.too-old",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "The azcmagent on this VM is too old: before 1.32, or it does not know what it is asked to do.",
+        causes: &[
+            "The image has an old azcmagent.",
+            "agent.version pins an old one.",
+        ],
+        agent: "Installs the newest one, or the pinned one, once; never where agent.install is never.",
+        repair: Some(Repair::UpgradeAgent),
+        again_from: Condition::Agent,
+        person: &[
+            "`azcmagent version`",
+            "Install the newest: `{packages} install azcmagent`",
+            "Remove agent.version from {config} if it pins an old one",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
     /// The azcmagent version that the configuration pins is not in the repository.
     AGENT_VERSION_UNKNOWN = Entry {
         code: "agent.version-unavailable",
@@ -239,18 +285,82 @@ entries! {
         ..COMMON
     };
 
-    /// azcmagent's own proxy.url is not the proxy of this VM.
-    AGENT_PROXY_DIFFERS = Entry {
-        code: "agent.proxy-differs",
+    /// A service of azcmagent ends again and again.
+    AGENT_SERVICE_CRASHES = Entry {
+        code: "agent.service-crash-looping",
         condition: Condition::Agent,
         outlook: Outlook::Person,
-        means: "azcmagent's own proxy.url is not the proxy of this VM.",
-        causes: &["It was never set, or was changed."],
+        means: "A service of azcmagent ends soon after each start, and systemd starts it again or has given up.",
+        causes: &[
+            "Its installation or configuration is damaged.",
+            "Something else has its port: himds needs 127.0.0.1:40342.",
+            "The disk or memory ran out.",
+        ],
+        agent: "Waits a little: systemd restarts it already, and one more restart would not mend it.",
+        pace: Some(Pace::Slow),
+        most_window: Duration::from_secs(90),
+        again_from: Condition::Agent,
+        person: &[
+            "See why it ends: `journalctl -u himdsd -u arcproxyd -u extd -u gcad -n 100`",
+            "If its files are damaged, remove it, and enroll installs it anew: `{packages} remove azcmagent`",
+            "`systemctl reset-failed himdsd arcproxyd extd gcad`",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "Error: Failed to connect to Azure Arc",
+        ..COMMON
+    };
+
+    /// azcmagent's own proxy.url is not set.
+    AGENT_PROXY_MISSING = Entry {
+        code: "agent.proxy-missing",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "azcmagent's own proxy.url is not set, so its services do not know the proxy of this VM.",
+        causes: &[
+            "azcmagent was just installed.",
+            "Somebody cleared it.",
+        ],
         agent: "Sets it.",
         repair: Some(Repair::SetAgentProxy),
         again_from: Condition::Agent,
         person: &[
             "`azcmagent config set proxy.url {proxy}`",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// azcmagent's own proxy.url is another proxy than that of this VM.
+    AGENT_PROXY_DIFFERS = Entry {
+        code: "agent.proxy-differs",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "azcmagent's own proxy.url is another proxy than that of this VM.",
+        causes: &["It was set by hand, or in the image."],
+        agent: "Sets it.",
+        repair: Some(Repair::SetAgentProxy),
+        again_from: Condition::Agent,
+        person: &[
+            "`azcmagent config set proxy.url {proxy}`",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "CSN Proxy configuration",
+        ..COMMON
+    };
+
+    /// A service of azcmagent runs without the proxy, because it was started before the variables were set.
+    AGENT_SERVICE_STALE = Entry {
+        code: "agent.service-stale",
+        condition: Condition::Agent,
+        outlook: Outlook::Person,
+        means: "A service of azcmagent was started before the proxy variables were set and does not have them.",
+        causes: &["azcmagent is in the image, so its services start at boot, before the variables are there."],
+        agent: "Restarts the services, once.",
+        repair: Some(Repair::RestartServices),
+        again_from: Condition::Agent,
+        person: &[
+            "`systemctl restart himdsd arcproxyd extd gcad`",
             "Then run: `arc-enroll enroll`",
         ],
         guide: "CSN Proxy configuration",

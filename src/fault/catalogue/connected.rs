@@ -89,14 +89,98 @@ entries! {
         outlook: Outlook::Person,
         means: "The Arc machine's own identity has expired; only enrolling anew helps.",
         causes: &["The VM was cut off for more than 45 days."],
-        agent: "Nothing: deleting an Arc machine needs a person's word.",
+        agent: "Deletes the Arc machine and enrolls anew only where repair.recreate_expired says so.",
+        repair: Some(Repair::RecreateExpired),
+        again_from: Condition::Connected,
+        person: &[
+            "Delete the resource: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
+            "`azcmagent disconnect --force-local-only`",
+            "Then run: `arc-enroll enroll`",
+            "Or let the agent do all this: set repair.recreate_expired to true in {config}",
+        ],
+        guide: "azcmagent troubleshooting: connectivity",
+        ..COMMON
+    };
+
+    /// The Expired Arc machine could not be removed.
+    CONNECTED_RECREATE = Entry {
+        code: "connected.recreate-failed",
+        condition: Condition::Connected,
+        outlook: Outlook::Time,
+        means: "The Expired Arc machine could not be removed, in Azure or on this VM.",
+        causes: &[
+            "Azure takes its time to delete it.",
+            "azcmagent cannot clear what it has on this VM.",
+        ],
+        agent: "Tries again for as long as the window lasts.",
+        pace: Some(Pace::Slow),
+        again_from: Condition::Connected,
+        person: &[
+            "Delete the resource: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
+            "`azcmagent disconnect --force-local-only`",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "azcmagent errors AZCM0043 and AZCM0063",
+        ..COMMON
+    };
+
+    /// This VM looks like a copy of another, enrolled VM.
+    CONNECTED_CLONED = Entry {
+        code: "connected.cloned",
+        condition: Condition::Connected,
+        outlook: Outlook::Person,
+        means: "This VM looks like a copy of another one that is enrolled: both act as the same Arc machine.",
+        causes: &[
+            "The image was made of a VM that was enrolled already.",
+            "It was enrolled by hand under another name than its own.",
+        ],
+        agent: "Nothing: which of the two is the right one is for a person to say.",
+        again_from: Condition::Connected,
+        person: &[
+            "See it: `azcmagent show`",
+            "If this VM is the copy: `azcmagent disconnect --force-local-only`",
+            "If the name is right, say so: azure.resource_name in {config}",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "azcmagent overview: cloning guidelines",
+        ..COMMON
+    };
+
+    /// Azure does not know the Arc machine that azcmagent believes to be.
+    CONNECTED_GONE = Entry {
+        code: "connected.resource-gone",
+        condition: Condition::Connected,
+        outlook: Outlook::Person,
+        means: "The Arc machine was deleted in Azure, while azcmagent on this VM still believes to be it.",
+        causes: &["Somebody deleted it in Azure without disconnecting the VM."],
+        agent: "Nothing: whether the VM is to be enrolled anew is for a person to say.",
         again_from: Condition::Connected,
         person: &[
             "`azcmagent disconnect --force-local-only`",
-            "Delete the resource: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
             "Then run: `arc-enroll enroll`",
         ],
-        guide: "azcmagent troubleshooting: connectivity",
+        guide: "azcmagent error AZCM0043",
+        ..COMMON
+    };
+
+    /// azcmagent cannot make or read its keys or certificates.
+    CONNECTED_KEYS = Entry {
+        code: "connected.keys",
+        condition: Condition::Connected,
+        outlook: Outlook::Person,
+        means: "azcmagent cannot make, keep or read its keys or certificates, or the TPM that holds them.",
+        causes: &[
+            "The files below /var/opt/azcmagent are damaged or belong to another user.",
+            "azcmagent is set to keep its keys in a TPM that this VM does not have.",
+        ],
+        agent: "Nothing: the same keys give the same answer.",
+        again_from: Condition::Connected,
+        person: &[
+            "`ls -l /var/opt/azcmagent /var/opt/azcmagent/certs /dev/tpm0 /dev/tpmrm0`",
+            "If a key is damaged: `azcmagent disconnect --force-local-only`",
+            "Then run: `arc-enroll enroll`",
+        ],
+        guide: "azcmagent errors AZCM0028, AZCM0076 and AZCM0103 to AZCM0108",
         ..COMMON
     };
 
@@ -145,11 +229,16 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Person,
         means: "The Arc names resolve to private addresses, but no private link scope is configured, or the other way round.",
-        causes: &["azure.private_link_scope is missing or is not the one behind the private endpoint."],
+        causes: &[
+            "azure.private_link_scope is missing or is not the one behind the private endpoint.",
+            "azure.private_link_scope is set, but the names resolve to public addresses.",
+        ],
         agent: "Nothing: the same settings get the same answer.",
         again_from: Condition::Connected,
         person: &[
-            "Set azure.private_link_scope in {config}",
+            "See the scopes: `az connectedmachine private-link-scope list --resource-group {resource_group} --subscription {subscription_id}`",
+            "See what the names resolve to: `azcmagent check --location {location} --enable-pls-check`",
+            "Set azure.private_link_scope in {config}, or remove it where no private endpoint is used",
             "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent error AZCM0026",
@@ -187,12 +276,12 @@ entries! {
             "The connection broke in the middle.",
             "The metadata service of Arc was briefly down.",
         ],
-        agent: "Tries again for as long as the window lasts.",
+        agent: "Connects again for as long as the window lasts, which finishes most; it deletes nothing.",
         pace: Some(Pace::Slow),
         again_from: Condition::Connected,
         person: &[
             "See it: `az connectedmachine show --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
-            "If it stays so, delete it and run again: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
+            "If it stays so, delete it: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
             "Then run: `arc-enroll enroll`",
         ],
         guide: "azcmagent errors AZCM0062 and AZCM0081",
