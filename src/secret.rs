@@ -35,7 +35,10 @@ pub const MASK: &str = "***";
 /// Removes known secrets, and whatever looks like one, from other programs' words.
 #[derive(Clone, Debug, Default)]
 pub struct Mask {
+    /// By their first bytes, and of those that begin alike the longest first.
     known: Vec<Secret>,
+    /// Which pairs of bytes a known secret begins with, so that most of a text is passed over quickly.
+    beginnings: Vec<bool>,
 }
 
 /// Shortest known secret that is searched for: a shorter one would blot out ordinary words.
@@ -50,29 +53,63 @@ const SHORTEST_TOKEN: usize = 20;
 impl Mask {
     /// Adds a secret to be searched for literally.
     pub fn learn(&mut self, secret: &Secret) {
-        if secret.reveal().len() >= SHORTEST && !self.known.contains(secret) {
-            // The longest goes first: one that is part of another would leave the rest of that to be read.
-            let longer = self.known.partition_point(|known| known.reveal().len() >= secret.reveal().len());
-            self.known.insert(longer, secret.clone());
+        let text = secret.reveal().as_bytes();
+        let Some(start) = text.get(..SHORTEST) else { return };
+        // The longest goes first: one that another begins with would leave the rest of that to be read.
+        let place = self.known.binary_search_by(|known| {
+            let known = known.reveal().as_bytes();
+            let by_start = known.get(..SHORTEST).cmp(&Some(start));
+            by_start.then(text.len().cmp(&known.len())).then_with(|| known.cmp(text))
+        });
+        if let Err(place) = place {
+            self.known.insert(place, secret.clone());
+            self.beginnings.resize(1 << 16, false);
+            if let Some(slot) = self.beginnings.get_mut(pair(start)) {
+                *slot = true;
+            }
         }
+    }
+
+    /// Where known secrets stand: one pass over the text, however many there are.
+    fn places(&self, text: &str) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while let Some(start) = text.as_bytes().get(at..at + SHORTEST) {
+            let is_beginning = self.beginnings.get(pair(start)).is_some_and(|known| *known);
+            match if is_beginning { self.longest_at(text, at, start) } else { None } {
+                Some(length) => {
+                    found.push(at..at + length);
+                    at += length;
+                }
+                None => at += 1,
+            }
+        }
+        found
+    }
+
+    fn longest_at(&self, text: &str, at: usize, start: &[u8]) -> Option<usize> {
+        let rest = text.as_bytes().get(at..)?;
+        let begins_before = |known: &Secret| known.reveal().as_bytes().get(..SHORTEST) < Some(start);
+        let from = self.known.partition_point(begins_before);
+        let alike = self.known.iter().skip(from).map(Secret::reveal);
+        let alike = alike.take_while(|known| known.as_bytes().starts_with(start));
+        let mut whole = alike.filter(|known| rest.starts_with(known.as_bytes())).map(str::len);
+        whole.find(|length| *length >= SHORTEST_WITHIN_WORDS || stands_alone(text, &(at..at + length)))
     }
 
     /// The text without the known secrets, without JSON Web Tokens, and without the password part of URLs.
     pub fn apply(&self, text: &str) -> String {
-        let mut clean = text.to_owned();
-        for secret in self.known.iter().map(Secret::reveal) {
-            let found: Vec<Range<usize>> = clean
-                .match_indices(secret)
-                .map(|(at, _)| at..at + secret.len())
-                .filter(|place| secret.len() >= SHORTEST_WITHIN_WORDS || stands_alone(&clean, place))
-                .collect();
-            clean = masked(&clean, found);
-        }
+        let clean = masked(text, self.places(text));
         let tokens = tokens(&clean);
         let clean = masked(&clean, tokens);
         let credentials = url_credentials(&clean);
         masked(&clean, credentials)
     }
+}
+
+/// The first two bytes as one number.
+fn pair(start: &[u8]) -> usize {
+    start.iter().take(2).fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
 /// The text with these parts, which stand in order, blotted out.

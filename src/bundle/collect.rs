@@ -101,19 +101,15 @@ pub async fn collect(host: &Host, more: &[(&str, String)], others: Vec<Test<'_>>
     let started = Instant::now();
     let table = TABLE.iter().map(|(name, from)| (*name, (*from).to_owned()));
     let wanted: Vec<(&str, String)> = more.iter().cloned().chain(table).collect();
-    let found = RefCell::new(Vec::new());
+    let found: Vec<RefCell<Vec<Part>>> = wanted.iter().map(|_| RefCell::default()).collect();
     let mut tasks = others;
-    for (rank, (name, from)) in wanted.iter().enumerate() {
-        let found = &found;
+    for ((name, from), place) in wanted.iter().zip(&found) {
         tasks.push(Box::pin(async move {
-            let parts = take(host, name, from).await;
-            found.borrow_mut().extend(parts.into_iter().map(|part| (rank, part)));
+            place.replace(take(host, name, from).await);
         }));
     }
     join_all(tasks).await;
-    let mut found = found.into_inner();
-    found.sort_by_key(|(rank, _)| *rank);
-    Collected { parts: found.into_iter().map(|(_, part)| part).collect(), started }
+    Collected { parts: found.into_iter().flat_map(RefCell::into_inner).collect(), started }
 }
 
 impl Collected {

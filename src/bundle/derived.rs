@@ -101,9 +101,7 @@ impl Sidecar {
 
     /// What was found, with what is known of the identity.
     pub fn into_parts(self, vm: &Vm) -> Vec<Part> {
-        let mut answers = self.answers.into_inner();
-        answers.sort();
-        let sidecar: Value = answers.into_iter().collect();
+        let sidecar: Value = self.answers.into_inner().into_iter().collect();
         let identity = json!({
             "configured": vm.settings.identity.to_string(), "resource": vm.settings.imds.resource,
             "endpoint": vm.settings.imds.endpoint, "sidecar": sidecar,

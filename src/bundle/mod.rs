@@ -23,7 +23,7 @@ pub const LARGEST_ENTRY: usize = 1 << 20;
 pub const LARGEST_WHOLE: usize = 16 << 20;
 
 /// What is collected: the entry's name, and the file, the files or the command it comes from. What comes first has
-/// the first claim to the room. Of two with one name the second is for other distributions.
+/// the first claim to the room, so the folders, which may hold anything, come last. Of two with one name the second is for other distributions.
 ///
 /// The guide asks for the journal of `azcmagent`; there is no such unit, and the four services of the package have
 /// what was meant. It is asked for all the same, so that whoever looks for it finds the answer.
@@ -37,18 +37,6 @@ const TABLE: &[(&str, &str)] = &[
     ("azcmagent/version.txt", "azcmagent version"),
     ("azcmagent/show.json", "azcmagent show -j"),
     ("azcmagent/config-list.txt", "azcmagent config list"),
-    ("azcmagent/log/", "/var/opt/azcmagent/log/*.log"),
-    ("journal/himdsd.txt", "journalctl --no-pager -o short-iso -n 3000 -u himdsd"),
-    ("journal/arcproxyd.txt", "journalctl --no-pager -o short-iso -n 3000 -u arcproxyd"),
-    ("journal/gcad.txt", "journalctl --no-pager -o short-iso -n 3000 -u gcad"),
-    ("journal/extd.txt", "journalctl --no-pager -o short-iso -n 3000 -u extd"),
-    ("journal/azcmagent.txt", "journalctl --no-pager -o short-iso -n 3000 -u azcmagent"),
-    ("journal/arc-enroll.txt", "journalctl --no-pager -o short-iso -n 3000 -u arc-enroll"),
-    ("journal/cloud-final.txt", "journalctl --no-pager -o short-iso -n 3000 -u cloud-final"),
-    (
-        "journal/status.txt",
-        "systemctl status --no-pager --full himdsd arcproxyd gcad extd arc-enroll arc-enroll.timer cloud-final",
-    ),
     ("proxy/azcmagent.txt", "azcmagent config get proxy.url"),
     ("proxy/systemd-environment.txt", "systemctl show-environment"),
     ("proxy/systemd-azcmagent.conf", "/lib/systemd/system.conf.d/azcmagent.conf"),
@@ -84,6 +72,18 @@ const TABLE: &[(&str, &str)] = &[
     ("vm/dmi-bios-vendor.txt", "/sys/class/dmi/id/bios_vendor"),
     ("vm/dmi-bios-version.txt", "/sys/class/dmi/id/bios_version"),
     ("vm/ds-identify.log", "/run/cloud-init/ds-identify.log"),
+    ("journal/himdsd.txt", "journalctl --no-pager -o short-iso -n 3000 -u himdsd"),
+    ("journal/arcproxyd.txt", "journalctl --no-pager -o short-iso -n 3000 -u arcproxyd"),
+    ("journal/gcad.txt", "journalctl --no-pager -o short-iso -n 3000 -u gcad"),
+    ("journal/extd.txt", "journalctl --no-pager -o short-iso -n 3000 -u extd"),
+    ("journal/azcmagent.txt", "journalctl --no-pager -o short-iso -n 3000 -u azcmagent"),
+    ("journal/arc-enroll.txt", "journalctl --no-pager -o short-iso -n 3000 -u arc-enroll"),
+    ("journal/cloud-final.txt", "journalctl --no-pager -o short-iso -n 3000 -u cloud-final"),
+    (
+        "journal/status.txt",
+        "systemctl status --no-pager --full himdsd arcproxyd gcad extd arc-enroll arc-enroll.timer cloud-final",
+    ),
+    ("azcmagent/log/", "/var/opt/azcmagent/log/*.log"),
     ("guest-configuration/arc_policy_logs/", "/var/lib/GuestConfig/arc_policy_logs/*"),
     ("guest-configuration/ext_mgr_logs/", "/var/lib/GuestConfig/ext_mgr_logs/*"),
 ];

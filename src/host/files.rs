@@ -142,11 +142,12 @@ impl Files {
             let Ok(facts) = entry.metadata() else { continue };
             let Ok(name) = entry.file_name().into_string() else { continue };
             if facts.is_file() && name.ends_with(suffix) {
-                found.push((std::cmp::Reverse(facts.modified().ok()), name));
+                // Sorted by the name's own text: no other kind of sorting comes into the binary.
+                found.push(format!("{:020} {name}", i64::MAX - facts.mtime()));
             }
         }
         found.sort();
-        Ok(found.into_iter().map(|(_, name)| name).collect())
+        Ok(found.iter().filter_map(|line| line.split_once(' ')).map(|(_, name)| name.to_owned()).collect())
     }
 
     /// Replaces a file whole: a reader, or a boot after a power cut, sees the old text or the new one.
