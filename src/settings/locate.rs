@@ -4,7 +4,6 @@
 //! the list entry) is met the walk stops with an error, because errors are what the reader knows
 //! the place of. So block and flow style, quotes, comments and anchors are all its business.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -222,7 +221,7 @@ impl<'de> Visitor<'de> for Unique {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = BTreeSet::new();
+        let mut seen = Vec::new();
         while map.next_key_seed(NewKey(&mut seen))?.is_some() {
             map.next_value_seed(Self)?;
         }
@@ -230,7 +229,7 @@ impl<'de> Visitor<'de> for Unique {
     }
 }
 
-struct NewKey<'s>(&'s mut BTreeSet<String>);
+struct NewKey<'s>(&'s mut Vec<String>);
 
 impl<'de> DeserializeSeed<'de> for NewKey<'_> {
     type Value = ();
@@ -248,10 +247,11 @@ impl Visitor<'_> for NewKey<'_> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
-        match self.0.insert(key.to_owned()) {
-            true => Ok(()),
-            false => Err(E::custom(format_args!("{FOUND}{key}{FOUND}"))),
+        if self.0.iter().any(|known| known == key) {
+            return Err(E::custom(format!("{FOUND}{key}{FOUND}")));
         }
+        self.0.push(key.to_owned());
+        Ok(())
     }
 }
 
