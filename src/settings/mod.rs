@@ -14,6 +14,7 @@ mod raw;
 mod tags;
 mod values;
 
+pub use checks::span;
 pub use merge::load;
 pub use nearest::nearest;
 pub use overrides::{Overrides, FLAGS};
