@@ -15,6 +15,7 @@ mod host;
 mod imds;
 mod logging;
 mod packages;
+mod pairs;
 mod progress;
 mod proxy_settings;
 #[cfg(test)]

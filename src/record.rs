@@ -1,6 +1,6 @@
 //! What the last run did, kept for `status` and for the next run.
 
-use serde::{Deserialize, Serialize};
+use serde_json::{json, Value};
 
 use crate::host::files::{FileError, Files, Readable};
 
@@ -8,13 +8,11 @@ use crate::host::files::{FileError, Files, Readable};
 pub const PATH: &str = "/var/lib/arc-enroll/status.json";
 
 /// The version of the record's form.
-const VERSION: u32 = 1;
+const VERSION: u64 = 1;
 
 /// A finished run. Unknown members of a later version are ignored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Form of this record.
-    pub version: u32,
     /// Version of the program that wrote it.
     pub agent: String,
     /// The run.
@@ -32,27 +30,23 @@ pub struct Record {
     /// Exit code.
     pub exit_code: u8,
     /// What a person does about the fault.
-    #[serde(default)]
     pub remedy: Vec<String>,
     /// What was repaired on the way, in order.
-    #[serde(default)]
     pub repairs: Vec<Repaired>,
     /// What comes next.
     pub next: String,
     /// Id of the VM that enrolled, by its firmware; empty where it could not be read, nothing before enrolling.
-    #[serde(default)]
     pub vm: Option<String>,
 }
 
 /// One repair and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repaired {
     /// What was done, in words.
     pub repair: String,
     /// The fault that called for it.
     pub fault: String,
     /// What was seen before.
-    #[serde(default)]
     pub before: String,
     /// What was seen after.
     pub after: Option<String>,
@@ -66,12 +60,57 @@ impl Repaired {
         self.helped = Some(helped);
         self.after = Some(evidence.to_owned());
     }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "repair": self.repair, "fault": self.fault, "before": self.before, "after": self.after,
+            "helped": self.helped,
+        })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        Some(Self {
+            repair: text(value, "repair")?,
+            fault: text(value, "fault")?,
+            before: text(value, "before").unwrap_or_default(),
+            after: text(value, "after"),
+            helped: value.get("helped").and_then(Value::as_bool),
+        })
+    }
 }
 
 impl Record {
-    /// The version that this program writes.
-    pub fn version() -> u32 {
-        VERSION
+    /// The record as the file and `status --output json` have it.
+    pub fn to_json(&self) -> Value {
+        let repairs: Vec<Value> = self.repairs.iter().map(Repaired::to_json).collect();
+        json!({
+            "version": VERSION, "agent": self.agent, "run_id": self.run_id, "started": self.started,
+            "finished": self.finished, "outcome": self.outcome, "fault": self.fault, "evidence": self.evidence,
+            "exit_code": self.exit_code, "remedy": self.remedy, "repairs": repairs, "next": self.next,
+            "vm": self.vm,
+        })
+    }
+
+    /// Reads what [`Record::to_json`] makes; the name of a member that is missing.
+    fn from_json(value: &Value) -> Result<Self, &'static str> {
+        let text = |name| text(value, name).ok_or(name);
+        let list =
+            |name: &str| value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let exit_code = value.get("exit_code").and_then(Value::as_u64);
+        Ok(Self {
+            agent: text("agent")?,
+            run_id: text("run_id")?,
+            started: text("started")?,
+            finished: text("finished")?,
+            outcome: text("outcome")?,
+            fault: text("fault").ok(),
+            evidence: text("evidence").ok(),
+            exit_code: exit_code.and_then(|code| code.try_into().ok()).ok_or("exit_code")?,
+            remedy: list("remedy").iter().filter_map(|step| Some(step.as_str()?.to_owned())).collect(),
+            repairs: list("repairs").iter().filter_map(Repaired::from_json).collect(),
+            next: text("next")?,
+            vm: text("vm").ok(),
+        })
     }
 
     /// Writes the record, whole or not at all.
@@ -79,10 +118,14 @@ impl Record {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, files: &Files) -> Result<(), FileError> {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
+        let text = format!("{:#}\n", self.to_json());
         files.write(PATH, text.as_bytes(), Readable::Everyone)
     }
+}
+
+/// A member that is text.
+fn text(value: &Value, name: &str) -> Option<String> {
+    value.get(name)?.as_str().map(str::to_owned)
 }
 
 /// The last record, or why it cannot be used; an unreadable one is no reason to stop.
@@ -95,10 +138,17 @@ pub fn read(files: &Files) -> Result<Option<Record>, String> {
         Ok(None) => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    match serde_json::from_str::<Record>(&text) {
-        Ok(record) if record.version == VERSION => Ok(Some(record)),
-        Ok(record) => Err(format!("{PATH} has version {}, this program reads {VERSION}", record.version)),
-        Err(error) => Err(format!("{PATH} cannot be read: {error}")),
+    let value: Value =
+        serde_json::from_str(&text).map_err(|error| format!("{PATH} cannot be read: {error}"))?;
+    match value.get("version").and_then(Value::as_u64) {
+        Some(VERSION) => {
+            let record = Record::from_json(&value);
+            record
+                .map(Some)
+                .map_err(|name| format!("{PATH} cannot be read: {name} is missing or of another kind"))
+        }
+        Some(other) => Err(format!("{PATH} has version {other}, this program reads {VERSION}")),
+        None => Err(format!("{PATH} cannot be read: it has no version")),
     }
 }
 
@@ -112,7 +162,6 @@ mod tests {
         let files = Files::new(dir.path().to_owned());
         assert_eq!(read(&files), Ok(None));
         let record = Record {
-            version: VERSION,
             agent: "0.1.0".into(),
             run_id: "r".into(),
             started: "s".into(),
@@ -122,7 +171,13 @@ mod tests {
             evidence: None,
             exit_code: 75,
             remedy: vec!["r".into()],
-            repairs: Vec::new(),
+            repairs: vec![Repaired {
+                repair: "a".into(),
+                fault: "b".into(),
+                before: "c".into(),
+                after: Some("d".into()),
+                helped: Some(false),
+            }],
             next: "n".into(),
             vm: Some("id".into()),
         };
@@ -130,5 +185,9 @@ mod tests {
         assert_eq!(read(&files), Ok(Some(record)));
         files.write(PATH, b"{\"version\":", Readable::Everyone).unwrap();
         assert!(read(&files).unwrap_err().contains("cannot be read"));
+        files.write(PATH, b"{\"version\":2}", Readable::Everyone).unwrap();
+        assert!(read(&files).unwrap_err().contains("has version 2"));
+        files.write(PATH, b"{\"version\":1}", Readable::Everyone).unwrap();
+        assert!(read(&files).unwrap_err().contains("agent is missing"));
     }
 }

@@ -325,7 +325,7 @@ fn pieces(word: &str, width: usize) -> Vec<&str> {
 
 /// A duration as people say it.
 pub fn span(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64().ceil() as u64;
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),
         (0, minutes, 0) => format!("{minutes} min"),

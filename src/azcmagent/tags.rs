@@ -1,13 +1,13 @@
 //! The text form of `--tags`: `A=1,B='two words'`.
 
-use std::collections::BTreeMap;
+use crate::pairs::Pairs;
 
 /// Tags as `azcmagent connect` takes them.
 ///
 /// Names and values with anything special stand in single quotes (connect reference). A quote or a backslash
 /// stands outside the quotes behind a backslash, which reads the same whether or not the reader knows escapes
 /// inside quotes (it does since 1.50).
-pub fn encode(tags: &BTreeMap<String, String>) -> String {
+pub fn encode(tags: &Pairs) -> String {
     let pairs: Vec<String> =
         tags.iter().map(|(name, value)| format!("{}={}", word(name), word(value))).collect();
     pairs.join(",")
@@ -35,8 +35,8 @@ mod tests {
     use super::*;
 
     /// Reads the form back; `inside` says whether a backslash escapes inside quotes too.
-    fn decode(text: &str, inside: bool) -> BTreeMap<String, String> {
-        let (mut tags, mut name, mut word) = (BTreeMap::new(), None, String::new());
+    fn decode(text: &str, inside: bool) -> Pairs {
+        let (mut tags, mut name, mut word) = (Pairs::default(), None, String::new());
         let (mut quoted, mut chars) = (false, text.chars());
         while let Some(c) = chars.next() {
             match c {
@@ -44,20 +44,20 @@ mod tests {
                 '\'' => quoted = !quoted,
                 '=' if !quoted && name.is_none() => name = Some(std::mem::take(&mut word)),
                 ',' if !quoted => {
-                    tags.insert(name.take().unwrap(), std::mem::take(&mut word));
+                    tags.set(name.take().unwrap(), std::mem::take(&mut word));
                 }
                 other => word.push(other),
             }
         }
         if let Some(name) = name {
-            tags.insert(name, word);
+            tags.set(name, word);
         }
         tags
     }
 
     #[test]
     fn any_tag_arrives_as_written_with_either_reader() {
-        let tags: BTreeMap<String, String> = [
+        let tags: Pairs = [
             ("site", "Zürich"),
             ("two words", "a, b=c"),
             ("quote", "it's \"here\""),
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn plain_tags_stay_plain() {
-        let tags = BTreeMap::from([("env".to_owned(), "prod-1".to_owned())]);
+        let tags = Pairs::from_iter([("env".to_owned(), "prod-1".to_owned())]);
         assert_eq!(encode(&tags), "env=prod-1");
-        assert_eq!(encode(&BTreeMap::new()), "");
+        assert_eq!(encode(&Pairs::default()), "");
     }
 }

@@ -162,8 +162,8 @@ pub struct UsageError {
 }
 
 impl UsageError {
-    fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+    fn new(message: String) -> Self {
+        Self { message }
     }
 }
 
@@ -284,7 +284,9 @@ impl Read {
             (topic, true, _) => Command::Help(topic),
             (_, _, true) => Command::Version,
             (None, ..) => {
-                return Err(UsageError::new("a command is missing; on a VM it is: arc-enroll enroll"))
+                return Err(UsageError::new(
+                    "a command is missing; on a VM it is: arc-enroll enroll".to_owned(),
+                ))
             }
             (Some(topic), ..) => self.command(topic)?,
         };
@@ -318,7 +320,8 @@ impl Read {
             Topic::Bundle => Command::Bundle { file: self.argument.as_ref().map(PathBuf::from) },
             Topic::Validate => {
                 if self.argument.is_some() && self.config.is_some() {
-                    return Err(UsageError::new("validate takes one file: as its argument or by --config"));
+                    let message = "validate takes one file: as its argument or by --config";
+                    return Err(UsageError::new(message.to_owned()));
                 }
                 Command::Validate { file: self.argument.as_ref().map(PathBuf::from) }
             }
@@ -344,20 +347,21 @@ fn output(text: &str) -> Result<Output, UsageError> {
         "text" => Ok(Output::Text),
         "json" => Ok(Output::Json),
         other => {
-            let hint = did_you_mean(nearest(other, ["text", "json"]), "");
+            let hint = did_you_mean(nearest(other, &["text", "json"]), "");
             Err(UsageError::new(format!("--output is text or json, not {other:?}{hint}")))
         }
     }
 }
 
 fn unknown_option(name: &str) -> UsageError {
-    let own = Topic::ALL.into_iter().flat_map(|topic| topic.options().iter().copied());
-    let all = EVERYWHERE.into_iter().chain(FLAGS.iter().map(|(flag, _)| *flag)).chain(own);
-    UsageError::new(format!("unknown option --{name}{}", did_you_mean(nearest(name, all), "--")))
+    let mut all = EVERYWHERE.to_vec();
+    all.extend(FLAGS.map(|(flag, _)| flag));
+    Topic::ALL.iter().for_each(|topic| all.extend(topic.options()));
+    UsageError::new(format!("unknown option --{name}{}", did_you_mean(nearest(name, &all), "--")))
 }
 
 fn unknown_command(word: &str) -> UsageError {
-    let near = nearest(word, Topic::ALL.into_iter().map(Topic::name));
+    let near = nearest(word, &Topic::ALL.map(Topic::name));
     UsageError::new(format!("unknown command {word:?}{}", did_you_mean(near, "")))
 }
 

@@ -9,7 +9,7 @@ mod patience;
 pub use effect::Effects;
 pub use patience::Patience;
 
-use tracing::{info, info_span, warn, Instrument};
+use tracing::{info, info_span, warn, Instrument, Span};
 
 use crate::condition::Condition;
 use crate::conditions::{Evidence, Vm};
@@ -44,8 +44,7 @@ pub async fn converge(vm: &Vm, progress: &Progress, effects: &Effects) -> Verdic
         match observe(vm, condition, seen).await {
             Ok(evidence) => {
                 progress.holds(condition, &evidence);
-                info_span!("condition", condition = condition.name())
-                    .in_scope(|| effects.holds(condition, &evidence));
+                span(condition).in_scope(|| effects.holds(condition, &evidence));
                 if condition == Condition::Host {
                     timer::keep(vm, progress).await;
                 }
@@ -77,24 +76,26 @@ enum Next {
 
 /// What is seen of the goal, if it is reached already.
 async fn look_ahead(vm: &Vm) -> Option<Evidence> {
-    let span = info_span!("condition", condition = Condition::Connected.name());
-    vm.observe(Condition::Connected).instrument(span).await.ok()
+    look(vm, Condition::Connected).await.ok()
 }
 
 async fn observe(vm: &Vm, condition: Condition, seen: Option<Evidence>) -> Result<Evidence, Fault> {
-    let span = info_span!("condition", condition = condition.name());
-    async {
-        let observed = match seen {
-            Some(evidence) => Ok(evidence),
-            None => vm.observe(condition).await,
-        };
-        if let Ok(evidence) = &observed {
-            info!(event = "condition.holds", "{}: {evidence}", condition.name());
-        }
-        observed
-    }
-    .instrument(span)
-    .await
+    let evidence = match seen {
+        Some(evidence) => evidence,
+        None => look(vm, condition).await?,
+    };
+    let _entered = span(condition).entered();
+    info!(event = "condition.holds", "{}: {evidence}", condition.name());
+    Ok(evidence)
+}
+
+/// Observes a condition, under whose name everything is logged that happens meanwhile.
+async fn look(vm: &Vm, condition: Condition) -> Result<Evidence, Fault> {
+    vm.observe(condition).instrument(span(condition)).await
+}
+
+fn span(condition: Condition) -> Span {
+    info_span!("condition", condition = condition.name())
 }
 
 /// Repairs what can be repaired, else waits as long as waiting can help.
@@ -106,10 +107,9 @@ async fn overcome(
     effects: &Effects,
 ) -> Next {
     let mut fault = met;
-    info_span!("condition", condition = fault.entry.condition.name())
-        .in_scope(|| effects.fails(&fault, progress));
+    span(fault.entry.condition).in_scope(|| effects.fails(&fault, progress));
     loop {
-        let span = info_span!("condition", condition = fault.entry.condition.name());
+        let span = span(fault.entry.condition);
         tell(&fault, patience, vm, &span);
         let Some(repair) =
             fault.entry.repair.filter(|repair| vm.may(*repair) && patience.may_repair(*repair))
@@ -127,7 +127,7 @@ async fn overcome(
             Err(other) => fault = other,
         }
     }
-    let span = info_span!("condition", condition = fault.entry.condition.name());
+    let span = span(fault.entry.condition);
     let window = fault.entry.condition.window(&vm.settings);
     match patience.delay(&fault, window) {
         Some(delay) => {
@@ -145,7 +145,7 @@ async fn overcome(
 }
 
 /// The first failure and every changed one is logged; repeats are thinned.
-fn tell(fault: &Fault, patience: &mut Patience, vm: &Vm, span: &tracing::Span) {
+fn tell(fault: &Fault, patience: &mut Patience, vm: &Vm, span: &Span) {
     let repeat = patience.count(fault);
     if crate::retry::worth_a_line(repeat) {
         let _entered = span.enter();

@@ -4,10 +4,8 @@
 //! pair of quotes around the value falls away, nothing is expanded. A carriage return belongs to the
 //! value, so lines that are written here end in a newline only.
 
-use std::collections::BTreeMap;
-
 use super::lines::{self, Assignment, Dialect, Setting};
-use super::{Context, Error, NO_PROXY_NAMES, PROXY_NAMES};
+use super::{Context, Error, Values, NO_PROXY_NAMES, PROXY_NAMES};
 
 const DIALECT: Dialect = Dialect { assignment, section: None, continues: false };
 
@@ -34,7 +32,7 @@ pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
 /// What the variables of this file are for a login: the last value of each name.
 ///
 /// Values may hold credentials.
-pub fn effective(text: &str) -> BTreeMap<String, String> {
+pub fn effective(text: &str) -> Values {
     assignments(text).into_iter().collect()
 }
 

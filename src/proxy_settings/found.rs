@@ -1,8 +1,7 @@
 //! What is wrong with a place, from what stands in it and what has to.
 
-use std::collections::BTreeMap;
-
 use super::{apt, dnf, environment, no_proxy, suse, systemd, NO_PROXY_NAMES};
+use crate::pairs::Pairs;
 use crate::secret::Mask;
 
 /// How a place is wrong; the worst last.
@@ -17,7 +16,7 @@ pub enum Wrong {
 }
 
 /// Variables, or options, by name; values may hold credentials.
-pub type Values = BTreeMap<String, String>;
+pub type Values = Pairs;
 
 /// What a file sets, read as its readers read it.
 pub fn values(path: &str, text: &str) -> Values {
@@ -52,7 +51,7 @@ pub fn compare(found: &Values, right: &Values, required: &[String]) -> (Wrong, S
     let mut worst = None;
     let mut texts = Vec::new();
     let mut missing: Vec<&str> = Vec::new();
-    for (name, value) in right {
+    for (name, value) in right.iter() {
         let there = found.get(name).map_or("", |value| value.trim());
         let for_no_proxy = NO_PROXY_NAMES.contains(&name.as_str());
         let wrong = if for_no_proxy { Wrong::NoProxy } else { Wrong::Incomplete };

@@ -307,7 +307,7 @@ fn both_cases_of_a_variable_are_identical_afterwards() {
         for (upper, lower) in
             [("HTTP_PROXY", "http_proxy"), ("HTTPS_PROXY", "https_proxy"), ("NO_PROXY", "no_proxy")]
         {
-            assert_eq!(map[upper], map[lower], "{text:?}");
+            assert_eq!(map.get(upper).unwrap(), map.get(lower).unwrap(), "{text:?}");
         }
     }
 }

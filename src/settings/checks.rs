@@ -154,6 +154,51 @@ pub fn web_address(text: &str) -> Result<String, String> {
     }
 }
 
+/// Units of time in nanoseconds, with the words for them; months and years are mean ones, as systemd.time(7) has it.
+const UNITS: [(u64, &[&str]); 10] = [
+    (1, &["ns", "nsec", "nanos"]),
+    (1_000, &["us", "µs", "usec"]),
+    (1_000_000, &["ms", "msec", "millis"]),
+    (SECOND, &["s", "sec", "secs", "second", "seconds"]),
+    (60 * SECOND, &["m", "min", "mins", "minute", "minutes"]),
+    (3_600 * SECOND, &["h", "hr", "hrs", "hour", "hours"]),
+    (86_400 * SECOND, &["d", "day", "days"]),
+    (7 * 86_400 * SECOND, &["w", "wk", "wks", "week", "weeks"]),
+    (2_630_016 * SECOND, &["M", "month", "months"]),
+    (31_557_600 * SECOND, &["y", "yr", "yrs", "year", "years"]),
+];
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Numbers with units, added up: `15m`, `1h 30m`, `1min 5.123s`. One that is too long is as long as there is.
+pub fn span(text: &str) -> Option<Duration> {
+    let mut total = 0_u64;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+        let after = after.trim_start();
+        let ends = |c: char| c.is_ascii_digit() || c.is_whitespace();
+        let (word, after) = after.split_at(after.find(ends).unwrap_or(after.len()));
+        let (unit, _) = UNITS.iter().find(|(_, words)| words.contains(&word))?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
+            return None;
+        }
+        // All digits: what cannot be read is too large.
+        total = total.saturating_add(whole.parse().unwrap_or(u64::MAX).saturating_mul(*unit));
+        let mut place = *unit;
+        for digit in fraction.chars().filter_map(|c| c.to_digit(10)) {
+            place /= 10;
+            total = total.saturating_add(place * u64::from(digit));
+        }
+        rest = after.trim_start();
+    }
+    Some(Duration::from_nanos(total))
+}
+
 /// A duration above zero: `15m`, `1h 30m`, or plain seconds.
 pub fn duration(text: &str, most: Duration) -> Result<Duration, String> {
     const FORM: &str = "write 90s, 15m, 1h 30m or plain seconds";
@@ -167,10 +212,7 @@ pub fn duration(text: &str, most: Duration) -> Result<Duration, String> {
     let parsed = if digits_only {
         text.parse().map(Duration::from_secs).map_err(|_| too_long())?
     } else {
-        humantime::parse_duration(text).map_err(|fault| match fault {
-            humantime::DurationError::NumberOverflow => too_long(),
-            _ => format!("{} is not a duration; {FORM}", shown(text)),
-        })?
+        span(text).ok_or_else(|| format!("{} is not a duration; {FORM}", shown(text)))?
     };
     match parsed {
         Duration::ZERO => Err(format!("{} is no time at all; {FORM}", shown(text))),
@@ -264,6 +306,24 @@ mod tests {
         ] {
             let message = duration(text, day).unwrap_err();
             assert!(message.contains(word), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn spans_are_read_as_systemd_writes_them() {
+        for (text, millis) in [
+            ("1h 4min 5.123s", 3_845_123),
+            ("2d3hours", 183_600_000),
+            ("1 M", 2_630_016_000),
+            ("1y 1w", 32_162_400_000),
+            ("1.5 ms 500us", 2),
+            ("0.5d", 43_200_000),
+        ] {
+            assert_eq!(span(text), Some(Duration::from_millis(millis)), "{text}");
+            assert_eq!(humantime::parse_duration(text).ok(), span(text), "{text}");
+        }
+        for wrong in ["infinity", "5", "1.s", ".5s", "1.2.3s", "s", "5 s s", "5,1s", "1h -5m", "h1"] {
+            assert_eq!(span(wrong), None, "{wrong}");
         }
     }
 

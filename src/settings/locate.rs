@@ -4,7 +4,6 @@
 //! the list entry) is met the walk stops with an error, because errors are what the reader knows
 //! the place of. So block and flow style, quotes, comments and anchors are all its business.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -42,7 +41,7 @@ pub fn written(text: &str, path: &[Step]) -> Option<String> {
 
 /// The first key that stands twice in one mapping, and the line of its second standing.
 pub fn duplicate(text: &str) -> Option<(String, usize)> {
-    let error = Unique.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
+    let error = AnyValue { stop: false }.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
     let message = error.to_string();
     let key = message.split(FOUND).nth(1)?;
     Some((key.to_owned(), error.location()?.line()))
@@ -104,12 +103,13 @@ impl<'de> Visitor<'de> for Walk<'_> {
             }
         }
         let found = if rest.is_empty() && matches!(self.goal, Goal::Place) {
-            entries.next_element_seed(Stop)?
+            entries.next_element_seed(AnyValue { stop: true })?;
+            None
         } else {
-            entries.next_element_seed(Walk { path: rest, goal: self.goal })?
+            entries.next_element_seed(Walk { path: rest, goal: self.goal })?.flatten()
         };
         while entries.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(found.flatten())
+        Ok(found)
     }
 }
 
@@ -142,52 +142,22 @@ impl Visitor<'_> for Key<'_> {
     }
 }
 
-/// Stops the walk at whatever value comes.
-struct Stop;
-
-impl<'de> DeserializeSeed<'de> for Stop {
-    type Value = Option<String>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-macro_rules! stop_at {
-    ($($visit:ident($type:ty)),+) => {$(
-        fn $visit<E: Error>(self, _: $type) -> Result<Self::Value, E> {
-            Err(E::custom(FOUND))
-        }
-    )+};
-}
-
-impl<'de> Visitor<'de> for Stop {
-    type Value = Option<String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    stop_at!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Err(E::custom(FOUND))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(A::Error::custom(FOUND))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(A::Error::custom(FOUND))
-    }
-}
-
-/// Walks over everything and stops at a key that its mapping already holds.
+/// Walks over any value and stops at a key that its mapping already holds; with `stop`, at the value itself.
 #[derive(Clone, Copy)]
-struct Unique;
+struct AnyValue {
+    stop: bool,
+}
 
-impl<'de> DeserializeSeed<'de> for Unique {
+impl AnyValue {
+    fn pass<E: Error>(self) -> Result<(), E> {
+        match self.stop {
+            true => Err(E::custom(FOUND)),
+            false => Ok(()),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for AnyValue {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -198,12 +168,12 @@ impl<'de> DeserializeSeed<'de> for Unique {
 macro_rules! pass_over {
     ($($visit:ident($type:ty)),+) => {$(
         fn $visit<E: Error>(self, _: $type) -> Result<(), E> {
-            Ok(())
+            self.pass()
         }
     )+};
 }
 
-impl<'de> Visitor<'de> for Unique {
+impl<'de> Visitor<'de> for AnyValue {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -213,24 +183,26 @@ impl<'de> Visitor<'de> for Unique {
     pass_over!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
+        self.pass()
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while entries.next_element_seed(Self)?.is_some() {}
+        self.pass()?;
+        while entries.next_element_seed(self)?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = BTreeSet::new();
+        self.pass()?;
+        let mut seen = Vec::new();
         while map.next_key_seed(NewKey(&mut seen))?.is_some() {
-            map.next_value_seed(Self)?;
+            map.next_value_seed(self)?;
         }
         Ok(())
     }
 }
 
-struct NewKey<'s>(&'s mut BTreeSet<String>);
+struct NewKey<'s>(&'s mut Vec<String>);
 
 impl<'de> DeserializeSeed<'de> for NewKey<'_> {
     type Value = ();
@@ -248,10 +220,11 @@ impl Visitor<'_> for NewKey<'_> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
-        match self.0.insert(key.to_owned()) {
-            true => Ok(()),
-            false => Err(E::custom(format_args!("{FOUND}{key}{FOUND}"))),
+        if self.0.iter().any(|known| known == key) {
+            return Err(E::custom(format!("{FOUND}{key}{FOUND}")));
         }
+        self.0.push(key.to_owned());
+        Ok(())
     }
 }
 

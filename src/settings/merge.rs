@@ -1,19 +1,19 @@
 //! File, flags, environment and defaults become [`Settings`], or the list of all their faults.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_yaml::Value;
 
 use super::overrides::Overrides;
-use super::raw::{one_of, Document, Found, Problem, Problems};
+use super::raw::{one_of, Check, Document, Found, Problem, Problems};
 use super::values::shown;
 use super::{
     checks, tags, Agent, Azure, Cloud, Guid, Identity, Imds, Install, Level, Location, Log, Package,
     PackageSource, Proxy, ProxyUrl, Repair, ResourceGroup, ResourceId, ResourceName, Settings, TokenHandover,
     Wait,
 };
+use crate::pairs::Pairs;
 
 /// The proxy of every cloud services network.
 const CSN_PROXY: &str = "http://169.254.0.11:3128";
@@ -74,12 +74,12 @@ impl Merge<'_> {
     }
 
     /// A value of the target: flag, environment, file. The file's own value is checked in any case.
-    fn target<T>(&mut self, key: &str, check: impl Fn(&str) -> Result<T, String>) -> Found<T> {
-        let from_file = self.document.parsed(key, &check);
+    fn target<T>(&mut self, key: &str, check: Check<T>) -> Found<T> {
+        let from_file = self.document.parsed(key, check);
         self.overridden(key, check).unwrap_or(from_file)
     }
 
-    fn overridden<T>(&mut self, key: &str, check: impl Fn(&str) -> Result<T, String>) -> Option<Found<T>> {
+    fn overridden<T>(&mut self, key: &str, check: Check<T>) -> Option<Found<T>> {
         let given = self.overrides.get(key)?;
         Some(match check(&given.value) {
             Ok(value) => Found::Right(value),
@@ -90,7 +90,7 @@ impl Merge<'_> {
         })
     }
 
-    fn required<T>(&mut self, key: &str, check: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    fn required<T>(&mut self, key: &str, check: Check<T>) -> Option<T> {
         let found = self.target(key, check);
         if matches!(found, Found::Absent) {
             let ways = Overrides::ways(key).join(" or ");
@@ -105,12 +105,14 @@ impl Merge<'_> {
         let location = self.required("azure.location", Location::new);
         let tenant_id = self.target("azure.tenant_id", Guid::new).right();
         let resource_name = self.target("azure.resource_name", ResourceName::new).right();
-        let clouds = Cloud::ALL.map(|cloud| (cloud.name(), cloud));
-        let cloud = self.target("azure.cloud", |text| one_of(text, &clouds)).right().unwrap_or(Cloud::Public);
+        let cloud = self.target("azure.cloud", |text| one_of(text, &Cloud::ALL.map(|it| (it.name(), it))));
         let tags = self.tags();
-        let private_link_scope =
-            self.resource("azure.private_link_scope", "Microsoft.HybridCompute/privateLinkScopes");
-        let gateway_id = self.resource("azure.gateway_id", "Microsoft.HybridCompute/gateways");
+        let private_link_scope = self.document.parsed("azure.private_link_scope", |text| {
+            ResourceId::of_type(text, "Microsoft.HybridCompute/privateLinkScopes")
+        });
+        let gateway_id = self
+            .document
+            .parsed("azure.gateway_id", |text| ResourceId::of_type(text, "Microsoft.HybridCompute/gateways"));
         let correlation_id = self.document.parsed("azure.correlation_id", Guid::new).right();
         Some(Azure {
             subscription_id: subscription_id?,
@@ -118,22 +120,18 @@ impl Merge<'_> {
             location: location?,
             tenant_id,
             resource_name,
-            cloud,
+            cloud: cloud.right().unwrap_or(Cloud::Public),
             tags,
-            private_link_scope,
-            gateway_id,
+            private_link_scope: private_link_scope.right(),
+            gateway_id: gateway_id.right(),
             correlation_id,
         })
     }
 
-    fn tags(&mut self) -> BTreeMap<String, String> {
+    fn tags(&mut self) -> Pairs {
         const KEY: &str = "azure.tags";
         let from_file = self.document.tags(KEY);
         self.overridden(KEY, tags::parse).map_or(from_file, Found::right).unwrap_or_default()
-    }
-
-    fn resource(&mut self, key: &str, kind: &str) -> Option<ResourceId> {
-        self.document.parsed(key, |text| ResourceId::of_type(text, kind)).right()
     }
 
     fn identity(&mut self) -> Identity {
@@ -182,17 +180,11 @@ impl Merge<'_> {
     }
 
     fn imds(&mut self) -> Imds {
+        let endpoint = self.document.parsed("imds.endpoint", checks::endpoint).right();
+        let resource = self.document.parsed("imds.resource", checks::resource).right();
         Imds {
-            endpoint: self.document.parsed_or(
-                "imds.endpoint",
-                "http://169.254.169.254".to_owned(),
-                checks::endpoint,
-            ),
-            resource: self.document.parsed_or(
-                "imds.resource",
-                "https://management.azure.com/".to_owned(),
-                checks::resource,
-            ),
+            endpoint: endpoint.unwrap_or_else(|| "http://169.254.169.254".to_owned()),
+            resource: resource.unwrap_or_else(|| "https://management.azure.com/".to_owned()),
         }
     }
 
@@ -216,20 +208,23 @@ impl Merge<'_> {
 
     fn agent(&mut self) -> Agent {
         let install = self.install();
-        let handovers = [("file", TokenHandover::File), ("argument", TokenHandover::Argument)];
+        let token = self.document.parsed("agent.token", |text| {
+            one_of(text, &[("file", TokenHandover::File), ("argument", TokenHandover::Argument)])
+        });
         Agent {
             install,
             version: self.document.parsed("agent.version", checks::version).right(),
             repository_key: self.repository_key(),
-            token: self.document.choice("agent.token", TokenHandover::File, &handovers),
+            token: token.right().unwrap_or(TokenHandover::File),
             allow_azure_vm: self.document.boolean("agent.allow_azure_vm", false),
         }
     }
 
     fn install(&mut self) -> Install {
         const FORM: &str = "{file: /PATH, sha256: …} or {url: https://…, sha256: …}";
-        let words = [("repository", 0), ("script", 1), ("package", 2), ("never", 3)];
-        let found = self.document.parsed("agent.install", |text| one_of(text, &words));
+        let found = self.document.parsed("agent.install", |text| {
+            one_of(text, &[("repository", 0), ("script", 1), ("package", 2), ("never", 3)])
+        });
         let package = self.package(FORM);
         let way = match found {
             Found::Right(way) => way,
@@ -300,8 +295,10 @@ impl Merge<'_> {
     }
 
     fn wait(&mut self) -> Wait {
-        let mut window =
-            |key, minutes: u64| self.document.duration(key, Duration::from_secs(minutes * 60), LONGEST_WAIT);
+        let mut window = |key, minutes: u64| {
+            let found = self.document.parsed(key, |text| checks::duration(text, LONGEST_WAIT));
+            found.right().unwrap_or(Duration::from_secs(minutes * 60))
+        };
         Wait {
             boot: window("wait.boot", 15),
             token: window("wait.token", 10),
@@ -311,33 +308,34 @@ impl Merge<'_> {
     }
 
     fn repair(&mut self) -> Repair {
+        let every = self.document.parsed("repair.every", |text| {
+            let every = checks::duration(text, LONGEST_PAUSE)?;
+            let is_sane = every >= SHORTEST_PAUSE;
+            let fault = || format!("{} is too short; at least 10s is allowed", shown(text));
+            is_sane.then_some(every).ok_or_else(fault)
+        });
         Repair {
             timer: self.document.boolean("repair.timer", true),
-            every: self.document.parsed_or("repair.every", Duration::from_secs(60 * 60), |text| {
-                let every = checks::duration(text, LONGEST_PAUSE)?;
-                let is_sane = every >= SHORTEST_PAUSE;
-                let fault = || format!("{} is too short; at least 10s is allowed", shown(text));
-                is_sane.then_some(every).ok_or_else(fault)
-            }),
+            every: every.right().unwrap_or(Duration::from_secs(60 * 60)),
             recreate_expired: self.document.boolean("repair.recreate_expired", false),
         }
     }
 
     fn log(&mut self) -> Log {
-        let levels = [
-            ("error", Level::Error),
-            ("warn", Level::Warn),
-            ("info", Level::Info),
-            ("debug", Level::Debug),
-            ("trace", Level::Trace),
-        ];
+        let file = self.document.parsed("log.file", checks::file).right();
+        let level = self.document.parsed("log.level", |text| {
+            let levels = [
+                ("error", Level::Error),
+                ("warn", Level::Warn),
+                ("info", Level::Info),
+                ("debug", Level::Debug),
+                ("trace", Level::Trace),
+            ];
+            one_of(text, &levels)
+        });
         Log {
-            file: self.document.parsed_or(
-                "log.file",
-                PathBuf::from("/var/log/cloud-init-output.log"),
-                checks::file,
-            ),
-            level: self.document.choice("log.level", Level::Info, &levels),
+            file: file.unwrap_or_else(|| PathBuf::from("/var/log/cloud-init-output.log")),
+            level: level.right().unwrap_or(Level::Info),
         }
     }
 }

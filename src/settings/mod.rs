@@ -14,6 +14,7 @@ mod raw;
 mod tags;
 mod values;
 
+pub use checks::span;
 pub use merge::load;
 pub use nearest::nearest;
 pub use overrides::{Overrides, FLAGS};
@@ -21,9 +22,10 @@ pub use proxy_url::{percent_encoded, ProxyUrl};
 pub use raw::Problem;
 pub use values::{Guid, Identity, Location, ResourceGroup, ResourceId, ResourceName};
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::pairs::Pairs;
 
 /// Where the configuration is looked for when no `--config` is given, below `--root`.
 pub const DEFAULT_PATH: &str = "/etc/arc-enroll/config.yaml";
@@ -65,7 +67,7 @@ pub struct Azure {
     /// Which Azure.
     pub cloud: Cloud,
     /// Tags of the Arc machine, as they shall stand in Azure.
-    pub tags: BTreeMap<String, String>,
+    pub tags: Pairs,
     /// Private link scope, when private endpoints are used.
     pub private_link_scope: Option<ResourceId>,
     /// Arc gateway, when one is used.

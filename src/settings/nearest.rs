@@ -3,19 +3,21 @@
 /// The candidate with the smallest edit distance, when it is near enough to be a misspelling.
 ///
 /// Case, dashes and underscores do not count, so that `subscriptionId` finds `subscription_id`.
-pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub fn nearest(word: &str, candidates: &[&'static str]) -> Option<&'static str> {
     let word = folded(word);
     let allowed = (word.len() / 3).max(1);
     candidates
-        .into_iter()
-        .map(|candidate| (difference(&word, &folded(candidate), allowed), candidate))
+        .iter()
+        .map(|candidate| (difference(&word, &folded(candidate), allowed), *candidate))
         .filter(|(difference, _)| *difference <= allowed)
         .min_by_key(|(difference, _)| *difference)
         .map(|(_, candidate)| candidate)
 }
 
+/// Every candidate is ASCII, so that nothing else needs to be folded.
 fn folded(word: &str) -> Vec<char> {
-    word.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).take(64).collect()
+    let letters = word.chars().filter(|c| !matches!(c, '-' | '_'));
+    letters.map(|c| c.to_ascii_lowercase()).take(64).collect()
 }
 
 /// The edit distance; the beginning of a word, or a word with something behind it, is near too.
@@ -75,7 +77,7 @@ mod tests {
             ("", None),
         ];
         for (wrong, right) in cases {
-            assert_eq!(nearest(wrong, words), right, "{wrong}");
+            assert_eq!(nearest(wrong, &words), right, "{wrong}");
         }
     }
 

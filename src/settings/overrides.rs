@@ -1,7 +1,5 @@
 //! What flags and the environment say in place of the configuration file.
 
-use std::collections::BTreeMap;
-
 /// The flags that name the target, as azcmagent spells them, and the key each stands for.
 pub const FLAGS: [(&str, &str); 7] = [
     ("subscription-id", "azure.subscription_id"),
@@ -31,12 +29,9 @@ pub struct Given {
     pub value: String,
 }
 
-/// Values that take precedence over the file; a flag over the environment.
+/// Values that take precedence over the file, by key; the last of several, so that a flag wins over the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    flags: BTreeMap<&'static str, Given>,
-    environment: BTreeMap<&'static str, Given>,
-}
+pub struct Overrides(Vec<(&'static str, Given)>);
 
 impl Overrides {
     /// What the environment says. An empty value counts as unset.
@@ -45,19 +40,19 @@ impl Overrides {
             let value = environment(name).filter(|value| !value.is_empty())?;
             Some((*key, Given { place: format!("{name} (environment)"), value }))
         });
-        Self { flags: BTreeMap::new(), environment: given.collect() }
+        Self(given.collect())
     }
 
     /// Takes a flag, named without its dashes; says whether it is one that names the target.
     pub fn set_flag(&mut self, flag: &str, value: String) -> bool {
         let Some((name, key)) = FLAGS.iter().find(|(name, _)| *name == flag) else { return false };
-        self.flags.insert(key, Given { place: format!("--{name}"), value });
+        self.0.push((key, Given { place: format!("--{name}"), value }));
         true
     }
 
     /// What is said about a key.
     pub fn get(&self, key: &str) -> Option<&Given> {
-        self.flags.get(key).or_else(|| self.environment.get(key))
+        self.0.iter().rfind(|(of, _)| *of == key).map(|(_, given)| given)
     }
 
     /// The other ways to give a key, for messages: `--location` and `LOCATION`.

@@ -1,14 +1,13 @@
 //! The configuration file as text: read strictly, with every fault placed at its line.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use serde_yaml::{Mapping, Value};
 
 use super::locate::{self, Step};
 use super::nearest::nearest;
-use super::{checks, tags, values::shown};
+use super::{tags, values::shown};
+use crate::pairs::Pairs;
 use crate::secret::Mask;
 
 /// One fault of the configuration.
@@ -80,6 +79,10 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+/// Makes a value of its text, or says what is wrong with it. A plain function, so that reading a key is compiled
+/// once a type and not once a key.
+pub type Check<T> = fn(&str) -> Result<T, String>;
 
 /// What reading a key came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,7 +245,7 @@ impl<'t> Document<'t> {
     }
 
     /// One value, checked.
-    pub fn parsed<T>(&mut self, key: &str, check: impl FnOnce(&str) -> Result<T, String>) -> Found<T> {
+    pub fn parsed<T>(&mut self, key: &str, check: Check<T>) -> Found<T> {
         match self.text(key) {
             Found::Right(text) => match check(&text) {
                 Ok(value) => Found::Right(value),
@@ -251,26 +254,6 @@ impl<'t> Document<'t> {
             Found::Absent => Found::Absent,
             Found::Wrong => Found::Wrong,
         }
-    }
-
-    /// One value, checked, or the default.
-    pub fn parsed_or<T>(
-        &mut self,
-        key: &str,
-        default: T,
-        check: impl FnOnce(&str) -> Result<T, String>,
-    ) -> T {
-        self.parsed(key, check).right().unwrap_or(default)
-    }
-
-    /// One of several words, or the default.
-    pub fn choice<T: Copy>(&mut self, key: &str, default: T, words: &[(&str, T)]) -> T {
-        self.parsed_or(key, default, |text| one_of(text, words))
-    }
-
-    /// A duration, or the default.
-    pub fn duration(&mut self, key: &str, default: Duration, most: Duration) -> Duration {
-        self.parsed_or(key, default, |text| checks::duration(text, most))
     }
 
     /// A yes or no, or the default.
@@ -290,7 +273,7 @@ impl<'t> Document<'t> {
     }
 
     /// A list of checked values; what is wrong in it is noted and left out.
-    pub fn list<T>(&mut self, key: &str, check: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+    pub fn list(&mut self, key: &str, check: Check<String>) -> Option<Vec<String>> {
         let entries = match self.value(key)? {
             Value::Sequence(entries) => entries.clone(),
             other => {
@@ -317,7 +300,7 @@ impl<'t> Document<'t> {
     }
 
     /// The tags of the file.
-    pub fn tags(&mut self, key: &str) -> Option<BTreeMap<String, String>> {
+    pub fn tags(&mut self, key: &str) -> Option<Pairs> {
         let entries = match self.value(key)? {
             Value::Mapping(entries) => entries.clone(),
             other => {
@@ -326,7 +309,7 @@ impl<'t> Document<'t> {
                 return None;
             }
         };
-        let mut tags = BTreeMap::new();
+        let mut tags = Pairs::default();
         for (name, value) in &entries {
             let Value::String(name) = name else {
                 self.fault(key, &format!("a tag name is {}; put it in quotes", kind(name)));
@@ -338,7 +321,7 @@ impl<'t> Document<'t> {
             let right = "one value is needed, \"\" for an empty one";
             if let Found::Right(text) = self.scalar(&place, &path, value, right) {
                 match tags::check(name, &text) {
-                    Ok(()) => drop(tags.insert(name.clone(), text)),
+                    Ok(()) => tags.set(name.clone(), text),
                     Err(message) => self.fault_at(&place, &path, &message),
                 }
             }
@@ -350,7 +333,7 @@ impl<'t> Document<'t> {
     }
 
     fn check_keys(&mut self) {
-        let sections: Vec<&str> = SCHEMA.iter().map(|(section, _)| *section).collect();
+        let sections = SCHEMA.map(|(section, _)| section);
         let root = std::mem::take(&mut self.root);
         self.check_mapping("", &root, &sections);
         for (section, keys) in SCHEMA {
@@ -371,7 +354,7 @@ impl<'t> Document<'t> {
         self.root = root;
     }
 
-    fn check_mapping(&mut self, place: &str, mapping: &Mapping, known: &[&str]) {
+    fn check_mapping(&mut self, place: &str, mapping: &Mapping, known: &[&'static str]) {
         for key in mapping.keys() {
             match key {
                 Value::String(key) if known.contains(&key.as_str()) => {}
@@ -389,35 +372,32 @@ impl<'t> Document<'t> {
 }
 
 /// One of several words, or which is meant.
-pub fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
-    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-        return Ok(*value);
+pub fn one_of<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, String> {
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, value)) => Ok(*value),
+        None => Err(none_of(text, &words.iter().map(|(word, _)| *word).collect::<Vec<_>>())),
     }
-    let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let meant = nearest(text, names.iter().copied());
-    let hint = meant.map(|word| format!("; did you mean {word}?")).unwrap_or_default();
-    Err(format!("{} is none of {}{hint}", shown(text), names.join(", ")))
 }
 
-fn unknown_key(place: &str, key: &str, known: &[&str]) -> String {
-    if let Some(meant) = nearest(key, known.iter().copied()) {
+fn none_of(text: &str, words: &[&'static str]) -> String {
+    let hint = nearest(text, words).map(|word| format!("; did you mean {word}?")).unwrap_or_default();
+    format!("{} is none of {}{hint}", shown(text), words.join(", "))
+}
+
+fn unknown_key(place: &str, key: &str, known: &[&'static str]) -> String {
+    if let Some(meant) = nearest(key, known) {
         return format!("unknown key; did you mean {}?", path_text(place, meant));
     }
-    let nested = PACKAGE.iter().map(|key| ("agent.package", *key));
-    let everywhere =
-        SCHEMA.iter().flat_map(|(section, keys)| keys.iter().map(|key| (*section, *key))).chain(nested);
-    let sections = SCHEMA.iter().map(|(section, _)| ("", *section));
-    let all: Vec<(&str, &str)> = everywhere.chain(sections).collect();
-    let meant = nearest(key, all.iter().map(|(_, key)| *key));
-    let mut places =
-        all.iter().filter(|(_, key)| meant == Some(*key)).map(|(place, key)| path_text(place, key));
-    match places.next() {
-        Some(first) => {
-            let whole = places.fold(first, |text, more| format!("{text} or {more}"));
-            format!("unknown key here; did you mean {whole}?")
-        }
-        None => format!("unknown key; known here are {}", known.join(", ")),
-    }
+    let sections = SCHEMA.map(|(section, _)| section);
+    let mut all = SCHEMA.to_vec();
+    all.extend([("agent.package", &PACKAGE[..]), ("", &sections)]);
+    let words: Vec<&'static str> = all.iter().flat_map(|(_, keys)| keys.iter().copied()).collect();
+    let Some(meant) = nearest(key, &words) else {
+        return format!("unknown key; known here are {}", known.join(", "));
+    };
+    all.retain(|(_, keys)| keys.contains(&meant));
+    let places: Vec<String> = all.iter().map(|(place, _)| path_text(place, meant)).collect();
+    format!("unknown key here; did you mean {}?", places.join(" or "))
 }
 
 fn path_text(place: &str, key: &str) -> String {

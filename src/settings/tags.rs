@@ -1,8 +1,7 @@
 //! Tags: Azure's limits, and the text form that azcmagent's `--tags` has.
 
-use std::collections::BTreeMap;
-
 use super::values::shown;
+use crate::pairs::Pairs;
 
 /// Most tags on one resource.
 pub const MOST: usize = 50;
@@ -42,7 +41,7 @@ pub fn check(name: &str, value: &str) -> Result<(), String> {
 }
 
 /// What is wrong with tags taken together, if anything.
-pub fn check_all(tags: &BTreeMap<String, String>) -> Result<(), String> {
+pub fn check_all(tags: &Pairs) -> Result<(), String> {
     if tags.len() > MOST {
         return Err(format!("holds {} tags; Azure takes {MOST} at most", tags.len()));
     }
@@ -62,8 +61,8 @@ pub fn check_all(tags: &BTreeMap<String, String>) -> Result<(), String> {
 
 /// Reads `A=1,B='two words',C=a\,b`: single quotes around what holds commas or spaces, a backslash
 /// before a character that is meant as it is.
-pub fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut tags = BTreeMap::new();
+pub fn parse(text: &str) -> Result<Pairs, String> {
+    let mut tags = Pairs::default();
     let mut pair = Pair::default();
     let mut quoted = false;
     let mut characters = text.chars();
@@ -134,17 +133,18 @@ impl Pair {
         part.kept = part.text.len();
     }
 
-    fn finish(self, tags: &mut BTreeMap<String, String>) -> Result<(), String> {
+    fn finish(self, tags: &mut Pairs) -> Result<(), String> {
         let name = self.name.finish();
         let Some(value) = self.value else {
             return Err(format!("{} is not NAME=VALUE; tags are written A=1,B='two words'", shown(&name)));
         };
         let value = value.finish();
         check(&name, &value)?;
-        match tags.insert(name.clone(), value) {
-            None => Ok(()),
-            Some(_) => Err(format!("names the tag {} twice", shown(&name))),
+        if tags.get(&name).is_some() {
+            return Err(format!("names the tag {} twice", shown(&name)));
         }
+        tags.set(name, value);
+        Ok(())
     }
 }
 
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(String, String)> {
-        parse(text).unwrap().into_iter().collect()
+        parse(text).unwrap().iter().map(|(n, v)| (n.clone(), v.clone())).collect()
     }
 
     #[test]

@@ -135,7 +135,6 @@ fn finish(
         _ => next(vm, fault),
     };
     let record = Record {
-        version: Record::version(),
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         run_id: start.run_id.clone(),
         started: rfc3339(start.time).to_string(),

@@ -166,7 +166,7 @@ fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
     let text = host.files.read("/etc/environment").ok().flatten().unwrap_or_default();
     let stored = proxy_settings::effective(&text);
     let names = ["NO_PROXY", "no_proxy"];
-    let in_file = names.iter().filter_map(|name| stored.get(*name).cloned());
+    let in_file = names.iter().filter_map(|name| stored.get(name).cloned());
     in_file.chain(names.iter().filter_map(|name| environment(name))).collect()
 }
 

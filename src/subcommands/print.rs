@@ -20,7 +20,7 @@ pub(super) fn explain(code: Option<&str>, form: Option<Output>) -> u8 {
         Some(Some(entry)) => vec![entry],
         Some(None) => {
             let code = code.unwrap_or_default();
-            let near = nearest(code, fault::catalogue().map(|entry| entry.code));
+            let near = nearest(code, &fault::catalogue().map(|entry| entry.code).collect::<Vec<_>>());
             let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             output::complain(&format!(
                 "arc-enroll: there is no fault {code:?}{hint}\nTry 'arc-enroll explain'\n"

@@ -18,6 +18,7 @@ use crate::host::files::{FileError, Files, Readable};
 use crate::host::{describe, system, Host};
 use crate::progress::Progress;
 use crate::report::{self, Mark, Style};
+use crate::settings;
 use crate::user_data::BINARY_PATH;
 use units::{Unit, UNITS};
 
@@ -129,7 +130,7 @@ pub async fn look(host: &Host) -> Result<State, String> {
         masked: said.contains("LoadState=masked"),
         outdated: said.contains("NeedDaemonReload=yes"),
         // A time span such as "1h 4min 5.123s"; "infinity" while the service runs.
-        next: humantime::parse_duration(value("NextElapseUSecMonotonic")).ok(),
+        next: settings::span(value("NextElapseUSecMonotonic")),
     })
 }
 
@@ -166,7 +167,7 @@ fn write(vm: &Vm) -> Result<bool, String> {
     let files = &vm.host.files;
     let program = program(files)?;
     if let Some(config) = vm.repeat.config.as_deref().filter(|path| is_below(path, &PASSING)) {
-        let place = crate::settings::DEFAULT_PATH;
+        let place = settings::DEFAULT_PATH;
         return Err(format!("the configuration {config} will not stay there; put it at {place}"));
     }
     let values = units::values(&program, &vm.repeat, &vm.settings);

@@ -63,7 +63,6 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
     use crate::settings::{Cloud, Guid, Location, ResourceGroup, ResourceName};
@@ -76,7 +75,7 @@ mod tests {
             tenant_id: None,
             resource_name: resource_name.map(|name| ResourceName::new(name).unwrap()),
             cloud: Cloud::Public,
-            tags: BTreeMap::new(),
+            tags: crate::pairs::Pairs::default(),
             private_link_scope: None,
             gateway_id: None,
             correlation_id: None,
