@@ -360,7 +360,7 @@ mod tests {
         }
         let looping = |restarts| {
             let unit = with("auto-restart", Some(restarts), "exit-code", 0);
-            judge_units(&[unit], None).unwrap_err().evidence
+            judge_units(&[unit], None).unwrap_err().evidence.clone()
         };
         assert_eq!(looping(9), looping(15), "the same evidence while it goes on");
         assert!(looping(9).ends_with("restarted by systemd at least 8 times"), "{}", looping(9));

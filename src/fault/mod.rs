@@ -8,6 +8,7 @@ mod catalogue;
 pub use catalogue::*;
 
 use std::fmt;
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -163,16 +164,24 @@ impl Entry {
 
     /// A fault of this kind with what was seen.
     pub fn seen(&'static self, evidence: impl Into<String>) -> Fault {
-        Fault { entry: self, evidence: evidence.into(), retry_after: None }
+        self.met(evidence.into())
+    }
+
+    fn met(&'static self, evidence: String) -> Fault {
+        Fault(Box::new(Met { entry: self, evidence, retry_after: None }))
     }
 }
 
 /// Exit code of a run that ended although waiting longer can help (EX_TEMPFAIL).
 pub const EXIT_NOT_YET: u8 = 75;
 
-/// A fault that was met.
+/// A fault that was met. In a box, for it is handed up through every level of the program.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub struct Fault(Box<Met>);
+
+/// What there is to know of a fault that was met.
+#[derive(Clone, Debug)]
+pub struct Met {
     /// Its kind.
     pub entry: &'static Entry,
     /// What was seen, without secrets.
@@ -184,13 +193,21 @@ pub struct Fault {
 impl Fault {
     /// The same fault with the other side's wish.
     pub fn asked_to_wait(mut self, wish: Option<Duration>) -> Self {
-        self.retry_after = wish;
+        self.0.retry_after = wish;
         self
     }
 
     /// Its stable code.
     pub fn code(&self) -> &'static str {
         self.entry.code
+    }
+}
+
+impl Deref for Fault {
+    type Target = Met;
+
+    fn deref(&self) -> &Met {
+        &self.0
     }
 }
 

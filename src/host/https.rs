@@ -6,7 +6,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use tracing::info;
 
 use super::commands::{tail, CommandError, Commands, Run};
@@ -83,12 +82,6 @@ pub enum HttpsError {
     },
 }
 
-#[derive(Deserialize)]
-struct Report {
-    http_code: String,
-    http_connect: String,
-}
-
 /// Sends a request through the proxy, or directly when there is none.
 ///
 /// # Errors
@@ -122,10 +115,8 @@ async fn exchange(
         Err(error) => return Err(HttpsError::Run(error)),
     };
     let (body, report) = finished.stdout.rsplit_once(SEPARATOR).unwrap_or((&finished.stdout, ""));
-    let report: Option<Report> = serde_json::from_str(report).ok();
-    let number = |text: Option<&String>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
-    let status = number(report.as_ref().map(|report| &report.http_code));
-    let tunnel_status = number(report.as_ref().map(|report| &report.http_connect));
+    let mut numbers = report.split(' ').map(|number| number.trim().parse().unwrap_or(0_u16));
+    let (status, tunnel_status) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if finished.succeeded() && status > 0 {
         return Ok(Reply { status, body: body.to_owned() });
     }
@@ -206,8 +197,7 @@ fn configuration(proxy: Option<&ProxyUrl>, request: &Request<'_>) -> Secret {
         set("header", "Content-Type: application/json");
         set("data-binary", json);
     }
-    let report = r#"{"http_code":"%{http_code}","http_connect":"%{http_connect}"}"#;
-    set("write-out", &format!("{SEPARATOR}{report}"));
+    set("write-out", &format!("{SEPARATOR}%{{http_code}} %{{http_connect}}"));
     Secret::new(text)
 }
 
