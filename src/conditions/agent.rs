@@ -201,7 +201,7 @@ fn read_units(text: &str) -> Vec<Unit> {
 
 /// Time since the boot, in whole seconds (proc_uptime(5)).
 fn uptime(vm: &Vm) -> Option<Duration> {
-    let text = vm.host.files.read("/proc/uptime").ok().flatten()?;
+    let text = vm.host.text("/proc/uptime")?;
     text.split('.').next()?.parse().ok().map(Duration::from_secs)
 }
 

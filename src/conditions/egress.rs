@@ -149,7 +149,15 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, Failure> {
     let proxy = vm.settings.proxy.url.as_ref();
     match https::send(&vm.host.commands, proxy, request).await {
         Ok(_) => Ok(Checked::Whole),
-        Err(HttpsError::NoCurl) => match proxy {
+        Err(error) => explain(vm, host, limit, *error).await,
+    }
+}
+
+/// What a failed request means, where the proxy has to be asked for a tunnel to know.
+async fn explain(vm: &Vm, host: &str, limit: Duration, error: HttpsError) -> Result<Checked, Failure> {
+    let proxy = vm.settings.proxy.url.as_ref();
+    match error {
+        HttpsError::NoCurl => match proxy {
             Some(proxy) => match tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await
             {
                 Tunnel::Open => Ok(Checked::TunnelOnly),
@@ -157,7 +165,7 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, Failure> {
             },
             None => Ok(Checked::Nothing),
         },
-        Err(HttpsError::Curl { code, tunnel_status, detail, .. }) => {
+        HttpsError::Curl { code, tunnel_status, detail, .. } => {
             if let (500..=599, Some(proxy)) = (tunnel_status, proxy) {
                 // curl does not tell the proxy's own words, which say what failed behind it.
                 let answer = tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await;
@@ -175,7 +183,7 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, Failure> {
             };
             Err((entry, detail))
         }
-        Err(error) => Err((&fault::EGRESS_UNREACHABLE, error.to_string())),
+        HttpsError::Run(_) => Err((&fault::EGRESS_UNREACHABLE, error.to_string())),
     }
 }
 

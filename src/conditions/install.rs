@@ -81,7 +81,7 @@ async fn from_repository(vm: &Vm) -> Result<(), Fault> {
 fn repository(vm: &Vm) -> Result<Repository, Fault> {
     let text = ["/etc/os-release", "/usr/lib/os-release"]
         .iter()
-        .find_map(|path| vm.host.files.read(path).ok().flatten())
+        .find_map(|path| vm.host.text(path))
         .ok_or_else(|| fault::AGENT_DISTRIBUTION.seen("there is no /etc/os-release"))?;
     repository_for(&OsRelease::parse(&text), std::env::consts::ARCH)
         .map_err(|unsupported| fault::AGENT_DISTRIBUTION.seen(unsupported.to_string()))
@@ -100,7 +100,7 @@ fn source_lists(vm: &Vm, family: Family) -> Vec<(String, String)> {
     };
     let names = vm.host.files.names(directory).into_iter().map(|name| format!("{directory}/{name}"));
     let paths = names.chain((family == Family::Apt).then(|| "/etc/apt/sources.list".to_owned()));
-    paths.filter_map(|path| vm.host.files.read(&path).ok().flatten().map(|text| (path, text))).collect()
+    paths.filter_map(|path| vm.host.text(&path).map(|text| (path, text))).collect()
 }
 
 /// The repository's key, fetched and known by its fingerprint.
@@ -247,8 +247,7 @@ fn script_failed(vm: &Vm, words: &str) -> Fault {
 /// Writes the plan's files and runs its commands; the second attempt only where the first one is not enough.
 async fn carry_out(vm: &Vm, family: Family, plan: Plan) -> Result<(), Fault> {
     for file in &plan.files {
-        let unchanged =
-            vm.host.files.read(file.path).ok().flatten().as_deref() == Some(file.content.as_str());
+        let unchanged = vm.host.text(file.path).as_deref() == Some(file.content.as_str());
         if !unchanged {
             vm.host
                 .files

@@ -4,9 +4,7 @@
 //! Without curl the caller learns that TLS was not checked.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-use tracing::info;
+use std::time::Duration;
 
 use super::commands::{tail, CommandError, Commands, Run};
 use crate::secret::Secret;
@@ -67,7 +65,7 @@ pub enum HttpsError {
     NoCurl,
     /// curl could not be run.
     #[error("curl could not be run")]
-    Run(#[source] CommandError),
+    Run(#[source] Box<CommandError>),
     /// curl ended with a code of its own (`man curl`, EXIT CODES).
     #[error("{url}: {detail} (curl exit code {code})")]
     Curl {
@@ -90,14 +88,12 @@ pub async fn send(
     commands: &Commands,
     proxy: Option<&ProxyUrl>,
     request: Request<'_>,
-) -> Result<Reply, HttpsError> {
-    let shown = format!("{} {}", request.method, without_query(request.url));
-    info!(event = "http.started", method = request.method, url = %without_query(request.url), "{shown}");
-    let started = Instant::now();
+) -> Result<Reply, Box<HttpsError>> {
+    let url = without_query(request.url);
+    let started = super::http_started(request.method, &url);
     let result = exchange(commands, proxy, &request).await;
-    let elapsed_ms = started.elapsed().as_millis();
     let status = result.as_ref().map_or_else(ToString::to_string, |reply| reply.status.to_string());
-    info!(event = "http.finished", url = %without_query(request.url), status = %status, elapsed_ms, "{shown}: {status}");
+    super::http_finished(&url, &status, started, &format!("{} {url}: {status}", request.method));
     result
 }
 
@@ -105,14 +101,16 @@ async fn exchange(
     commands: &Commands,
     proxy: Option<&ProxyUrl>,
     request: &Request<'_>,
-) -> Result<Reply, HttpsError> {
+) -> Result<Reply, Box<HttpsError>> {
     let limit = commands.within(request.limit);
     let mut run = Run::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
     run.stdin = Some(configuration(proxy, &Request { limit, ..request.clone() }));
     let finished = match commands.run(run).await {
         Ok(finished) => finished,
-        Err(CommandError::NotFound { .. }) => return Err(HttpsError::NoCurl),
-        Err(error) => return Err(HttpsError::Run(error)),
+        Err(error) if matches!(*error, CommandError::NotFound { .. }) => {
+            return Err(Box::new(HttpsError::NoCurl))
+        }
+        Err(error) => return Err(Box::new(HttpsError::Run(error))),
     };
     let (body, report) = finished.stdout.rsplit_once(SEPARATOR).unwrap_or((&finished.stdout, ""));
     let mut numbers = report.split(' ').map(|number| number.trim().parse().unwrap_or(0_u16));
@@ -123,7 +121,7 @@ async fn exchange(
     let words: Vec<&str> = finished.transcript.lines().filter(|line| line.starts_with("curl:")).collect();
     let detail = if words.is_empty() { finished.status() } else { steady(&tail(&words.join("\n"))) };
     let code = finished.code.unwrap_or(-1);
-    Err(HttpsError::Curl { url: without_query(request.url), code, tunnel_status, detail })
+    Err(Box::new(HttpsError::Curl { url: without_query(request.url), code, tunnel_status, detail }))
 }
 
 /// curl's words without the milliseconds in them: the same failure is the same text at every look.
