@@ -259,7 +259,7 @@ async fn carry_out(vm: &Vm, family: Family, plan: Plan) -> Result<(), Fault> {
     for attempt in plan.attempts {
         match run_attempt(vm, family, attempt).await? {
             None if vm.host.commands.find(PROGRAM).is_some() => return Ok(()),
-            Some(failure) if !a_second_attempt_helps(&failure.kind) => return Err(failed(vm, &failure)),
+            Some(failure) if !a_second_attempt_helps(failure.kind) => return Err(failed(vm, &failure)),
             outcome => first = first.or(outcome),
         }
     }
@@ -269,7 +269,7 @@ async fn carry_out(vm: &Vm, family: Family, plan: Plan) -> Result<(), Fault> {
     }
 }
 
-fn a_second_attempt_helps(kind: &Kind) -> bool {
+fn a_second_attempt_helps(kind: Kind) -> bool {
     matches!(kind, Kind::UnmetDependencies | Kind::PackageNotFound | Kind::Mismatch | Kind::Other)
 }
 
@@ -291,7 +291,7 @@ async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<
         };
         let tolerated = |failure: &Failure| {
             command.purpose == Purpose::RefreshAll
-                && !matches!(failure.kind, Kind::Locked { .. } | Kind::Interrupted)
+                && !matches!(failure.kind, Kind::Locked | Kind::Interrupted)
         };
         if let Some(failure) = failure.filter(|failure| !tolerated(failure)) {
             return Ok(Some(failure));
@@ -302,12 +302,12 @@ async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<
 
 /// A package manager's failure as a fault.
 fn failed(vm: &Vm, failure: &Failure) -> Fault {
-    let entry = match &failure.kind {
-        Kind::Locked { .. } => &fault::AGENT_PACKAGE_LOCK,
+    let entry = match failure.kind {
+        Kind::Locked => &fault::AGENT_PACKAGE_LOCK,
         Kind::Interrupted => &fault::AGENT_DPKG_INTERRUPTED,
         Kind::DiskFull => &fault::HOST_DISK_FULL,
         Kind::VersionNotFound => &fault::AGENT_VERSION_UNKNOWN,
-        Kind::Untrusted { .. } => &fault::AGENT_KEY,
+        Kind::Untrusted => &fault::AGENT_KEY,
         Kind::Unreachable(Cause::Certificate) => &fault::EGRESS_UNTRUSTED,
         Kind::Unreachable(_) => &fault::AGENT_SOURCE,
         _ => &fault::AGENT_INSTALL,

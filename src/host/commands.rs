@@ -234,19 +234,15 @@ impl Commands {
             ended = listen(&mut child, &transcript, run.watch) => ended.map_err(failed)?,
             () = tokio::time::sleep(run.limit) => Ended::TimeIsUp,
         };
-        let status = match verdict {
-            Ended::ByItself(status) => status,
-            Ended::TimeIsUp => {
-                group.stop(&mut child).await;
+        let Ended::ByItself(status) = verdict else {
+            group.stop(&mut child).await;
+            let command = shown.to_owned();
+            return Err(Box::new(if let Ended::ByTheWatch(line) = verdict {
+                CommandError::Stopped { command, line: self.mask.apply(&line) }
+            } else {
                 let tail = self.mask.apply(&tail(&transcript.borrow().both));
-                let command = shown.to_owned();
-                return Err(Box::new(CommandError::TimedOut { command, limit: run.limit, tail }));
-            }
-            Ended::ByTheWatch(line) => {
-                group.stop(&mut child).await;
-                let (command, line) = (shown.to_owned(), self.mask.apply(&line));
-                return Err(Box::new(CommandError::Stopped { command, line }));
-            }
+                CommandError::TimedOut { command, limit: run.limit, tail }
+            }));
         };
         group.ended();
         let transcript = transcript.into_inner();
