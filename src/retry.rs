@@ -37,7 +37,8 @@ impl Pace {
     /// One delay, drawn between the bounds, never shorter than what the server asked for.
     pub fn delay(self, failures: u32, asked: Option<Duration>) -> Duration {
         let (low, high) = self.bounds(failures);
-        let drawn = low + (high - low).mul_f64(fastrand::f64());
+        let most = u64::try_from((high - low).as_millis()).unwrap_or(u64::MAX);
+        let drawn = low + Duration::from_millis(fastrand::u64(0..=most));
         drawn.max(asked.unwrap_or_default())
     }
 }
@@ -60,14 +61,14 @@ pub fn worth_a_line(repeat: u32) -> bool {
     repeat.is_power_of_two()
 }
 
-/// How far a fleet is spread at its first boot.
-pub const SPREAD: Duration = Duration::from_secs(15);
+/// How far a fleet is spread at its first boot, in milliseconds.
+const SPREAD_MS: u64 = 15_000;
 
 /// This machine's place in the spread, from its machine-id, so that it is the same at every try.
 pub fn start_delay(machine_id: &str) -> Duration {
     let digits: String = machine_id.trim().chars().rev().take(8).collect();
     match u32::from_str_radix(&digits, 16) {
-        Ok(number) => SPREAD.mul_f64(f64::from(number) / f64::from(u32::MAX)),
+        Ok(number) => Duration::from_millis(SPREAD_MS * u64::from(number) / u64::from(u32::MAX)),
         Err(_) => Duration::ZERO,
     }
 }
@@ -120,7 +121,7 @@ mod tests {
     fn the_start_delay_is_steady_and_bounded() {
         let id = "4f1c2d3e5a6b7c8d9e0f112233445566\n";
         assert_eq!(start_delay(id), start_delay(id));
-        assert!(start_delay("ffffffffffffffffffffffffffffffff") <= SPREAD);
+        assert!(start_delay("ffffffffffffffffffffffffffffffff") == Duration::from_millis(SPREAD_MS));
         assert_eq!(start_delay("00000000000000000000000000000000"), Duration::ZERO);
         assert_eq!(start_delay("not a machine id"), Duration::ZERO);
         assert_eq!(start_delay(""), Duration::ZERO);

@@ -46,7 +46,7 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// When there was no answer.
-    pub async fn permissions(&self) -> Result<Reply, HttpsError> {
+    pub async fn permissions(&self) -> Result<Reply, Box<HttpsError>> {
         let path = "providers/Microsoft.Authorization/permissions?api-version=2022-04-01";
         self.send("GET", &self.in_group(path), None).await
     }
@@ -55,7 +55,7 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// When there was no answer.
-    pub async fn provider(&self) -> Result<Reply, HttpsError> {
+    pub async fn provider(&self) -> Result<Reply, Box<HttpsError>> {
         self.send("GET", "providers/Microsoft.HybridCompute?api-version=2021-04-01", None).await
     }
 
@@ -63,7 +63,7 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// When there was no answer.
-    pub async fn machine(&self, name: &str) -> Result<Reply, HttpsError> {
+    pub async fn machine(&self, name: &str) -> Result<Reply, Box<HttpsError>> {
         self.on_machine("GET", name).await
     }
 
@@ -71,7 +71,7 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// When there was no answer.
-    pub async fn on_machine(&self, method: &str, name: &str) -> Result<Reply, HttpsError> {
+    pub async fn on_machine(&self, method: &str, name: &str) -> Result<Reply, Box<HttpsError>> {
         self.send(method, &self.machine_path(name), None).await
     }
 
@@ -79,7 +79,7 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// When there was no answer.
-    pub async fn set_tags(&self, name: &str) -> Result<Reply, HttpsError> {
+    pub async fn set_tags(&self, name: &str) -> Result<Reply, Box<HttpsError>> {
         let body = serde_json::json!({ "tags": self.azure.tags }).to_string();
         self.send("PATCH", &self.machine_path(name), Some(&body)).await
     }
@@ -93,7 +93,7 @@ impl Arm<'_> {
     }
 
     /// One call; the path is below the subscription.
-    async fn send(&self, method: &str, path: &str, json: Option<&str>) -> Result<Reply, HttpsError> {
+    async fn send(&self, method: &str, path: &str, json: Option<&str>) -> Result<Reply, Box<HttpsError>> {
         let azure = self.azure;
         let url = format!("https://{}/subscriptions/{}/{path}", host(azure.cloud), azure.subscription_id);
         let request = Request { method, bearer: Some(self.token), json, ..Request::get(&url, self.limit) };

@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn the_same_failure_has_the_same_evidence_at_every_time() {
-        let seen = |text: &str| read_failure(Some(26), text).evidence;
+        let seen = |text: &str| read_failure(Some(26), text).evidence.clone();
         assert_eq!(
             seen("time=\"2026-11-23T10:00:00Z\" level=fatal msg=\"x\""),
             seen("time=\"2026-11-23T10:00:01Z\" level=fatal msg=\"x\"")

@@ -9,7 +9,7 @@ mod tags;
 
 use std::time::Duration;
 
-use crate::host::commands::{CommandError, Commands, Finished, Run};
+use crate::host::commands::{CommandError, Commands, Finished, Outcome, Run};
 use show::Show;
 
 /// The program.
@@ -28,7 +28,7 @@ const SHORT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When it cannot be run.
-pub async fn version(commands: &Commands) -> Result<Option<String>, CommandError> {
+pub async fn version(commands: &Commands) -> Result<Option<String>, Box<CommandError>> {
     let finished = commands.run(Run::new(PROGRAM, &["version"], SHORT)).await?;
     Ok(read_version(&finished.transcript))
 }
@@ -37,7 +37,7 @@ pub async fn version(commands: &Commands) -> Result<Option<String>, CommandError
 ///
 /// # Errors
 /// When it cannot be run; the output of a run that says nothing readable is in the `Ok` pair.
-pub async fn show(commands: &Commands) -> Result<(Option<Show>, Finished), CommandError> {
+pub async fn show(commands: &Commands) -> Result<(Option<Show>, Box<Finished>), Box<CommandError>> {
     let finished = commands.run(Run::new(PROGRAM, &["show", "-j"], SHORT)).await?;
     let show = Show::read(&finished.stdout).or_else(|| Show::read(&finished.transcript));
     Ok((show, finished))
@@ -47,7 +47,7 @@ pub async fn show(commands: &Commands) -> Result<(Option<Show>, Finished), Comma
 ///
 /// # Errors
 /// When it cannot be run.
-pub async fn proxy_url(commands: &Commands) -> Result<Option<String>, CommandError> {
+pub async fn proxy_url(commands: &Commands) -> Result<Option<String>, Box<CommandError>> {
     let finished = commands.run(Run::new(PROGRAM, &["config", "get", "proxy.url"], SHORT)).await?;
     if finished.succeeded() {
         return Ok(Some(read_url(&finished.stdout, "proxy.url")));
@@ -65,7 +65,7 @@ pub async fn check(
     location: &str,
     cloud: &str,
     limit: Duration,
-) -> Result<Vec<(String, bool)>, CommandError> {
+) -> Result<Vec<(String, bool)>, Box<CommandError>> {
     let args = ["check", "--location", location, "--cloud", cloud, "-j"];
     let finished = commands.run(Run::new(PROGRAM, &args, limit)).await?;
     Ok(read_check(&finished.stdout))
@@ -88,11 +88,7 @@ fn read_check(output: &str) -> Vec<(String, bool)> {
 ///
 /// # Errors
 /// When it cannot be run.
-pub async fn configure(
-    commands: &Commands,
-    property: &str,
-    value: Option<&str>,
-) -> Result<Finished, CommandError> {
+pub async fn configure(commands: &Commands, property: &str, value: Option<&str>) -> Outcome {
     let args = match value {
         Some(value) => vec!["config", "set", property, value],
         None => vec!["config", "clear", property],

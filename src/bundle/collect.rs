@@ -260,8 +260,10 @@ pub(super) async fn run(host: &Host, line: &str) -> Content {
     let status = match result {
         Ok(finished) if finished.succeeded() => None,
         Ok(finished) => Some(finished.status()),
-        Err(CommandError::TimedOut { limit, .. }) => Some(format!("stopped after {} s", limit.as_secs())),
-        Err(error) => return Content::Missing(error.to_string()),
+        Err(error) => match *error {
+            CommandError::TimedOut { limit, .. } => Some(format!("stopped after {} s", limit.as_secs())),
+            _ => return Content::Missing(error.to_string()),
+        },
     };
     match status {
         Some(status) if text.is_empty() => Content::Missing(format!("{status}, without a word")),

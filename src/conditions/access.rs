@@ -12,15 +12,14 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if !vm.has_target {
         return Ok("not checked: the configuration with the target could not be read".to_owned());
     }
-    let held = vm.learnt.token.borrow().clone();
-    let Some(token) = held else {
-        return Err(fault::IDENTITY_TOKEN_REJECTED.seen("the token is spent"));
-    };
+    let token = vm.token()?;
     let arm = vm.arm(&token.secret);
     let (reply, provider) = tokio::join!(arm.permissions(), arm.provider());
     let reply = match reply {
         Ok(reply) => reply,
-        Err(HttpsError::NoCurl) => return Ok("not checked: there is no curl".to_owned()),
+        Err(error) if matches!(*error, HttpsError::NoCurl) => {
+            return Ok("not checked: there is no curl".to_owned())
+        }
         Err(error) => return Ok(format!("not known: {error}; azcmagent's own attempt decides")),
     };
     if let Some(fault) = arm::read_refusal(&reply) {

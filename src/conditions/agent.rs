@@ -32,9 +32,9 @@ const SETTLED: Duration = Duration::from_secs(30);
 
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let commands = &vm.host.commands;
-    let (version, units, proxy, probe) = tokio::join!(
+    let (version, shown, proxy, probe) = tokio::join!(
         azcmagent::version(commands),
-        units(vm),
+        show_units(vm),
         azcmagent::proxy_url(commands),
         passes_for_azure_vm(vm)
     );
@@ -52,6 +52,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if let Some(version) = version.as_deref().filter(|version| is_too_old(version)) {
         return Err(fault::AGENT_TOO_OLD.seen(format!("azcmagent is {version}")));
     }
+    let units = read_units(&shown);
     judge_units(&units, uptime(vm))?;
     let probe = probe?;
     if !judge_proxy(vm, proxy.unwrap_or_default())? {
@@ -123,13 +124,13 @@ async fn is_onboarded(vm: &Vm) -> bool {
 
 /// What systemd says about one unit.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Unit {
-    id: String,
-    load: String,
-    active: String,
-    sub: String,
-    file: String,
-    result: String,
+struct Unit<'a> {
+    id: &'a str,
+    load: &'a str,
+    active: &'a str,
+    sub: &'a str,
+    file: &'a str,
+    result: &'a str,
     /// Restarts by systemd itself; nothing before systemd 235.
     restarts: Option<u32>,
     /// Zero when no process runs.
@@ -138,7 +139,7 @@ struct Unit {
     started: Duration,
 }
 
-impl Unit {
+impl Unit<'_> {
     fn describe(&self) -> String {
         format!("{} is {} ({}, {})", self.id, self.active, self.sub, self.file)
     }
@@ -159,55 +160,53 @@ impl Unit {
     }
 }
 
-async fn units(vm: &Vm) -> Vec<Unit> {
+/// What `systemctl show` says of azcmagent's services; empty when it cannot be asked.
+async fn show_units(vm: &Vm) -> String {
     let properties = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,\
                       ExecMainStartTimestampMonotonic";
     let mut args = vec!["show", properties];
     args.extend(SERVICES);
-    match vm.host.commands.run(Run::new("systemctl", &args, vm.within(LIMIT))).await {
-        Ok(finished) => read_units(&finished.stdout),
-        Err(_) => Vec::new(),
-    }
+    let shown = vm.host.commands.run(Run::new("systemctl", &args, vm.within(LIMIT))).await;
+    shown.map(|finished| finished.stdout).unwrap_or_default()
 }
 
 /// `systemctl show`: blocks of `Name=value`, an empty line between units.
-fn read_units(text: &str) -> Vec<Unit> {
-    let mut units = vec![Unit::default()];
-    for line in text.lines().map(str::trim) {
-        if line.is_empty() {
-            units.push(Unit::default());
-            continue;
-        }
-        let (Some(unit), Some((name, value))) = (units.last_mut(), line.split_once('=')) else { continue };
-        let text = value.to_owned();
-        match name {
-            "Id" => unit.id = text,
-            "LoadState" => unit.load = text,
-            "ActiveState" => unit.active = text,
-            "SubState" => unit.sub = text,
-            "UnitFileState" => unit.file = text,
-            "Result" => unit.result = text,
-            "NRestarts" => unit.restarts = value.parse().ok(),
-            "MainPID" => unit.pid = value.parse().unwrap_or_default(),
-            "ExecMainStartTimestampMonotonic" => {
-                unit.started = Duration::from_micros(value.parse().unwrap_or_default());
-            }
-            _ => {}
+fn read_units(text: &str) -> Vec<Unit<'_>> {
+    let mut units = Vec::new();
+    for block in text.split("\n\n") {
+        let value = |wanted: &str| {
+            let mut pairs = block.lines().filter_map(|line| line.trim().split_once('='));
+            pairs.find(|(name, _)| *name == wanted).map_or("", |(_, value)| value)
+        };
+        let unit = Unit {
+            id: value("Id"),
+            load: value("LoadState"),
+            active: value("ActiveState"),
+            sub: value("SubState"),
+            file: value("UnitFileState"),
+            result: value("Result"),
+            restarts: value("NRestarts").parse().ok(),
+            pid: value("MainPID").parse().unwrap_or_default(),
+            started: Duration::from_micros(
+                value("ExecMainStartTimestampMonotonic").parse().unwrap_or_default(),
+            ),
+        };
+        if !unit.id.is_empty() {
+            units.push(unit);
         }
     }
-    units.retain(|unit| !unit.id.is_empty());
     units
 }
 
 /// Time since the boot, in whole seconds (proc_uptime(5)).
 fn uptime(vm: &Vm) -> Option<Duration> {
-    let text = vm.host.files.read("/proc/uptime").ok().flatten()?;
+    let text = vm.host.text("/proc/uptime")?;
     text.split('.').next()?.parse().ok().map(Duration::from_secs)
 }
 
 /// The main service has to run; another one only where it is enabled, for versions and modes differ.
-fn judge_units(units: &[Unit], uptime: Option<Duration>) -> Result<(), Fault> {
-    let counts = |unit: &&Unit| unit.id == MAIN_SERVICE || unit.file.starts_with("enabled");
+fn judge_units(units: &[Unit<'_>], uptime: Option<Duration>) -> Result<(), Fault> {
+    let counts = |unit: &&Unit<'_>| unit.id == MAIN_SERVICE || unit.file.starts_with("enabled");
     if let Some(unit) = units.iter().find(|unit| unit.load == "masked" && unit.id == MAIN_SERVICE) {
         return Err(fault::AGENT_SERVICE_MASKED.seen(unit.describe()));
     }
@@ -220,9 +219,8 @@ fn judge_units(units: &[Unit], uptime: Option<Duration>) -> Result<(), Fault> {
         let evidence = format!("{}, result {}{}", unit.describe(), unit.result, restarts.unwrap_or_default());
         return Err(fault::AGENT_SERVICE_CRASHES.seen(evidence));
     }
-    let is_down = |unit: &&Unit| {
-        matches!(unit.active.as_str(), "inactive" | "failed" | "deactivating")
-            || unit.sub.starts_with("auto-restart")
+    let is_down = |unit: &&Unit<'_>| {
+        matches!(unit.active, "inactive" | "failed" | "deactivating") || unit.sub.starts_with("auto-restart")
     };
     let down: Vec<String> = units.iter().filter(counts).filter(is_down).map(Unit::describe).collect();
     if down.is_empty() {
@@ -264,7 +262,7 @@ fn is_same(current: &str, wanted: &ProxyUrl) -> bool {
 }
 
 /// Services that have the proxy from their environment alone have to be younger than what sets it.
-fn judge_environment(vm: &Vm, units: &[Unit]) -> Result<(), Fault> {
+fn judge_environment(vm: &Vm, units: &[Unit<'_>]) -> Result<(), Fault> {
     let files = &vm.host.files;
     let since = files.modified(SERVICES_PLACE).and_then(|at| SystemTime::now().duration_since(at).ok());
     let (Some(wanted), Some(since)) = (&vm.settings.proxy.url, since) else { return Ok(()) };
@@ -301,15 +299,8 @@ fn judge_environment(vm: &Vm, units: &[Unit]) -> Result<(), Fault> {
 mod tests {
     use super::*;
 
-    fn unit(id: &str, active: &str, file: &str) -> Unit {
-        Unit {
-            id: id.into(),
-            load: "loaded".into(),
-            active: active.into(),
-            sub: "x".into(),
-            file: file.into(),
-            ..Unit::default()
-        }
+    fn unit<'a>(id: &'a str, active: &'a str, file: &'a str) -> Unit<'a> {
+        Unit { id, load: "loaded", active, sub: "x", file, ..Unit::default() }
     }
 
     #[test]
@@ -318,7 +309,7 @@ mod tests {
                     Id=gcad.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nUnitFileState=\n";
         let units = read_units(text);
         assert_eq!(units.len(), 2);
-        assert_eq!((units[1].id.as_str(), units[1].load.as_str()), ("gcad.service", "not-found"));
+        assert_eq!((units[1].id, units[1].load), ("gcad.service", "not-found"));
         assert!(read_units("").is_empty());
     }
 
@@ -337,10 +328,10 @@ mod tests {
     #[test]
     fn a_service_that_ends_again_and_again_is_told_from_one_that_was_restarted_once() {
         let up = Some(Duration::from_secs(1000));
-        let with = |sub: &str, restarts, result: &str, started| Unit {
-            sub: sub.into(),
+        let with = |sub: &'static str, restarts, result: &'static str, started| Unit {
+            sub,
             restarts,
-            result: result.into(),
+            result,
             pid: 7,
             started: Duration::from_secs(started),
             ..unit("himdsd.service", "active", "enabled")
@@ -360,7 +351,7 @@ mod tests {
         }
         let looping = |restarts| {
             let unit = with("auto-restart", Some(restarts), "exit-code", 0);
-            judge_units(&[unit], None).unwrap_err().evidence
+            judge_units(&[unit], None).unwrap_err().evidence.clone()
         };
         assert_eq!(looping(9), looping(15), "the same evidence while it goes on");
         assert!(looping(9).ends_with("restarted by systemd at least 8 times"), "{}", looping(9));

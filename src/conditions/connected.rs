@@ -4,7 +4,6 @@ use super::{identity, Evidence, Vm};
 use crate::arm::Machine;
 use crate::azcmagent::{self, show::Show};
 use crate::fault::{self, Fault};
-use crate::host::commands::tail;
 use crate::host::https::Reply;
 use crate::record;
 use crate::settings::ResourceName;
@@ -24,7 +23,7 @@ pub(super) async fn ask(vm: &Vm) -> Result<Show, Fault> {
         .await
         .map_err(|error| fault::AGENT_BROKEN.seen(error.to_string()))?;
     show.ok_or_else(|| {
-        let said = vm.host.mask.apply(&tail(&finished.transcript));
+        let said = vm.host.last_words(&finished);
         let evidence = format!("azcmagent show ({}) said nothing readable: {said}", finished.status());
         let entry = if vm.learnt.connected.get() { &fault::CONNECTED_PENDING } else { &fault::AGENT_BROKEN };
         entry.seen(evidence)

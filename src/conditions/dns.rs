@@ -19,7 +19,9 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     match names::resolve(&vm.host.commands, host, LIMIT).await {
         Ok(address) => Ok(format!("{host} is {address}")),
         // Without its tool nothing is known; curl will tell when it needs the name.
-        Err(NameError::Command(error @ CommandError::NotFound { .. })) => Ok(format!("not checked: {error}")),
+        Err(NameError::Command(error)) if matches!(*error, CommandError::NotFound { .. }) => {
+            Ok(format!("not checked: {error}"))
+        }
         Err(error) => Err(fault::DNS_UNRESOLVED.seen(error.to_string())),
     }
 }

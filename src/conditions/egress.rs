@@ -1,8 +1,9 @@
 //! Condition 7: every endpoint that Arc needs opens through the proxy, its TLS verifies, HTTP answers.
 
+use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
-use super::sanity::{join_all, Verdict};
+use super::sanity::{join_all, Test, Verdict};
 use super::{Evidence, Vm};
 use crate::arm;
 use crate::azcmagent;
@@ -54,11 +55,11 @@ pub(super) fn endpoints(vm: &Vm) -> Vec<String> {
 
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let endpoints = endpoints(vm);
-    let mut probes = Vec::new();
-    let results = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
-    for host in &endpoints {
-        let results = std::rc::Rc::clone(&results);
-        probes.push(async move {
+    // Each has its own place: the same failures are the same text at every look, whichever was ready first.
+    let results: Vec<OnceCell<Result<Checked, Failure>>> = vec![OnceCell::new(); endpoints.len()];
+    let mut probes: Vec<Test<'_>> = Vec::new();
+    for (host, place) in endpoints.iter().zip(&results) {
+        probes.push(Box::pin(async move {
             let started = Instant::now();
             let result = probe(vm, host).await;
             let (verdict, detail) = match &result {
@@ -68,40 +69,40 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
                 Err((_, detail)) => (Verdict::Fails, detail.clone()),
             };
             vm.note("endpoint", format!("https://{host}"), verdict, detail, started);
-            results.borrow_mut().push((host.clone(), result));
-        });
+            let _first = place.set(result);
+        }));
     }
     join_all(probes).await;
-    let mut results = results.take();
-    // In the order of the list, whichever was ready first: the same failures are the same text at every look.
-    results.sort_by_key(|(host, _)| endpoints.iter().position(|endpoint| endpoint == host));
-    let is_any =
-        |how: Checked| results.iter().any(|(_, result)| result.as_ref().is_ok_and(|checked| *checked == how));
-    let (is_tunnel_only, is_nothing) = (is_any(Checked::TunnelOnly), is_any(Checked::Nothing));
-    let mut failures: Vec<(String, &'static Entry, String)> = results
-        .into_iter()
-        .filter_map(|(host, result)| result.err().map(|(entry, detail)| (host, entry, detail)))
-        .collect();
-    // What only a person can mend is named before what may pass by itself.
-    failures.sort_by_key(|(_, entry, _)| entry.exit_code() == fault::EXIT_NOT_YET);
-    let Some((_, first, _)) = failures.first() else {
-        return Ok(if is_nothing {
-            format!("{} endpoints not tried; {NO_CURL}", endpoints.len())
-        } else if is_tunnel_only {
-            format!("{} endpoints open a tunnel; {NO_CURL}", endpoints.len())
-        } else {
-            format!("all {} endpoints answer", endpoints.len())
+    let mut least = Checked::Whole;
+    let (mut failures, mut passing) = (Vec::new(), Vec::new());
+    for (host, result) in endpoints.iter().zip(results) {
+        match result.into_inner() {
+            Some(Ok(checked)) => least = least.max(checked),
+            // What only a person can mend is named before what may pass by itself.
+            Some(Err((entry, detail))) if entry.exit_code() == fault::EXIT_NOT_YET => {
+                passing.push((host.as_str(), entry, detail));
+            }
+            Some(Err((entry, detail))) => failures.push((host.as_str(), entry, detail)),
+            None => {}
+        }
+    }
+    failures.append(&mut passing);
+    let Some((host, entry, _)) = failures.first() else {
+        let count = endpoints.len();
+        return Ok(match least {
+            Checked::Nothing => format!("{count} endpoints not tried; {NO_CURL}"),
+            Checked::TunnelOnly => format!("{count} endpoints open a tunnel; {NO_CURL}"),
+            Checked::Whole => format!("all {count} endpoints answer"),
         });
     };
-    let entry = *first;
-    let same: Vec<_> = failures.iter().filter(|(_, kind, _)| kind.code == entry.code).collect();
-    *vm.learnt.endpoints.borrow_mut() = same.iter().map(|(host, _, _)| host.clone()).collect();
+    let same = failures.iter().filter(|(_, kind, _)| kind.code == entry.code);
+    *vm.learnt.endpoints.borrow_mut() = same.map(|(host, _, _)| (*host).to_owned()).collect();
     let mut text = in_words(&failures);
     let is_certificate =
         [&fault::EGRESS_UNTRUSTED, &fault::EGRESS_CERTIFICATE_DATES, &fault::EGRESS_WRONG_NAME]
             .iter()
             .any(|kind| kind.code == entry.code);
-    if let (true, Some((host, ..))) = (is_certificate, failures.first()) {
+    if is_certificate {
         let (proxy, url) = (vm.settings.proxy.url.as_ref(), format!("https://{host}/"));
         if let Some(issuer) = https::issuer(&vm.host.commands, proxy, &url, vm.within(LIMIT)).await {
             text.push_str(&format!("; the certificate that {host} shows is issued by {issuer}"));
@@ -111,10 +112,10 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
 }
 
 /// The endpoints by what was seen of them; those that fail alike stand together.
-fn in_words(failures: &[(String, &'static Entry, String)]) -> String {
+fn in_words(failures: &[(&str, &'static Entry, String)]) -> String {
     let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
     for (host, _, detail) in failures {
-        let detail = detail.replace(host.as_str(), "…");
+        let detail = detail.replace(host, "…");
         match groups.iter_mut().find(|(_, known)| *known == detail) {
             Some((hosts, _)) => hosts.push(host),
             None => groups.push((vec![host], detail)),
@@ -127,8 +128,8 @@ fn in_words(failures: &[(String, &'static Entry, String)]) -> String {
 /// Why TLS and what is above it was not checked.
 const NO_CURL: &str = "TLS was not checked, there is no curl";
 
-/// How far an endpoint was checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far an endpoint was checked, the furthest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Checked {
     /// Down to an HTTP answer over verified TLS.
     Whole,
@@ -148,7 +149,15 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, Failure> {
     let proxy = vm.settings.proxy.url.as_ref();
     match https::send(&vm.host.commands, proxy, request).await {
         Ok(_) => Ok(Checked::Whole),
-        Err(HttpsError::NoCurl) => match proxy {
+        Err(error) => explain(vm, host, limit, *error).await,
+    }
+}
+
+/// What a failed request means, where the proxy has to be asked for a tunnel to know.
+async fn explain(vm: &Vm, host: &str, limit: Duration, error: HttpsError) -> Result<Checked, Failure> {
+    let proxy = vm.settings.proxy.url.as_ref();
+    match error {
+        HttpsError::NoCurl => match proxy {
             Some(proxy) => match tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await
             {
                 Tunnel::Open => Ok(Checked::TunnelOnly),
@@ -156,7 +165,7 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, Failure> {
             },
             None => Ok(Checked::Nothing),
         },
-        Err(HttpsError::Curl { code, tunnel_status, detail, .. }) => {
+        HttpsError::Curl { code, tunnel_status, detail, .. } => {
             if let (500..=599, Some(proxy)) = (tunnel_status, proxy) {
                 // curl does not tell the proxy's own words, which say what failed behind it.
                 let answer = tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await;
@@ -174,7 +183,7 @@ async fn probe(vm: &Vm, host: &str) -> Result<Checked, Failure> {
             };
             Err((entry, detail))
         }
-        Err(error) => Err((&fault::EGRESS_UNREACHABLE, error.to_string())),
+        HttpsError::Run(_) => Err((&fault::EGRESS_UNREACHABLE, error.to_string())),
     }
 }
 

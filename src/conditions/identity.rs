@@ -1,5 +1,6 @@
 //! Condition 8: a token was issued to the identity asked for.
 
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
@@ -50,7 +51,7 @@ pub(super) async fn acquire_checked(vm: &Vm, for_arm: bool) -> Result<(), Fault>
     if for_arm {
         check(vm, &token)?;
     }
-    *vm.learnt.token.borrow_mut() = Some(token);
+    *vm.learnt.token.borrow_mut() = Some(Rc::new(token));
     Ok(())
 }
 

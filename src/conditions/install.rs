@@ -81,7 +81,7 @@ async fn from_repository(vm: &Vm) -> Result<(), Fault> {
 fn repository(vm: &Vm) -> Result<Repository, Fault> {
     let text = ["/etc/os-release", "/usr/lib/os-release"]
         .iter()
-        .find_map(|path| vm.host.files.read(path).ok().flatten())
+        .find_map(|path| vm.host.text(path))
         .ok_or_else(|| fault::AGENT_DISTRIBUTION.seen("there is no /etc/os-release"))?;
     repository_for(&OsRelease::parse(&text), std::env::consts::ARCH)
         .map_err(|unsupported| fault::AGENT_DISTRIBUTION.seen(unsupported.to_string()))
@@ -100,7 +100,7 @@ fn source_lists(vm: &Vm, family: Family) -> Vec<(String, String)> {
     };
     let names = vm.host.files.names(directory).into_iter().map(|name| format!("{directory}/{name}"));
     let paths = names.chain((family == Family::Apt).then(|| "/etc/apt/sources.list".to_owned()));
-    paths.filter_map(|path| vm.host.files.read(&path).ok().flatten().map(|text| (path, text))).collect()
+    paths.filter_map(|path| vm.host.text(&path).map(|text| (path, text))).collect()
 }
 
 /// The repository's key, fetched and known by its fingerprint.
@@ -247,8 +247,7 @@ fn script_failed(vm: &Vm, words: &str) -> Fault {
 /// Writes the plan's files and runs its commands; the second attempt only where the first one is not enough.
 async fn carry_out(vm: &Vm, family: Family, plan: Plan) -> Result<(), Fault> {
     for file in &plan.files {
-        let unchanged =
-            vm.host.files.read(file.path).ok().flatten().as_deref() == Some(file.content.as_str());
+        let unchanged = vm.host.text(file.path).as_deref() == Some(file.content.as_str());
         if !unchanged {
             vm.host
                 .files
@@ -260,7 +259,7 @@ async fn carry_out(vm: &Vm, family: Family, plan: Plan) -> Result<(), Fault> {
     for attempt in plan.attempts {
         match run_attempt(vm, family, attempt).await? {
             None if vm.host.commands.find(PROGRAM).is_some() => return Ok(()),
-            Some(failure) if !a_second_attempt_helps(&failure.kind) => return Err(failed(vm, &failure)),
+            Some(failure) if !a_second_attempt_helps(failure.kind) => return Err(failed(vm, &failure)),
             outcome => first = first.or(outcome),
         }
     }
@@ -270,7 +269,7 @@ async fn carry_out(vm: &Vm, family: Family, plan: Plan) -> Result<(), Fault> {
     }
 }
 
-fn a_second_attempt_helps(kind: &Kind) -> bool {
+fn a_second_attempt_helps(kind: Kind) -> bool {
     matches!(kind, Kind::UnmetDependencies | Kind::PackageNotFound | Kind::Mismatch | Kind::Other)
 }
 
@@ -292,7 +291,7 @@ async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<
         };
         let tolerated = |failure: &Failure| {
             command.purpose == Purpose::RefreshAll
-                && !matches!(failure.kind, Kind::Locked { .. } | Kind::Interrupted)
+                && !matches!(failure.kind, Kind::Locked | Kind::Interrupted)
         };
         if let Some(failure) = failure.filter(|failure| !tolerated(failure)) {
             return Ok(Some(failure));
@@ -303,12 +302,12 @@ async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<
 
 /// A package manager's failure as a fault.
 fn failed(vm: &Vm, failure: &Failure) -> Fault {
-    let entry = match &failure.kind {
-        Kind::Locked { .. } => &fault::AGENT_PACKAGE_LOCK,
+    let entry = match failure.kind {
+        Kind::Locked => &fault::AGENT_PACKAGE_LOCK,
         Kind::Interrupted => &fault::AGENT_DPKG_INTERRUPTED,
         Kind::DiskFull => &fault::HOST_DISK_FULL,
         Kind::VersionNotFound => &fault::AGENT_VERSION_UNKNOWN,
-        Kind::Untrusted { .. } => &fault::AGENT_KEY,
+        Kind::Untrusted => &fault::AGENT_KEY,
         Kind::Unreachable(Cause::Certificate) => &fault::EGRESS_UNTRUSTED,
         Kind::Unreachable(_) => &fault::AGENT_SOURCE,
         _ => &fault::AGENT_INSTALL,

@@ -19,6 +19,7 @@ mod repair;
 pub mod sanity;
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use proxy_environment::others as other_files;
@@ -65,7 +66,7 @@ pub struct Vm {
 #[derive(Debug, Default)]
 pub struct Learnt {
     /// The token, until it is spent.
-    pub token: RefCell<Option<Token>>,
+    pub token: RefCell<Option<Rc<Token>>>,
     /// The last token's claims; they outlive it, for explanation.
     pub claims: RefCell<Claims>,
     /// Token requests so far.
@@ -151,7 +152,7 @@ impl Vm {
 
     /// The hostname; below another root, the one that is written there.
     pub fn hostname(&self) -> Option<String> {
-        let named = self.host.files.read("/etc/hostname").ok().flatten();
+        let named = self.host.text("/etc/hostname");
         named.filter(|_| !self.host.files.is_real()).or_else(crate::host::system::hostname)
     }
 
@@ -169,7 +170,7 @@ impl Vm {
 
     /// This VM's id as its firmware tells it, in lower case; only root may read it.
     pub fn firmware_id(&self) -> Option<String> {
-        let text = self.host.files.read("/sys/class/dmi/id/product_uuid").ok().flatten()?;
+        let text = self.host.text("/sys/class/dmi/id/product_uuid")?;
         Some(text.trim().to_ascii_lowercase()).filter(|id| !id.is_empty())
     }
 

@@ -1,6 +1,7 @@
 //! The repairs: what the agent does by itself. Each does one thing once; the loop bounds them.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
@@ -10,8 +11,10 @@ use crate::arm::{self, Machine};
 use crate::azcmagent::{self, connect, show::Show, MAIN_SERVICE, PROGRAM};
 use crate::condition::Condition;
 use crate::fault::{self, Fault, Repair};
-use crate::host::commands::{tail, CommandError, Finished, Run};
+use crate::host::commands::{CommandError, Finished, Run};
+use crate::host::https::Reply;
 use crate::host::memory_file::MemoryFile;
+use crate::imds::Token;
 use crate::secret::Secret;
 use crate::settings::{Install, TokenHandover};
 
@@ -67,6 +70,12 @@ impl Vm {
         *self.learnt.token.borrow_mut() = None;
     }
 
+    /// The token, as long as nothing has spent it.
+    pub(super) fn token(&self) -> Result<Rc<Token>, Fault> {
+        let held = self.learnt.token.borrow().clone();
+        held.ok_or_else(|| fault::IDENTITY_TOKEN_REJECTED.seen("the token is spent"))
+    }
+
     /// After a refusal the next try is made with a fresh token: the role may be newer than this one.
     fn spend_for(&self, failure: &Fault) {
         if failure.entry.again_from <= Condition::Identity {
@@ -99,7 +108,7 @@ impl Vm {
         Ok(())
     }
 
-    async fn systemctl(&self, args: &[&str]) -> Result<Finished, Fault> {
+    async fn systemctl(&self, args: &[&str]) -> Result<Box<Finished>, Fault> {
         let run = Run::new("systemctl", args, self.within(SERVICE_LIMIT));
         self.host.commands.run(run).await.map_err(|error| fault::AGENT_SERVICE_DOWN.seen(error.to_string()))
     }
@@ -107,7 +116,7 @@ impl Vm {
     async fn services(&self, verb: &str) -> Result<(), Fault> {
         let finished = self.systemctl(&[verb, MAIN_SERVICE]).await?;
         if !finished.succeeded() {
-            let said = self.host.mask.apply(&tail(&finished.transcript));
+            let said = self.host.last_words(&finished);
             return Err(fault::AGENT_SERVICE_DOWN.seen(format!("systemctl {verb} {MAIN_SERVICE}: {said}")));
         }
         for service in azcmagent::SERVICES.iter().filter(|service| **service != MAIN_SERVICE) {
@@ -127,7 +136,7 @@ impl Vm {
             self.learnt.agent_proxy_set.set(true);
             return Ok(());
         }
-        let said = self.host.mask.apply(&tail(&finished.transcript));
+        let said = self.host.last_words(&finished);
         Err(fault::AGENT_BROKEN.seen(format!("azcmagent would not take its proxy.url: {said}")))
     }
 
@@ -143,9 +152,7 @@ impl Vm {
 
     /// One `azcmagent connect`, bounded, its output in the log line by line.
     async fn connect(&self) -> Result<(), Fault> {
-        let Some(token) = self.learnt.token.borrow().clone() else {
-            return Err(fault::IDENTITY_TOKEN_REJECTED.seen("the token is spent"));
-        };
+        let token = self.token()?;
         let Some(name) = self.resource_name() else {
             return Err(
                 fault::AGENT_CONFIGURATION.seen("the hostname makes no legal name; set azure.resource_name")
@@ -234,12 +241,15 @@ impl Vm {
                 return self.already_connected(&transcript).map_err(|fault| (fault, transcript));
             }
             Ok(finished) => connect::read_failure(finished.code, &transcript),
-            Err(error @ CommandError::TimedOut { .. }) => fault::CONNECTED_TIMEOUT.seen(error.to_string()),
-            Err(error @ CommandError::Stopped { .. }) => {
-                fault::CONNECTED_TOKEN_NOT_TAKEN.seen(error.to_string())
+            Err(error) => {
+                let entry = match *error {
+                    CommandError::TimedOut { .. } => &fault::CONNECTED_TIMEOUT,
+                    CommandError::Stopped { .. } => &fault::CONNECTED_TOKEN_NOT_TAKEN,
+                    CommandError::NotFound { .. } => &fault::AGENT_ABSENT,
+                    CommandError::Start { .. } => &fault::AGENT_BROKEN,
+                };
+                entry.seen(error.to_string())
             }
-            Err(error @ CommandError::NotFound { .. }) => fault::AGENT_ABSENT.seen(error.to_string()),
-            Err(error @ CommandError::Start { .. }) => fault::AGENT_BROKEN.seen(error.to_string()),
         };
         self.spend_for(&failure);
         Err((failure, connect::without_details(&transcript)))
@@ -301,9 +311,7 @@ impl Vm {
         let (Some(name), None) = (target, connected::elsewhere(self, &show)) else {
             return Err(fault::CONNECTED_RECREATE.seen("what azcmagent shows has changed meanwhile"));
         };
-        let Some(token) = self.learnt.token.borrow().clone() else {
-            return Err(fault::IDENTITY_TOKEN_REJECTED.seen("the token is spent"));
-        };
+        let token = self.token()?;
         self.delete_machine(&token.secret, name.as_str(), &show.vm_id).await?;
         let args = ["disconnect", "--force-local-only"];
         let run = Run::new(PROGRAM, &args, self.within(DISCONNECT_LIMIT));
@@ -312,7 +320,7 @@ impl Vm {
             Ok(finished) => Err(fault::CONNECTED_RECREATE.seen(format!(
                 "azcmagent disconnect ({}): {}",
                 finished.status(),
-                self.host.mask.apply(&tail(&finished.transcript))
+                self.host.last_words(&finished)
             ))),
             Err(error) => Err(fault::CONNECTED_RECREATE.seen(error.to_string())),
         }
@@ -364,15 +372,15 @@ impl Vm {
             return;
         }
         let arm = self.arm(token);
-        let machine = match arm.machine(name).await {
-            Ok(reply) if reply.status == 200 => reply.body,
-            Ok(reply) => {
-                return warn!(
-                    event = "tags.unchecked",
-                    "the tags were not checked: ARM answered {}", reply.status
-                )
-            }
-            Err(error) => return warn!(event = "tags.unchecked", "the tags were not checked: {error}"),
+        let answered = |reply: &Reply| format!("ARM answered {}", reply.status);
+        let found = match arm.machine(name).await {
+            Ok(reply) if reply.status == 200 => Ok(reply.body),
+            Ok(reply) => Err(answered(&reply)),
+            Err(error) => Err(error.to_string()),
+        };
+        let machine = match found {
+            Ok(machine) => machine,
+            Err(why) => return warn!(event = "tags.unchecked", "the tags were not checked: {why}"),
         };
         let machine: serde_json::Value = serde_json::from_str(&machine).unwrap_or_default();
         let stored = |(name, value): (&String, &String)| {
@@ -382,15 +390,14 @@ impl Vm {
         if azure.tags.iter().all(stored) {
             return info!(event = "tags.checked", "the tags stand in Azure as configured");
         }
-        match arm.set_tags(name).await {
+        let why = match arm.set_tags(name).await {
             Ok(reply) if (200..300).contains(&reply.status) => {
-                info!(event = "tags.written", "the tags were written again")
+                return info!(event = "tags.written", "the tags were written again");
             }
-            Ok(reply) => {
-                warn!(event = "tags.differ", "the tags differ in Azure; ARM answered {}", reply.status)
-            }
-            Err(error) => warn!(event = "tags.differ", "the tags differ in Azure: {error}"),
-        }
+            Ok(reply) => answered(&reply),
+            Err(error) => error.to_string(),
+        };
+        warn!(event = "tags.differ", "the tags differ in Azure: {why}");
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::{egress, Vm};
@@ -172,7 +173,7 @@ async fn agents_own_check(vm: &Vm) {
     let azure = &vm.settings.azure;
     let checked =
         azcmagent::check(&vm.host.commands, azure.location.as_str(), azure.cloud.name(), LIMIT).await;
-    match checked {
+    let detail = match checked {
         Ok(endpoints) if !endpoints.is_empty() => {
             for (endpoint, is_reached) in endpoints {
                 let (verdict, detail) = if is_reached {
@@ -182,36 +183,22 @@ async fn agents_own_check(vm: &Vm) {
                 };
                 vm.note("azcmagent check", endpoint, verdict, detail.to_owned(), started);
             }
+            return;
         }
-        Ok(_) => {
-            let detail = "it said nothing readable".to_owned();
-            vm.note("azcmagent check", azure.location.to_string(), Verdict::Information, detail, started);
-        }
-        Err(error) => {
-            let detail = error.to_string();
-            vm.note("azcmagent check", azure.location.to_string(), Verdict::Information, detail, started);
-        }
-    }
+        Ok(_) => "it said nothing readable".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    vm.note("azcmagent check", azure.location.to_string(), Verdict::Information, detail, started);
 }
 
 /// Waits for all of them at the same time.
-pub async fn join_all(futures: Vec<impl Future<Output = ()>>) {
-    let mut pinned: Vec<_> = futures.into_iter().map(|future| Some(Box::pin(future))).collect();
+pub async fn join_all(mut tests: Vec<Test<'_>>) {
     std::future::poll_fn(|context| {
-        let mut pending = false;
-        for slot in &mut pinned {
-            if let Some(future) = slot {
-                if future.as_mut().poll(context).is_ready() {
-                    *slot = None;
-                } else {
-                    pending = true;
-                }
-            }
-        }
-        if pending {
-            std::task::Poll::Pending
+        tests.retain_mut(|test| test.as_mut().poll(context).is_pending());
+        if tests.is_empty() {
+            Poll::Ready(())
         } else {
-            std::task::Poll::Ready(())
+            Poll::Pending
         }
     })
     .await;

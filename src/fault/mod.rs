@@ -8,7 +8,10 @@ mod catalogue;
 pub use catalogue::*;
 
 use std::fmt;
+use std::ops::Deref;
 use std::time::Duration;
+
+use serde::{Serialize, Serializer};
 
 use crate::condition::Condition;
 use crate::retry::Pace;
@@ -98,7 +101,7 @@ pub struct Entry {
     /// What it means.
     pub means: &'static str,
     /// Likely causes, the likeliest first.
-    pub causes: &'static [&'static str],
+    pub causes: Lines,
     /// What the agent does by itself, in words.
     pub agent: &'static str,
     /// What it does by itself, first.
@@ -112,9 +115,35 @@ pub struct Entry {
     /// The longest window that makes sense: what is not there by then does not come.
     pub most_window: Duration,
     /// What a person does, in order; `{…}` is filled with this VM's own values, and a command stands in backticks.
-    pub person: &'static [&'static str],
+    pub person: Lines,
     /// The section of the guide, or the documentation page, that this comes from.
     pub guide: &'static str,
+}
+
+/// Several texts, a line each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lines(&'static str);
+
+impl Lines {
+    /// Each of them.
+    pub fn iter(self) -> std::str::Lines<'static> {
+        self.0.lines()
+    }
+}
+
+impl IntoIterator for Lines {
+    type Item = &'static str;
+    type IntoIter = std::str::Lines<'static>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl Serialize for Lines {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(*self)
+    }
 }
 
 impl Entry {
@@ -135,16 +164,24 @@ impl Entry {
 
     /// A fault of this kind with what was seen.
     pub fn seen(&'static self, evidence: impl Into<String>) -> Fault {
-        Fault { entry: self, evidence: evidence.into(), retry_after: None }
+        self.met(evidence.into())
+    }
+
+    fn met(&'static self, evidence: String) -> Fault {
+        Fault(Box::new(Met { entry: self, evidence, retry_after: None }))
     }
 }
 
 /// Exit code of a run that ended although waiting longer can help (EX_TEMPFAIL).
 pub const EXIT_NOT_YET: u8 = 75;
 
-/// A fault that was met.
+/// A fault that was met. In a box, for it is handed up through every level of the program.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub struct Fault(Box<Met>);
+
+/// What there is to know of a fault that was met.
+#[derive(Clone, Debug)]
+pub struct Met {
     /// Its kind.
     pub entry: &'static Entry,
     /// What was seen, without secrets.
@@ -156,13 +193,21 @@ pub struct Fault {
 impl Fault {
     /// The same fault with the other side's wish.
     pub fn asked_to_wait(mut self, wish: Option<Duration>) -> Self {
-        self.retry_after = wish;
+        self.0.retry_after = wish;
         self
     }
 
     /// Its stable code.
     pub fn code(&self) -> &'static str {
         self.entry.code
+    }
+}
+
+impl Deref for Fault {
+    type Target = Met;
+
+    fn deref(&self) -> &Met {
+        &self.0
     }
 }
 
@@ -199,9 +244,9 @@ mod tests {
     #[test]
     fn every_entry_says_what_a_person_needs() {
         for entry in catalogue() {
-            assert!(!entry.means.is_empty() && !entry.causes.is_empty(), "{}", entry.code);
+            assert!(!entry.means.is_empty() && entry.causes.iter().next().is_some(), "{}", entry.code);
             assert!(!entry.agent.is_empty() && !entry.guide.is_empty(), "{}", entry.code);
-            assert!(!entry.person.is_empty(), "{}", entry.code);
+            assert!(entry.person.iter().next().is_some(), "{}", entry.code);
             assert!(entry.person.iter().all(|step| step.matches('`').count() % 2 == 0), "{}", entry.code);
             assert!(entry.again_from.number() <= entry.condition.number(), "{}", entry.code);
         }

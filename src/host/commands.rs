@@ -122,6 +122,9 @@ impl Finished {
     }
 }
 
+/// How a program ended, or why it did not get there. In boxes, for either is large and is handed far up.
+pub type Outcome = Result<Box<Finished>, Box<CommandError>>;
+
 /// Runs programs.
 #[derive(Clone)]
 pub struct Commands {
@@ -195,30 +198,26 @@ impl Commands {
     ///
     /// # Errors
     /// [`CommandError`]; an exit status other than 0 is not one of them.
-    pub async fn run(&self, mut run: Run<'_>) -> Result<Finished, CommandError> {
+    pub async fn run(&self, mut run: Run<'_>) -> Outcome {
         run.limit = self.within(run.limit);
-        let program = self
-            .find(run.program)
-            .ok_or_else(|| CommandError::NotFound { program: run.program.to_owned() })?;
+        let Some(program) = self.find(run.program) else {
+            return Err(Box::new(CommandError::NotFound { program: run.program.to_owned() }));
+        };
         let shown = self.mask.apply(&shown(run.program, &run.args));
         info!(event = "command.started", command = %shown, limit_s = run.limit.as_secs(), "running {shown}");
         let started = Instant::now();
         let result = self.run_found(&program, &shown, run).await;
         let elapsed_ms = started.elapsed().as_millis();
-        match &result {
-            Ok(finished) => {
-                let status = finished.status();
-                info!(event = "command.finished", command = %shown, status = %status, elapsed_ms, "{shown}: {status}");
-            }
-            Err(error) => {
-                info!(event = "command.finished", command = %shown, status = "failed", elapsed_ms, "{error}");
-            }
-        }
+        let (status, words) = match &result {
+            Ok(finished) => (finished.status(), format!("{shown}: {}", finished.status())),
+            Err(error) => ("failed".to_owned(), error.to_string()),
+        };
+        info!(event = "command.finished", command = %shown, status = %status, elapsed_ms, "{words}");
         result
     }
 
-    async fn run_found(&self, program: &Path, shown: &str, run: Run<'_>) -> Result<Finished, CommandError> {
-        let failed = |source| CommandError::Start { program: program.to_owned(), source };
+    async fn run_found(&self, program: &Path, shown: &str, run: Run<'_>) -> Outcome {
+        let failed = |source| Box::new(CommandError::Start { program: program.to_owned(), source });
         let mut command = Command::new(program);
         command.args(&run.args).env_clear().envs(self.environment.borrow().iter().cloned());
         command.envs(run.env).current_dir("/").process_group(0);
@@ -235,29 +234,24 @@ impl Commands {
             ended = listen(&mut child, &transcript, run.watch) => ended.map_err(failed)?,
             () = tokio::time::sleep(run.limit) => Ended::TimeIsUp,
         };
-        let status = match verdict {
-            Ended::ByItself(status) => status,
-            Ended::TimeIsUp => {
-                group.stop(&mut child).await;
+        let Ended::ByItself(status) = verdict else {
+            group.stop(&mut child).await;
+            let command = shown.to_owned();
+            return Err(Box::new(if let Ended::ByTheWatch(line) = verdict {
+                CommandError::Stopped { command, line: self.mask.apply(&line) }
+            } else {
                 let tail = self.mask.apply(&tail(&transcript.borrow().both));
-                return Err(CommandError::TimedOut { command: shown.to_owned(), limit: run.limit, tail });
-            }
-            Ended::ByTheWatch(line) => {
-                group.stop(&mut child).await;
-                return Err(CommandError::Stopped {
-                    command: shown.to_owned(),
-                    line: self.mask.apply(&line),
-                });
-            }
+                CommandError::TimedOut { command, limit: run.limit, tail }
+            }));
         };
         group.ended();
         let transcript = transcript.into_inner();
-        Ok(Finished {
+        Ok(Box::new(Finished {
             code: status.code(),
             signal: std::os::unix::process::ExitStatusExt::signal(&status),
             stdout: transcript.stdout,
             transcript: transcript.both,
-        })
+        }))
     }
 
     /// After an interruption: waits until the process groups that were told to stop are gone, then kills.
@@ -345,8 +339,8 @@ async fn listen(
     transcript: &RefCell<Transcript>,
     watch: Option<&dyn Fn(&str) -> bool>,
 ) -> std::io::Result<Ended> {
-    let stdout = child.stdout.take();
-    let stderr = child.stderr.take();
+    let stdout = child.stdout.take().map(|pipe| Box::new(pipe) as Pipe);
+    let stderr = child.stderr.take().map(|pipe| Box::new(pipe) as Pipe);
     let reading = async {
         let out = read_lines(stdout, true, transcript, watch);
         let err = read_lines(stderr, false, transcript, watch);
@@ -370,9 +364,12 @@ async fn listen(
     }
 }
 
+/// Either output.
+type Pipe = Box<dyn AsyncRead + Unpin>;
+
 /// The line at which the watch said stop, if it did.
 async fn read_lines(
-    pipe: Option<impl AsyncRead + Unpin>,
+    pipe: Option<Pipe>,
     is_stdout: bool,
     transcript: &RefCell<Transcript>,
     watch: Option<&dyn Fn(&str) -> bool>,
@@ -477,7 +474,7 @@ mod tests {
         let mut run = sh("echo begun; sleep 60 & echo $!; wait");
         run.limit = Duration::from_millis(300);
         let error = block_on(commands().run(run)).unwrap_err();
-        let CommandError::TimedOut { tail, .. } = &error else { panic!("{error:?}") };
+        let CommandError::TimedOut { tail, .. } = &*error else { panic!("{error:?}") };
         let child: i32 = tail.rsplit(' ').next().unwrap().parse().unwrap();
         let gone = || nix::sys::signal::kill(Pid::from_raw(child), None).is_err();
         for _ in 0..100 {
@@ -501,7 +498,7 @@ mod tests {
         let watch = |line: &str| line != "stop here";
         run.watch = Some(&watch);
         let error = block_on(commands().run(run)).unwrap_err();
-        assert!(matches!(error, CommandError::Stopped { line, .. } if line == "stop here"));
+        assert!(matches!(*error, CommandError::Stopped { line, .. } if line == "stop here"));
     }
 
     #[test]

@@ -4,10 +4,7 @@
 //! Without curl the caller learns that TLS was not checked.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-use serde::Deserialize;
-use tracing::info;
+use std::time::Duration;
 
 use super::commands::{tail, CommandError, Commands, Run};
 use crate::secret::Secret;
@@ -68,7 +65,7 @@ pub enum HttpsError {
     NoCurl,
     /// curl could not be run.
     #[error("curl could not be run")]
-    Run(#[source] CommandError),
+    Run(#[source] Box<CommandError>),
     /// curl ended with a code of its own (`man curl`, EXIT CODES).
     #[error("{url}: {detail} (curl exit code {code})")]
     Curl {
@@ -83,12 +80,6 @@ pub enum HttpsError {
     },
 }
 
-#[derive(Deserialize)]
-struct Report {
-    http_code: String,
-    http_connect: String,
-}
-
 /// Sends a request through the proxy, or directly when there is none.
 ///
 /// # Errors
@@ -97,14 +88,12 @@ pub async fn send(
     commands: &Commands,
     proxy: Option<&ProxyUrl>,
     request: Request<'_>,
-) -> Result<Reply, HttpsError> {
-    let shown = format!("{} {}", request.method, without_query(request.url));
-    info!(event = "http.started", method = request.method, url = %without_query(request.url), "{shown}");
-    let started = Instant::now();
+) -> Result<Reply, Box<HttpsError>> {
+    let url = without_query(request.url);
+    let started = super::http_started(request.method, &url);
     let result = exchange(commands, proxy, &request).await;
-    let elapsed_ms = started.elapsed().as_millis();
     let status = result.as_ref().map_or_else(ToString::to_string, |reply| reply.status.to_string());
-    info!(event = "http.finished", url = %without_query(request.url), status = %status, elapsed_ms, "{shown}: {status}");
+    super::http_finished(&url, &status, started, &format!("{} {url}: {status}", request.method));
     result
 }
 
@@ -112,27 +101,27 @@ async fn exchange(
     commands: &Commands,
     proxy: Option<&ProxyUrl>,
     request: &Request<'_>,
-) -> Result<Reply, HttpsError> {
+) -> Result<Reply, Box<HttpsError>> {
     let limit = commands.within(request.limit);
     let mut run = Run::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
     run.stdin = Some(configuration(proxy, &Request { limit, ..request.clone() }));
     let finished = match commands.run(run).await {
         Ok(finished) => finished,
-        Err(CommandError::NotFound { .. }) => return Err(HttpsError::NoCurl),
-        Err(error) => return Err(HttpsError::Run(error)),
+        Err(error) if matches!(*error, CommandError::NotFound { .. }) => {
+            return Err(Box::new(HttpsError::NoCurl))
+        }
+        Err(error) => return Err(Box::new(HttpsError::Run(error))),
     };
     let (body, report) = finished.stdout.rsplit_once(SEPARATOR).unwrap_or((&finished.stdout, ""));
-    let report: Option<Report> = serde_json::from_str(report).ok();
-    let number = |text: Option<&String>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
-    let status = number(report.as_ref().map(|report| &report.http_code));
-    let tunnel_status = number(report.as_ref().map(|report| &report.http_connect));
+    let mut numbers = report.split(' ').map(|number| number.trim().parse().unwrap_or(0_u16));
+    let (status, tunnel_status) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if finished.succeeded() && status > 0 {
         return Ok(Reply { status, body: body.to_owned() });
     }
     let words: Vec<&str> = finished.transcript.lines().filter(|line| line.starts_with("curl:")).collect();
     let detail = if words.is_empty() { finished.status() } else { steady(&tail(&words.join("\n"))) };
     let code = finished.code.unwrap_or(-1);
-    Err(HttpsError::Curl { url: without_query(request.url), code, tunnel_status, detail })
+    Err(Box::new(HttpsError::Curl { url: without_query(request.url), code, tunnel_status, detail }))
 }
 
 /// curl's words without the milliseconds in them: the same failure is the same text at every look.
@@ -206,8 +195,7 @@ fn configuration(proxy: Option<&ProxyUrl>, request: &Request<'_>) -> Secret {
         set("header", "Content-Type: application/json");
         set("data-binary", json);
     }
-    let report = r#"{"http_code":"%{http_code}","http_connect":"%{http_connect}"}"#;
-    set("write-out", &format!("{SEPARATOR}{report}"));
+    set("write-out", &format!("{SEPARATOR}%{{http_code}} %{{http_connect}}"));
     Secret::new(text)
 }
 

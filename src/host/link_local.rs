@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tracing::info;
 
 /// Time for the TCP connection; the neighbour is on this host.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -83,27 +82,17 @@ impl Reply {
 /// # Errors
 /// [`LinkLocalError`]; an HTTP status of failure is not one of them.
 pub async fn get(url: &str, limit: Duration) -> Result<Reply, LinkLocalError> {
-    info!(event = "http.started", url, "GET {url}");
-    let started = Instant::now();
+    let started = super::http_started("GET", url);
     let result = match tokio::time::timeout(limit, exchange(url)).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(explain(url, &error, started.elapsed())),
         Err(_) => Err(LinkLocalError::Timeout { url: url.to_owned(), after: started.elapsed() }),
     };
-    let elapsed_ms = started.elapsed().as_millis();
-    match &result {
-        Ok(reply) => {
-            info!(
-                event = "http.finished",
-                url,
-                status = reply.status,
-                elapsed_ms,
-                "GET {url}: {}",
-                reply.status
-            );
-        }
-        Err(error) => info!(event = "http.finished", url, status = "none", elapsed_ms, "{error}"),
-    }
+    let (status, words) = match &result {
+        Ok(reply) => (reply.status.to_string(), format!("GET {url}: {}", reply.status)),
+        Err(error) => ("none".to_owned(), error.to_string()),
+    };
+    super::http_finished(url, &status, started, &words);
     result
 }
 

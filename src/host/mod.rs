@@ -16,6 +16,9 @@ pub mod tunnel;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tracing::info;
 
 use crate::secret::{Mask, Secret};
 
@@ -57,6 +60,17 @@ pub fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Logs a request, and the moment at which it was made.
+fn http_started(method: &str, url: &str) -> Instant {
+    info!(event = "http.started", method, url, "{method} {url}");
+    Instant::now()
+}
+
+/// Logs what came of a request.
+fn http_finished(url: &str, status: &str, started: Instant, words: &str) {
+    info!(event = "http.finished", url, status, elapsed_ms = started.elapsed().as_millis(), "{words}");
+}
+
 impl Host {
     /// A host whose files are below `root`, whose programs see `environment` and are found along `path`.
     pub fn new(root: PathBuf, path: &str, environment: Vec<(String, String)>) -> Self {
@@ -64,5 +78,15 @@ impl Host {
         let mask = SharedMask::default();
         let commands = commands::Commands::new(&files, path, environment, mask.clone());
         Self { files, commands, mask }
+    }
+
+    /// The last words of a program, masked.
+    pub fn last_words(&self, finished: &commands::Finished) -> String {
+        self.mask.apply(&commands::tail(&finished.transcript))
+    }
+
+    /// The text of a file, where there is one that can be read.
+    pub fn text(&self, path: &str) -> Option<String> {
+        self.files.read(path).ok().flatten()
     }
 }

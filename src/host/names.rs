@@ -19,7 +19,7 @@ pub enum NameError {
     },
     /// It could not be looked up.
     #[error(transparent)]
-    Command(#[from] CommandError),
+    Command(#[from] Box<CommandError>),
 }
 
 /// The first address of a host, which may be an address already.

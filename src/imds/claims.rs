@@ -48,7 +48,8 @@ impl Claims {
         let decoded = GeneralPurpose::new(&URL_SAFE, LENIENT)
             .decode(payload)
             .or_else(|_| GeneralPurpose::new(&STANDARD, LENIENT).decode(payload));
-        let Ok(Value::Object(claims)) = serde_json::from_slice(&decoded.unwrap_or_default()) else {
+        let text = String::from_utf8(decoded.unwrap_or_default()).unwrap_or_default();
+        let Ok(Value::Object(claims)) = serde_json::from_str(&text) else {
             return Self::default();
         };
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::host::link_local::{self, LinkLocalError, Reply};
 use crate::secret::Secret;
-use crate::settings::Identity;
+use crate::settings::{percent_encoded, Identity};
 
 /// The only api-version that is documented for Operator Nexus.
 const API_VERSION: &str = "2018-02-01";
@@ -40,7 +40,7 @@ impl Token {
 pub fn token_url(endpoint: &str, resource: &str, identity: &Identity) -> String {
     let mut url = format!(
         "{endpoint}/metadata/identity/oauth2/token?api-version={API_VERSION}&resource={}",
-        encode(resource)
+        percent_encoded(resource)
     );
     let named = match identity {
         Identity::System => None,
@@ -49,7 +49,7 @@ pub fn token_url(endpoint: &str, resource: &str, identity: &Identity) -> String 
         Identity::ObjectId(id) => Some(("object_id", id.to_string())),
     };
     if let Some((name, value)) = named {
-        url.push_str(&format!("&{name}={}", encode(&value)));
+        url.push_str(&format!("&{name}={}", percent_encoded(&value)));
     }
     url
 }
@@ -75,20 +75,6 @@ pub async fn health(endpoint: &str, limit: Duration) -> Result<Reply, LinkLocalE
     link_local::get(&format!("{endpoint}/healthz"), limit).await
 }
 
-/// Percent-encodes everything but the unreserved characters of RFC 3986.
-fn encode(value: &str) -> String {
-    let mut text = String::with_capacity(value.len() * 2);
-    for byte in value.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                text.push(char::from(byte))
-            }
-            other => text.push_str(&format!("%{other:02X}")),
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +91,7 @@ mod tests {
 
     #[test]
     fn values_are_encoded() {
-        assert_eq!(encode("/a b/ü&=+%"), "%2Fa%20b%2F%C3%BC%26%3D%2B%25");
+        let url = token_url("http://169.254.169.254", "/a b/ü&=+%", &Identity::System);
+        assert!(url.ends_with("&resource=%2Fa%20b%2F%C3%BC%26%3D%2B%25"), "{url}");
     }
 }

@@ -13,15 +13,10 @@ pub struct Failure {
 }
 
 /// Classes of failures.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Another package manager is at work.
-    Locked {
-        /// Its process, if named.
-        pid: Option<u32>,
-        /// Its name, if named.
-        name: Option<String>,
-    },
+    Locked,
     /// The repository cannot be reached.
     Unreachable(Cause),
     /// No repository knows the package.
@@ -29,10 +24,7 @@ pub enum Kind {
     /// The package exists, but not in this version.
     VersionNotFound,
     /// A signature or key is missing or wrong.
-    Untrusted {
-        /// The key that is missing, if named.
-        key: Option<String>,
-    },
+    Untrusted,
     /// The package manager cannot read its own lists of repositories.
     BrokenSources,
     /// No space is left.
@@ -86,13 +78,13 @@ pub fn find(output: &str) -> Option<Failure> {
         return with(Kind::Interrupted, line);
     }
     if let Some(line) = first(LOCKED) {
-        return with(locked(&lines), line);
+        return with(Kind::Locked, line);
     }
     if let Some(line) = first(BROKEN_SOURCES) {
         return with(Kind::BrokenSources, line);
     }
     if let Some(line) = first(UNTRUSTED) {
-        return with(Kind::Untrusted { key: lines.iter().find_map(|line| missing_key(line)) }, line);
+        return with(Kind::Untrusted, line);
     }
     if let Some((cause, line)) = unreachable(&lines) {
         return with(Kind::Unreachable(cause), line);
@@ -102,7 +94,7 @@ pub fn find(output: &str) -> Option<Failure> {
     }
     // Only now: apt says it of any repository whose index did not arrive.
     if let Some(line) = first(&["is not signed", "is unsigned"]) {
-        return with(Kind::Untrusted { key: None }, line);
+        return with(Kind::Untrusted, line);
     }
     if let Some(line) = first(NOT_FOUND) {
         let kind = if names_version(line) { Kind::VersionNotFound } else { Kind::PackageNotFound };
@@ -113,7 +105,7 @@ pub fn find(output: &str) -> Option<Failure> {
     }
     // Said while waiting; it is the reason only when nothing else was said before the time was up.
     let line = first(&["Waiting for cache lock", "Waiting for process with pid"])?;
-    with(locked(&lines), line)
+    with(Kind::Locked, line)
 }
 
 const DISK_FULL: &[&str] = &[
@@ -175,32 +167,6 @@ const UNMET: &[&str] = &[
     "dependency problems",
     "Requires:",
 ];
-
-/// Who holds the lock, from whichever line names it.
-fn locked(lines: &[&str]) -> Kind {
-    let markers = ["held by process ", "with pid ", "locked by ", "pid: "];
-    let found = lines.iter().find_map(|line| {
-        markers.into_iter().find_map(|marker| {
-            let (_, rest) = line.split_once(marker)?;
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            let (pid, rest) = rest.split_at(digits);
-            let name = rest.trim_start().strip_prefix('(').and_then(|rest| rest.split_once(')'));
-            Some((pid.parse::<u32>().ok()?, name.map(|(name, _)| name.to_owned())))
-        })
-    });
-    let (pid, name) = found.map_or((None, None), |(pid, name)| (Some(pid), name));
-    let named = |marker: &str| lines.iter().find_map(|line| line.split_once(marker));
-    // dnf and yum say the name on a line of its own.
-    let name = name.or_else(|| named(" is: ").map(|(_, name)| name.trim().to_owned()));
-    Kind::Locked { pid, name }
-}
-
-/// The id behind NO_PUBKEY, or of the key that rpm misses.
-fn missing_key(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once("NO_PUBKEY ").or_else(|| line.split_once("key ID "))?;
-    let id: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
-    (id.len() >= 8).then_some(id)
-}
 
 /// Words that tell of a repository out of reach, the telling ones before those that always come along.
 const UNREACHABLE: &[(&str, Cause)] = &[

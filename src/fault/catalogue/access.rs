@@ -1,6 +1,6 @@
 //! Faults of rights: `access`.
 
-use super::{entries, COMMON};
+use super::{entries, lines, COMMON};
 use crate::condition::Condition;
 use crate::fault::{Entry, Outlook};
 use crate::retry::Pace;
@@ -14,7 +14,7 @@ entries! {
         condition: Condition::Access,
         outlook: Outlook::Time,
         means: "The identity may not create the Arc machine in the resource group.",
-        causes: &[
+        causes: lines![
             "The role was not assigned yet; a system-assigned identity can only get it after the VM was created.",
             "The role was assigned a moment ago; Azure needs up to ten minutes.",
             "The role was assigned at another scope, or to a group.",
@@ -22,7 +22,7 @@ entries! {
         agent: "Waits for the role, with a fresh token each time.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}`",
             "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"HybridCompute Machine ListAccessDetails Action\" --scope {scope}`",
             "See what it has: `az role assignment list --assignee {principal_id} --all`",
@@ -37,14 +37,14 @@ entries! {
         condition: Condition::Access,
         outlook: Outlook::Time,
         means: "Azure lists the role for the identity, but refuses what the role allows.",
-        causes: &[
+        causes: lines![
             "The role was assigned a moment ago; Azure needs up to ten minutes to know it everywhere.",
             "The token is older than the role.",
         ],
         agent: "Waits, with a fresh token each time.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "Wait ten minutes, then run: `arc-enroll enroll`",
             "See what it has: `az role assignment list --assignee {principal_id} --all`",
             "See whether something denies it: `az role assignment list --assignee {principal_id} --scope {scope} --include-inherited`",
@@ -59,14 +59,14 @@ entries! {
         condition: Condition::Access,
         outlook: Outlook::Time,
         means: "The identity lacks the second role: it may not list the access details of Arc machines.",
-        causes: &[
+        causes: lines![
             "Only Azure Connected Machine Resource Manager was assigned.",
             "The role was assigned a moment ago; Azure needs up to ten minutes.",
         ],
         agent: "Waits for the role, with a fresh token each time.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"HybridCompute Machine ListAccessDetails Action\" --scope {scope}`",
             "See what it has: `az role assignment list --assignee {principal_id} --all`",
         ],
@@ -80,14 +80,14 @@ entries! {
         condition: Condition::Access,
         outlook: Outlook::Time,
         means: "Azure finds no such subscription for this identity.",
-        causes: &[
+        causes: lines![
             "The identity has no role in it yet: then a subscription looks as if it did not exist.",
             "azure.subscription_id in the configuration is wrong.",
         ],
         agent: "Waits for the role, with a fresh token each time.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "Check: `az account show --subscription {subscription_id}`",
             "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}`",
         ],
@@ -101,10 +101,10 @@ entries! {
         condition: Condition::Access,
         outlook: Outlook::Person,
         means: "The subscription is disabled and takes no changes.",
-        causes: &["Its payment is overdue, its credit is spent, or somebody disabled it."],
+        causes: lines!["Its payment is overdue, its credit is spent, or somebody disabled it."],
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Access,
-        person: &[
+        person: lines![
             "See its state: `az account show --subscription {subscription_id} --query state`",
             "Have its owner enable it again",
             "Then run: `arc-enroll enroll`",
@@ -119,13 +119,13 @@ entries! {
         condition: Condition::Access,
         outlook: Outlook::Person,
         means: "A quota of the subscription or resource group is used up.",
-        causes: &[
+        causes: lines![
             "There are as many Arc machines, or resources, as the quota allows.",
             "Arc machines of deleted VMs were never deleted.",
         ],
         agent: "Nothing: a machine must not make room for itself.",
         again_from: Condition::Access,
-        person: &[
+        person: lines![
             "See what is there: `az connectedmachine list --resource-group {resource_group} --subscription {subscription_id} --query \"[].{name:name, status:status}\" --output table`",
             "Delete what is left over, or ask for a higher quota",
             "Then run: `arc-enroll enroll`",
@@ -140,13 +140,13 @@ entries! {
         condition: Condition::Access,
         outlook: Outlook::Person,
         means: "The resource group does not exist.",
-        causes: &[
+        causes: lines![
             "azure.resource_group in the configuration is misspelt.",
             "It was not made yet.",
         ],
         agent: "Nothing: the agent makes no resource groups.",
         again_from: Condition::Access,
-        person: &[
+        person: lines![
             "`az group create --name {resource_group} --location {location} --subscription {subscription_id}`",
             "Then run: `arc-enroll enroll`",
         ],
@@ -160,10 +160,10 @@ entries! {
         condition: Condition::Access,
         outlook: Outlook::Person,
         means: "The subscription is not registered for a resource provider that Arc needs.",
-        causes: &["Nobody has used Arc in this subscription yet."],
+        causes: lines!["Nobody has used Arc in this subscription yet."],
         agent: "azcmagent registers it where the identity may; enrolling alone does not give that right.",
         again_from: Condition::Access,
-        person: &[
+        person: lines![
             "`az provider register --namespace Microsoft.HybridCompute --subscription {subscription_id}`",
             "`az provider register --namespace Microsoft.GuestConfiguration --subscription {subscription_id}`",
             "`az provider register --namespace Microsoft.HybridConnectivity --subscription {subscription_id}`",
@@ -179,10 +179,10 @@ entries! {
         condition: Condition::Access,
         outlook: Outlook::Person,
         means: "An Azure policy forbids this Arc machine.",
-        causes: &["A policy limits regions, names or requires tags."],
+        causes: lines!["A policy limits regions, names or requires tags."],
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Access,
-        person: &[
+        person: lines![
             "See the policies: `az policy assignment list --scope {scope} --disable-scope-strict-match`",
             "Add what the policy asks for (location, tags) to {config}",
             "Then run: `arc-enroll enroll`",
@@ -197,10 +197,10 @@ entries! {
         condition: Condition::Access,
         outlook: Outlook::Person,
         means: "A lock on the resource group or subscription forbids the change.",
-        causes: &["Somebody locked it against changes."],
+        causes: lines!["Somebody locked it against changes."],
         agent: "Nothing: a lock is a person's decision.",
         again_from: Condition::Access,
-        person: &[
+        person: lines![
             "See the locks: `az lock list --resource-group {resource_group} --subscription {subscription_id}`",
             "Then run: `arc-enroll enroll`",
         ],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{entries, COMMON};
+use super::{entries, lines, COMMON};
 use crate::condition::Condition;
 use crate::fault::{Entry, Outlook, Repair};
 use crate::retry::Pace;
@@ -16,12 +16,12 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Time,
         means: "azcmagent is not installed.",
-        causes: &["It is a fresh VM."],
+        causes: lines!["It is a fresh VM."],
         agent: "Installs it.",
         repair: Some(Repair::InstallAgent),
         pace: Some(Pace::Slow),
         again_from: Condition::Agent,
-        person: &["See the log of the installation: `grep agent {log}`"],
+        person: lines!["See the log of the installation: `grep agent {log}`"],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
@@ -32,10 +32,10 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "azcmagent is not installed, and the configuration says not to install it.",
-        causes: &["agent.install is never and the image does not have azcmagent."],
+        causes: lines!["agent.install is never and the image does not have azcmagent."],
         agent: "Nothing.",
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "Put azcmagent into the image, or set agent.install to repository in {config}",
             "Then run: `arc-enroll enroll`",
         ],
@@ -49,13 +49,13 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "Microsoft offers no azcmagent package for this distribution.",
-        causes: &[
+        causes: lines![
             "The distribution or version is too new or too old.",
             "/etc/os-release is missing.",
         ],
         agent: "Nothing.",
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "See the supported ones: https://learn.microsoft.com/azure/azure-arc/servers/prerequisites",
             "If a package is known to work, name it: agent: {install: package, package: {url: …, sha256: …}}",
             "Then run: `arc-enroll enroll`",
@@ -70,14 +70,14 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Time,
         means: "Another program holds the package manager's lock.",
-        causes: &[
+        causes: lines![
             "Unattended upgrades run at first boot.",
             "A person installs packages.",
         ],
         agent: "Waits for the lock.",
         pace: Some(Pace::Fast),
         again_from: Condition::Agent,
-        person: &["See who holds it: `fuser -v /var/lib/dpkg/lock-frontend /var/lib/rpm/.rpm.lock`"],
+        person: lines!["See who holds it: `fuser -v /var/lib/dpkg/lock-frontend /var/lib/rpm/.rpm.lock`"],
         guide: "azcmagent error AZCM0145",
         ..COMMON
     };
@@ -88,12 +88,12 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Time,
         means: "An earlier package installation was cut off.",
-        causes: &["The VM lost power or was restarted in the middle of it."],
+        causes: lines!["The VM lost power or was restarted in the middle of it."],
         agent: "Lets the package manager finish it.",
         repair: Some(Repair::ConfigurePackages),
         pace: Some(Pace::Slow),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "`dpkg --configure -a`",
             "Then run: `arc-enroll enroll`",
         ],
@@ -107,14 +107,14 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Time,
         means: "The source of the azcmagent package cannot be reached.",
-        causes: &[
+        causes: lines![
             "The egress list of the cloud services network lacks packages.microsoft.com.",
             "A package mirror of the distribution is not reachable either, and a dependency is missing.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "Add packages.microsoft.com to the egress list: `az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --additional-egress-endpoints …`",
             "Or put azcmagent into the image and set agent.install to never in {config}",
         ],
@@ -128,13 +128,13 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "The repository's signing key is not the one that is expected.",
-        causes: &[
+        causes: lines![
             "Something between the VM and the repository changes what is fetched.",
             "Microsoft published a new key, or a mirror has its own.",
         ],
         agent: "Nothing is installed.",
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "If the key is right, name its fingerprint in {config}: agent: {repository_key: [FINGERPRINT]}",
             "Then run: `arc-enroll enroll`",
         ],
@@ -148,13 +148,13 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "The package file is not the one that the configuration names by its SHA-256.",
-        causes: &[
+        causes: lines![
             "The file was replaced or cut off.",
             "agent.package.sha256 is that of another version.",
         ],
         agent: "Nothing is installed.",
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "Compare `sha256sum FILE`, and correct agent.package in {config}",
             "Then run: `arc-enroll enroll`",
         ],
@@ -168,14 +168,14 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Time,
         means: "azcmagent could not be installed.",
-        causes: &[
+        causes: lines![
             "A dependency cannot be fetched from the distribution's mirrors.",
             "The package's own scripts failed.",
         ],
         agent: "Tries again, a bounded number of times.",
         pace: Some(Pace::Slow),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "Install it by hand and read the error: `apt-get install azcmagent`",
             "See the log: `grep agent {log}`",
         ],
@@ -189,13 +189,13 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "There is no curl that can be used, and something has to be fetched to install azcmagent.",
-        causes: &[
+        causes: lines![
             "The image does not have curl.",
             "curl is confined (snap) and may not write where it has to.",
         ],
         agent: "Nothing is installed: without curl the certificate of the source is not checked.",
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "Install the distribution's own curl: `{packages} install curl`",
             "Or put azcmagent into the image and set agent.install to never in {config}",
             "Then run: `arc-enroll enroll`",
@@ -210,14 +210,14 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "The azcmagent on this VM is too old: before 1.32, or it does not know what it is asked to do.",
-        causes: &[
+        causes: lines![
             "The image has an old azcmagent.",
             "agent.version pins an old one.",
         ],
         agent: "Installs the newest one, or the pinned one, once; never where agent.install is never.",
         repair: Some(Repair::UpgradeAgent),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "`azcmagent version`",
             "Install the newest: `{packages} install azcmagent`",
             "Remove agent.version from {config} if it pins an old one",
@@ -233,10 +233,10 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "The azcmagent version that the configuration pins is not in the repository.",
-        causes: &["agent.version is misspelt or was withdrawn."],
+        causes: lines!["agent.version is misspelt or was withdrawn."],
         agent: "Nothing is installed.",
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "See the versions: `apt-cache madison azcmagent`",
             "Correct agent.version in {config}",
             "Then run: `arc-enroll enroll`",
@@ -251,7 +251,7 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Time,
         means: "A service of azcmagent does not run.",
-        causes: &[
+        causes: lines![
             "It was stopped or has crashed.",
             "The package was installed while systemd was not ready.",
         ],
@@ -259,7 +259,7 @@ entries! {
         repair: Some(Repair::StartServices),
         pace: Some(Pace::Slow),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "`systemctl status himdsd arcproxyd extd gcad`",
             "`journalctl -u himdsd -n 50`",
             "Then run: `arc-enroll enroll`",
@@ -274,10 +274,10 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "A service of azcmagent is masked.",
-        causes: &["Somebody masked it."],
+        causes: lines!["Somebody masked it."],
         agent: "Nothing: a mask is a person's decision.",
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "`systemctl unmask himdsd && systemctl enable --now himdsd`",
             "Then run: `arc-enroll enroll`",
         ],
@@ -291,7 +291,7 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "A service of azcmagent ends soon after each start, and systemd starts it again or has given up.",
-        causes: &[
+        causes: lines![
             "Its installation or configuration is damaged.",
             "Something else has its port: himds needs 127.0.0.1:40342.",
             "The disk or memory ran out.",
@@ -300,7 +300,7 @@ entries! {
         pace: Some(Pace::Slow),
         most_window: Duration::from_secs(90),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "See why it ends: `journalctl -u himdsd -u arcproxyd -u extd -u gcad -n 100`",
             "If its files are damaged, remove it, and enroll installs it anew: `{packages} remove azcmagent`",
             "`systemctl reset-failed himdsd arcproxyd extd gcad`",
@@ -316,14 +316,14 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "azcmagent's own proxy.url is not set, so its services do not know the proxy of this VM.",
-        causes: &[
+        causes: lines![
             "azcmagent was just installed.",
             "Somebody cleared it.",
         ],
         agent: "Sets it.",
         repair: Some(Repair::SetAgentProxy),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "`azcmagent config set proxy.url {proxy}`",
             "Then run: `arc-enroll enroll`",
         ],
@@ -337,11 +337,11 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "azcmagent's own proxy.url is another proxy than that of this VM.",
-        causes: &["It was set by hand, or in the image."],
+        causes: lines!["It was set by hand, or in the image."],
         agent: "Sets it.",
         repair: Some(Repair::SetAgentProxy),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "`azcmagent config set proxy.url {proxy}`",
             "Then run: `arc-enroll enroll`",
         ],
@@ -355,11 +355,11 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "A service of azcmagent was started before the proxy variables were set and does not have them.",
-        causes: &["azcmagent is in the image, so its services start at boot, before the variables are there."],
+        causes: lines!["azcmagent is in the image, so its services start at boot, before the variables are there."],
         agent: "Restarts the services, once.",
         repair: Some(Repair::RestartServices),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "`systemctl restart himdsd arcproxyd extd gcad`",
             "Then run: `arc-enroll enroll`",
         ],
@@ -373,7 +373,7 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Time,
         means: "azcmagent or its service himds does not answer.",
-        causes: &[
+        causes: lines![
             "himdsd was just started.",
             "himdsd is stuck.",
         ],
@@ -381,7 +381,7 @@ entries! {
         repair: Some(Repair::RestartServices),
         pace: Some(Pace::Fast),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "`systemctl restart himdsd arcproxyd`",
             "`journalctl -u himdsd -n 50`",
             "Then run: `arc-enroll enroll`",
@@ -396,11 +396,11 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "azcmagent takes this VM for an Azure VM and refuses it.",
-        causes: &["The sidecar answers /metadata/instance/compute as Azure's own IMDS does."],
+        causes: lines!["The sidecar answers /metadata/instance/compute as Azure's own IMDS does."],
         agent: "Sets azcmagent's override only when agent.allow_azure_vm says so.",
         repair: Some(Repair::AllowAzureVm),
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "Set agent.allow_azure_vm to true in {config}; Microsoft calls this override a test setting",
             "Then run: `arc-enroll enroll`",
         ],
@@ -414,13 +414,13 @@ entries! {
         condition: Condition::Agent,
         outlook: Outlook::Person,
         means: "azcmagent refuses its own configuration or what it was given.",
-        causes: &[
+        causes: lines![
             "Conflicting settings of azcmagent.",
             "A location, name or tag that Azure does not know.",
         ],
         agent: "Nothing: the same settings get the same answer.",
         again_from: Condition::Agent,
-        person: &[
+        person: lines![
             "`azcmagent config list`",
             "Correct {config}",
             "Then run: `arc-enroll enroll`",

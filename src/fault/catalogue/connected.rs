@@ -1,6 +1,6 @@
 //! Faults of the connection: `connected`.
 
-use super::{entries, COMMON};
+use super::{entries, lines, COMMON};
 use crate::condition::Condition;
 use crate::fault::{Entry, Outlook, Repair};
 use crate::retry::Pace;
@@ -14,12 +14,12 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Time,
         means: "This VM is not an Azure Arc-enabled server yet.",
-        causes: &["It was not enrolled yet."],
+        causes: lines!["It was not enrolled yet."],
         agent: "Runs azcmagent connect.",
         repair: Some(Repair::Connect),
         pace: Some(Pace::Fast),
         again_from: Condition::Connected,
-        person: &["`arc-enroll enroll`"],
+        person: lines!["`arc-enroll enroll`"],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
@@ -30,11 +30,11 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Time,
         means: "azcmagent connect succeeded; the agent does not say Connected yet.",
-        causes: &["The agent sends its first heartbeat."],
+        causes: lines!["The agent sends its first heartbeat."],
         agent: "Looks again each second.",
         pace: Some(Pace::Poll),
         again_from: Condition::Connected,
-        person: &["`azcmagent show`"],
+        person: lines!["`azcmagent show`"],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
@@ -45,13 +45,13 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Person,
         means: "This VM is connected to another Arc resource than the configuration names.",
-        causes: &[
+        causes: lines![
             "It was enrolled by hand or by another configuration.",
             "It is a clone of an enrolled VM.",
         ],
         agent: "Nothing: an enrolled machine is never moved.",
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "See it: `azcmagent show`",
             "To move it, disconnect it yourself: `azcmagent disconnect`",
             "Then run: `arc-enroll enroll`",
@@ -66,14 +66,14 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Time,
         means: "This VM is enrolled, but Azure has not heard from it.",
-        causes: &[
+        causes: lines![
             "The network is down or was.",
             "A service of azcmagent does not run.",
         ],
         agent: "Waits: the agent reconnects by itself. It is never enrolled anew for this.",
         pace: Some(Pace::Slow),
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "`azcmagent show`",
             "`azcmagent check --location {location}`",
             "`journalctl -u himdsd -n 50`",
@@ -88,11 +88,11 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Person,
         means: "The Arc machine's own identity has expired; only enrolling anew helps.",
-        causes: &["The VM was cut off for more than 45 days."],
+        causes: lines!["The VM was cut off for more than 45 days."],
         agent: "Deletes the Arc machine and enrolls anew only where repair.recreate_expired says so.",
         repair: Some(Repair::RecreateExpired),
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "Delete the resource: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
             "`azcmagent disconnect --force-local-only`",
             "Then run: `arc-enroll enroll`",
@@ -108,14 +108,14 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Time,
         means: "The Expired Arc machine could not be removed, in Azure or on this VM.",
-        causes: &[
+        causes: lines![
             "Azure takes its time to delete it.",
             "azcmagent cannot clear what it has on this VM.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Slow),
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "Delete the resource: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
             "`azcmagent disconnect --force-local-only`",
             "Then run: `arc-enroll enroll`",
@@ -130,13 +130,13 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Person,
         means: "This VM looks like a copy of another one that is enrolled: both act as the same Arc machine.",
-        causes: &[
+        causes: lines![
             "The image was made of a VM that was enrolled already.",
             "It was enrolled by hand under another name than its own.",
         ],
         agent: "Nothing: which of the two is the right one is for a person to say.",
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "See it: `azcmagent show`",
             "If this VM is the copy: `azcmagent disconnect --force-local-only`",
             "If the name is right, say so: azure.resource_name in {config}",
@@ -152,10 +152,10 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Person,
         means: "The Arc machine was deleted in Azure, while azcmagent on this VM still believes to be it.",
-        causes: &["Somebody deleted it in Azure without disconnecting the VM."],
+        causes: lines!["Somebody deleted it in Azure without disconnecting the VM."],
         agent: "Nothing: whether the VM is to be enrolled anew is for a person to say.",
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "`azcmagent disconnect --force-local-only`",
             "Then run: `arc-enroll enroll`",
         ],
@@ -169,13 +169,13 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Person,
         means: "azcmagent cannot make, keep or read its keys or certificates, or the TPM that holds them.",
-        causes: &[
+        causes: lines![
             "The files below /var/opt/azcmagent are damaged or belong to another user.",
             "azcmagent is set to keep its keys in a TPM that this VM does not have.",
         ],
         agent: "Nothing: the same keys give the same answer.",
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "`ls -l /var/opt/azcmagent /var/opt/azcmagent/certs /dev/tpm0 /dev/tpmrm0`",
             "If a key is damaged: `azcmagent disconnect --force-local-only`",
             "Then run: `arc-enroll enroll`",
@@ -190,10 +190,10 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Person,
         means: "azcmagent did not take the token and asked a person to sign in.",
-        causes: &["This version of azcmagent does not read the token from its --config file."],
+        causes: lines!["This version of azcmagent does not read the token from its --config file."],
         agent: "Stops azcmagent at once instead of waiting five minutes.",
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "Set agent.token to argument in {config} (any process on the VM can then read the token while connect runs)",
             "Then run: `arc-enroll enroll`",
         ],
@@ -207,13 +207,13 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Person,
         means: "An Arc machine of this name already exists.",
-        causes: &[
+        causes: lines![
             "An earlier VM of this name was deleted without deleting its Arc machine.",
             "Two VMs have the same hostname.",
         ],
         agent: "Nothing: it may belong to another machine.",
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "See it: `az connectedmachine show --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
             "If it is a left-over: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
             "Or choose another name: azure.resource_name in {config}",
@@ -229,13 +229,13 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Person,
         means: "The Arc names resolve to private addresses, but no private link scope is configured, or the other way round.",
-        causes: &[
+        causes: lines![
             "azure.private_link_scope is missing or is not the one behind the private endpoint.",
             "azure.private_link_scope is set, but the names resolve to public addresses.",
         ],
         agent: "Nothing: the same settings get the same answer.",
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "See the scopes: `az connectedmachine private-link-scope list --resource-group {resource_group} --subscription {subscription_id}`",
             "See what the names resolve to: `azcmagent check --location {location} --enable-pls-check`",
             "Set azure.private_link_scope in {config}, or remove it where no private endpoint is used",
@@ -251,14 +251,14 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Time,
         means: "azcmagent could not reach an endpoint that it needs.",
-        causes: &[
+        causes: lines![
             "An endpoint is missing from the egress list of the cloud services network.",
             "Azure is briefly down.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
-        person: &[
+        person: lines![
             "`azcmagent check --location {location}`",
             "See what is enabled: `az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"`",
         ],
@@ -272,14 +272,14 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Time,
         means: "azcmagent made the Arc machine in Azure, but could not finish.",
-        causes: &[
+        causes: lines![
             "The connection broke in the middle.",
             "The metadata service of Arc was briefly down.",
         ],
         agent: "Connects again for as long as the window lasts, which finishes most; it deletes nothing.",
         pace: Some(Pace::Slow),
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "See it: `az connectedmachine show --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
             "If it stays so, delete it: `az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}`",
             "Then run: `arc-enroll enroll`",
@@ -294,11 +294,11 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Time,
         means: "azcmagent connect failed for a reason of its own.",
-        causes: &["See azcmagent's own words in the evidence."],
+        causes: lines!["See azcmagent's own words in the evidence."],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Slow),
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "Look the code up: https://aka.ms/arc/azcmerror",
             "`azcmagent logs`",
         ],
@@ -312,14 +312,14 @@ entries! {
         condition: Condition::Connected,
         outlook: Outlook::Time,
         means: "azcmagent connect took too long and was stopped.",
-        causes: &[
+        causes: lines![
             "The network is very slow.",
             "azcmagent hangs on an endpoint.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Slow),
         again_from: Condition::Connected,
-        person: &[
+        person: lines![
             "`azcmagent check --location {location}`",
             "`tail -50 /var/opt/azcmagent/log/azcmagent.log`",
         ],

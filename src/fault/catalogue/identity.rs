@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{entries, COMMON};
+use super::{entries, lines, COMMON};
 use crate::condition::Condition;
 use crate::fault::{Entry, Outlook, Repair};
 use crate::retry::Pace;
@@ -16,7 +16,7 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "IMDS knows no managed identity on this VM.",
-        causes: &[
+        causes: lines![
             "The VM was created without a managed identity; on Operator Nexus one cannot be added later.",
             "The identity was added after the VM was created.",
             "The VM was made with an API version before 2025-07-01-preview, which knows no identities.",
@@ -26,7 +26,7 @@ entries! {
         again_from: Condition::Identity,
         // First-boot clients wait 3 to 5 minutes for an identity that is being attached.
         most_window: Duration::from_secs(300),
-        person: &[
+        person: lines![
             "See what the VM has: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
             "If it has none: create the VM anew with --mi-system-assigned --system-assigned, or with --mi-user-assigned --user-assigned ID.",
             "If it has one: correct identity in {config}",
@@ -42,7 +42,7 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "The identity that the configuration names is not on this VM.",
-        causes: &[
+        causes: lines![
             "The value belongs to another key: client_id, object_id and resource_id are three names of one identity.",
             "The VM was created with another identity.",
             "The identity was deleted and made anew, which gives it new ids.",
@@ -52,7 +52,7 @@ entries! {
         again_from: Condition::Identity,
         // First-boot clients wait 3 to 5 minutes for an identity that is being attached.
         most_window: Duration::from_secs(300),
-        person: &[
+        person: lines![
             "See what the VM has: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
             "See the ids of an identity: `az identity show --ids ID --query \"{resource_id:id, client_id:clientId, object_id:principalId}\"`",
             "Correct identity in {config}; or create the VM anew with --mi-user-assigned --user-assigned ID.",
@@ -68,7 +68,7 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "No system-assigned identity is enabled on this VM: IMDS gave its only user-assigned one, which lacks the role.",
-        causes: &[
+        causes: lines![
             "The roles were given to a system-assigned identity of another VM, or of this VM before it was made anew.",
             "The VM was created without --mi-system-assigned --system-assigned.",
             "The roles of the user-assigned identity are still missing.",
@@ -76,7 +76,7 @@ entries! {
         agent: "Asks again with a fresh token, for a role may be on its way; then it is final.",
         pace: Some(Pace::Slow),
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "See what the VM has: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
             "If the user-assigned identity is meant: `az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"Azure Connected Machine Resource Manager\" --scope {scope}`",
             "`az role assignment create --assignee-object-id {principal_id} --assignee-principal-type ServicePrincipal --role \"HybridCompute Machine ListAccessDetails Action\" --scope {scope}`",
@@ -93,13 +93,13 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "IMDS says that the configured id of the identity has a wrong form.",
-        causes: &[
+        causes: lines![
             "The value belongs to another key: client_id and object_id are GUIDs, resource_id is a path.",
             "The resource id names something else than a user-assigned identity.",
         ],
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "See the ids of the identity: `az identity show --ids ID --query \"{resource_id:id, client_id:clientId, object_id:principalId}\"`",
             "Correct identity in {config}",
             "Then run: `arc-enroll enroll`",
@@ -114,10 +114,10 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "The VM has several user-assigned identities and the configuration names none.",
-        causes: &["identity is left at system, and the VM has no system-assigned identity."],
+        causes: lines!["identity is left at system, and the VM has no system-assigned identity."],
         agent: "Nothing: IMDS will not choose.",
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "See them: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
             "Name one in {config}: identity: {resource_id: /subscriptions/…/userAssignedIdentities/NAME}",
             "Then run: `arc-enroll enroll`",
@@ -132,10 +132,10 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "The token service does not know the resource that the token is asked for.",
-        causes: &["imds.resource in the configuration is misspelt."],
+        causes: lines!["imds.resource in the configuration is misspelt."],
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "Correct imds.resource in {config}; the default is https://management.azure.com/",
             "Then run: `arc-enroll enroll`",
         ],
@@ -149,13 +149,13 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "IMDS misses the header Metadata: true, which was sent: something on the way takes it out.",
-        causes: &[
+        causes: lines![
             "Web traffic of this VM passes through a proxy that drops unknown headers.",
             "A program on this VM or a mesh sidecar forwards requests to IMDS.",
         ],
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "See whether something redirects it: `iptables -t nat -S | grep -e 80 -e 169.254`",
             "Compare: `curl -v --noproxy '*' -H Metadata:true \"{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F\"`",
             "Then run: `arc-enroll enroll`",
@@ -170,13 +170,13 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "IMDS says that the request itself is wrong.",
-        causes: &[
+        causes: lines![
             "This sidecar wants another api-version than Azure's IMDS.",
             "Something on the path changes the request.",
         ],
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "Compare: `curl -v --noproxy '*' -H Metadata:true \"{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F\"`",
             "Report the answer with: `arc-enroll doctor`",
         ],
@@ -190,7 +190,7 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "The token service refuses a token for this identity.",
-        causes: &[
+        causes: lines![
             "The identity was deleted or is not assigned to this VM.",
             "The platform's token service does not accept this VM yet.",
         ],
@@ -199,7 +199,7 @@ entries! {
         again_from: Condition::Identity,
         // First-boot clients wait 3 to 5 minutes for an identity that is being attached.
         most_window: Duration::from_secs(300),
-        person: &[
+        person: lines![
             "See what the VM has: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query identity`",
             "Then run: `arc-enroll enroll`",
         ],
@@ -213,11 +213,11 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Time,
         means: "The token endpoint is not there yet (404 or 408).",
-        causes: &["The sidecar is starting."],
+        causes: lines!["The sidecar is starting."],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &["Check: `curl -v --noproxy '*' -H Metadata:true {imds}/healthz`"],
+        person: lines!["Check: `curl -v --noproxy '*' -H Metadata:true {imds}/healthz`"],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -228,12 +228,12 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Time,
         means: "The token endpoint is being updated (410).",
-        causes: &["The platform updates the sidecar; documented to last up to 70 seconds."],
+        causes: lines!["The platform updates the sidecar; documented to last up to 70 seconds."],
         agent: "Tries again for at least 75 seconds.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
         least_window: Duration::from_secs(75),
-        person: &["Wait; if it stays so for minutes, report it with: `arc-enroll doctor`"],
+        person: lines!["Wait; if it stays so for minutes, report it with: `arc-enroll doctor`"],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -244,11 +244,11 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Time,
         means: "The token endpoint is asked too often (429).",
-        causes: &["Many VMs or programs ask at the same time."],
+        causes: lines!["Many VMs or programs ask at the same time."],
         agent: "Waits as long as it is told to, then tries again.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &["See what else on the VM asks for tokens; arc-enroll needs one."],
+        person: lines!["See what else on the VM asks for tokens; arc-enroll needs one."],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -259,14 +259,14 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Time,
         means: "The sidecar says itself that it is not healthy, and gives no token (5xx).",
-        causes: &[
+        causes: lines![
             "The sidecar container is starting or shutting down.",
             "The sidecar cannot reach what it depends on.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`",
             "If it stays so, restart the VM from the Azure side, and report it to Microsoft support with: `arc-enroll doctor`",
         ],
@@ -280,14 +280,14 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Time,
         means: "The sidecar answers, but its token service fails (5xx).",
-        causes: &[
+        causes: lines![
             "The platform's token service is briefly down.",
             "The sidecar cannot reach it.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &["If it stays so, report it to Microsoft support with the time and the answer from: `arc-enroll doctor`"],
+        person: lines!["If it stays so, report it to Microsoft support with the time and the answer from: `arc-enroll doctor`"],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -298,14 +298,14 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Time,
         means: "IMDS answered with success, but there is no token in what it said.",
-        causes: &[
+        causes: lines![
             "The answer was cut off.",
             "The sidecar speaks another form.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: &["Check: `curl -v --noproxy '*' -H Metadata:true \"{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F\" | head -c 300`"],
+        person: lines!["Check: `curl -v --noproxy '*' -H Metadata:true \"{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F\" | head -c 300`"],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -316,14 +316,14 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Time,
         means: "The sidecar hands out tokens that have expired already, and the clocks agree.",
-        causes: &[
+        causes: lines![
             "The token service gives stale tokens out of its store.",
             "The clock of the token service is wrong.",
         ],
         agent: "Asks for a new one at each look, for as long as the window lasts.",
         pace: Some(Pace::Slow),
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "See its times: `arc-enroll token --output json`",
             "If it stays so, report it to Microsoft support with: `arc-enroll doctor`",
         ],
@@ -337,11 +337,11 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Time,
         means: "The sidecar hands out tokens that are not valid yet, and the clocks agree.",
-        causes: &["The clock of the token service is ahead."],
+        causes: lines!["The clock of the token service is ahead."],
         agent: "Asks for a new one at each look, for as long as the window lasts.",
         pace: Some(Pace::Slow),
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "See its times: `arc-enroll token --output json`",
             "If it stays so, report it to Microsoft support with: `arc-enroll doctor`",
         ],
@@ -355,13 +355,13 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "The token is for another tenant than the target's.",
-        causes: &[
+        causes: lines![
             "tenant_id in the configuration is not the tenant of the VM's identity.",
             "The subscription belongs to another tenant.",
         ],
         agent: "Nothing: the identity's tenant does not change.",
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "Correct or leave out azure.tenant_id in {config}",
             "The subscription's tenant: `az account show --subscription {subscription_id} --query tenantId`",
             "Then run: `arc-enroll enroll`",
@@ -376,10 +376,10 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "Neither the token nor the configuration names the tenant, and azcmagent needs it.",
-        causes: &["The token service issues tokens whose text cannot be read, which it may."],
+        causes: lines!["The token service issues tokens whose text cannot be read, which it may."],
         agent: "Nothing: the next token is of the same form.",
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "Set azure.tenant_id in {config}; it is: `az account show --subscription {subscription_id} --query tenantId`",
             "Then run: `arc-enroll enroll`",
         ],
@@ -393,10 +393,10 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Person,
         means: "The token is not for Azure Resource Manager.",
-        causes: &["imds.resource in the configuration names another service."],
+        causes: lines!["imds.resource in the configuration names another service."],
         agent: "Nothing: the same request gives the same token.",
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "Correct imds.resource in {config}; the default is https://management.azure.com/",
             "Then run: `arc-enroll enroll`",
         ],
@@ -410,7 +410,7 @@ entries! {
         condition: Condition::Identity,
         outlook: Outlook::Time,
         means: "Azure rejects the token as invalid or expired.",
-        causes: &[
+        causes: lines![
             "The token expired while something was waited for.",
             "The clock of this VM is wrong.",
             "The identity was deleted and made anew.",
@@ -419,7 +419,7 @@ entries! {
         repair: Some(Repair::RenewToken),
         pace: Some(Pace::Slow),
         again_from: Condition::Identity,
-        person: &[
+        person: lines![
             "Check the clock: `date -u`",
             "Check the token's tenant and expiry: `arc-enroll token --output json`",
             "Then run: `arc-enroll enroll`",

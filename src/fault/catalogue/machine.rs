@@ -1,6 +1,6 @@
 //! Faults of the machine itself: `host`, `proxy-environment`, `clock`, and of the run.
 
-use super::{entries, COMMON};
+use super::{entries, lines, COMMON};
 use crate::condition::Condition;
 use crate::fault::{Entry, Outlook, Repair};
 use crate::retry::Pace;
@@ -14,9 +14,9 @@ entries! {
         condition: Condition::Host,
         outlook: Outlook::Configuration,
         means: "The configuration cannot be used.",
-        causes: &["A key or a value is misspelt, missing or of the wrong form."],
+        causes: lines!["A key or a value is misspelt, missing or of the wrong form."],
         agent: "Nothing; it stops before it touches anything.",
-        person: &["See every fault with its line: `arc-enroll validate`", "Correct {config}", "Then run: `arc-enroll enroll`"],
+        person: lines!["See every fault with its line: `arc-enroll validate`", "Correct {config}", "Then run: `arc-enroll enroll`"],
         guide: "README, configuration",
         ..COMMON
     };
@@ -27,10 +27,10 @@ entries! {
         condition: Condition::Host,
         outlook: Outlook::Machine,
         means: "Enrolling changes system files and services, which only root may do.",
-        causes: &["The command was started without sudo."],
+        causes: lines!["The command was started without sudo."],
         agent: "Nothing; it stops before it touches anything.",
         again_from: Condition::Host,
-        person: &["`sudo arc-enroll enroll`"],
+        person: lines!["`sudo arc-enroll enroll`"],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
@@ -41,13 +41,13 @@ entries! {
         condition: Condition::Host,
         outlook: Outlook::Machine,
         means: "azcmagent runs as systemd services, and systemd does not run this machine.",
-        causes: &[
+        causes: lines![
             "A container or a chroot instead of a VM.",
             "A distribution without systemd.",
         ],
         agent: "Nothing; it stops before it touches anything.",
         again_from: Condition::Host,
-        person: &["Use a distribution that azcmagent supports: https://learn.microsoft.com/azure/azure-arc/servers/prerequisites"],
+        person: lines!["Use a distribution that azcmagent supports: https://learn.microsoft.com/azure/azure-arc/servers/prerequisites"],
         guide: "azcmagent error AZCM0130",
         ..COMMON
     };
@@ -58,14 +58,14 @@ entries! {
         condition: Condition::Host,
         outlook: Outlook::Person,
         means: "Another run of arc-enroll is at work on this VM.",
-        causes: &[
+        causes: lines![
             "The first boot is still enrolling.",
             "Another person runs it by hand.",
         ],
         agent: "Waits until the other run has ended.",
         pace: Some(Pace::Poll),
         again_from: Condition::Host,
-        person: &[
+        person: lines![
             "Watch the other run: `tail -f {log}`",
             "If it hangs, end it: `kill {holder}`",
         ],
@@ -79,14 +79,14 @@ entries! {
         condition: Condition::Host,
         outlook: Outlook::Person,
         means: "There is not enough disk space for azcmagent and its logs.",
-        causes: &[
+        causes: lines![
             "The root file system of the image is too small.",
             "Logs or packages filled it.",
         ],
         agent: "Waits for space a little, then stops.",
         pace: Some(Pace::Slow),
         again_from: Condition::Host,
-        person: &[
+        person: lines![
             "See what fills it: `du -xh \"$(findmnt -no TARGET -T {path})\" | sort -h | tail -20`",
             "Free at least 300 MiB there, or make the disk larger: `df -h {path}`",
             "Then run: `arc-enroll enroll`",
@@ -101,13 +101,13 @@ entries! {
         condition: Condition::Host,
         outlook: Outlook::Person,
         means: "A file that has to be written cannot be written.",
-        causes: &[
+        causes: lines![
             "The file system is mounted read-only.",
             "The file is immutable or on a full disk.",
         ],
         agent: "Nothing; what was there is unchanged.",
         again_from: Condition::Host,
-        person: &[
+        person: lines![
             "See how it is mounted: `findmnt -T {path}`",
             "Make it writable: `mount -o remount,rw \"$(findmnt -no TARGET -T {path})\"`",
             "If it is mounted writable, see whether the file is immutable: `lsattr {path}`",
@@ -123,13 +123,13 @@ entries! {
         condition: Condition::Host,
         outlook: Outlook::Time,
         means: "The run was told to stop before it had ended.",
-        causes: &[
+        causes: lines![
             "The VM is shutting down.",
             "A person or a service manager ended it.",
         ],
         agent: "Children and secrets are gone, the record is written; the next run goes on.",
         again_from: Condition::Host,
-        person: &["Run it again: `arc-enroll enroll`"],
+        person: lines!["Run it again: `arc-enroll enroll`"],
         guide: "Examine the cloud-init logs",
         ..COMMON
     };
@@ -140,7 +140,7 @@ entries! {
         condition: Condition::ProxyEnvironment,
         outlook: Outlook::Person,
         means: "A place on this VM names another proxy than the configuration does.",
-        causes: &[
+        causes: lines![
             "An image or a script made for another network set its own proxy.",
             "Only one of the upper-case and lower-case names was corrected.",
             "A variable was given to the running systemd by hand (systemctl set-environment).",
@@ -148,7 +148,7 @@ entries! {
         agent: "Writes the configured proxy; a line that gives way stays above it as a comment.",
         repair: Some(Repair::PersistProxy),
         again_from: Condition::ProxyEnvironment,
-        person: &[
+        person: lines![
             "See what is set: `grep -ri _proxy /etc/environment /etc/profile.d /etc/systemd/system.conf.d`",
             "If the other proxy is the right one, name it as proxy.url in {config}",
             "Then run: `arc-enroll enroll`",
@@ -163,14 +163,14 @@ entries! {
         condition: Condition::ProxyEnvironment,
         outlook: Outlook::Person,
         means: "NO_PROXY lacks the address of IMDS or a loopback name somewhere, so that other programs ask the proxy for it.",
-        causes: &[
+        causes: lines![
             "The proxy was set and NO_PROXY was forgotten.",
             "A later line or file set NO_PROXY anew.",
         ],
         agent: "Adds what is missing; the entries that are there stay.",
         repair: Some(Repair::PersistProxy),
         again_from: Condition::ProxyEnvironment,
-        person: &[
+        person: lines![
             "See what is set: `grep -ri no_proxy /etc/environment /etc/profile.d /etc/systemd/system.conf.d`",
             "Set it by hand for this shell: `eval \"$(arc-enroll env)\"`",
             "Then run: `arc-enroll enroll`",
@@ -185,7 +185,7 @@ entries! {
         condition: Condition::ProxyEnvironment,
         outlook: Outlook::Person,
         means: "The proxy settings do not hold everywhere on this VM.",
-        causes: &[
+        causes: lines![
             "A fresh image knows nothing of the cloud services network.",
             "One place was edited and the others were not.",
             "The running systemd has not read them yet.",
@@ -193,7 +193,7 @@ entries! {
         agent: "Merges the settings into every place; what was there is kept.",
         repair: Some(Repair::PersistProxy),
         again_from: Condition::ProxyEnvironment,
-        person: &[
+        person: lines![
             "See what is set: `grep -ri _proxy /etc/environment /etc/profile.d /etc/systemd/system.conf.d`",
             "Set it by hand for this shell: `eval \"$(arc-enroll env)\"`",
             "Then run: `arc-enroll enroll`",
@@ -208,7 +208,7 @@ entries! {
         condition: Condition::Clock,
         outlook: Outlook::Person,
         means: "The clock of this VM is more than two minutes off; tokens and certificates are judged by it.",
-        causes: &[
+        causes: lines![
             "No time server can be reached.",
             "The time service is not running.",
         ],
@@ -217,7 +217,7 @@ entries! {
         pace: Some(Pace::Poll),
         // Both clocks are read when the sidecar answers.
         again_from: Condition::Imds,
-        person: &[
+        person: lines![
             "See the state: `timedatectl timesync-status`",
             "Let the time service set it: `timedatectl set-ntp true`",
             "See the sidecar's time: `curl -sI --noproxy '*' {imds}/healthz`, and set it by hand: `date -s TIME`",

@@ -16,7 +16,7 @@ pub use network::*;
 
 use std::time::Duration;
 
-use super::{Entry, Outlook};
+use super::{Entry, Lines, Outlook};
 use crate::condition::Condition;
 
 /// Names each entry once, as a static and in its file's list.
@@ -30,20 +30,28 @@ macro_rules! entries {
 }
 use entries;
 
+/// Several texts in one: each text of its own would take a place in the binary's tables.
+macro_rules! lines {
+    ($first:literal $(, $rest:literal)* $(,)?) => {
+        crate::fault::Lines(concat!($first $(, "\n", $rest)*))
+    };
+}
+use lines;
+
 /// The parts that most entries share.
 const COMMON: Entry = Entry {
     code: "",
     condition: Condition::Host,
     outlook: Outlook::Time,
     means: "",
-    causes: &[],
+    causes: Lines(""),
     agent: "",
     repair: None,
     pace: None,
     again_from: Condition::Host,
     least_window: Duration::ZERO,
     most_window: Duration::MAX,
-    person: &[],
+    person: Lines(""),
     guide: "",
 };
 

@@ -1,6 +1,6 @@
 //! Faults on the way to the sidecar and to Azure: `imds`, `proxy`, `dns`, `egress`.
 
-use super::{entries, COMMON};
+use super::{entries, lines, COMMON};
 use crate::condition::Condition;
 use crate::fault::{Entry, Outlook};
 use crate::retry::Pace;
@@ -14,7 +14,7 @@ entries! {
         condition: Condition::Imds,
         outlook: Outlook::Time,
         means: "Nothing listens at the IMDS address; the sidecar is not running yet, or not at all.",
-        causes: &[
+        causes: lines![
             "The sidecar container is still starting.",
             "The sidecar container has crashed.",
             "The cluster is too old to have it: management bundle 2510.1 and runtime 4.7.0 are the least.",
@@ -22,7 +22,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
-        person: &[
+        person: lines![
             "Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`",
             "If it stays so, the sidecar beside this VM is down: restart the VM from the Azure side, and report it to Microsoft support with: `arc-enroll doctor`",
         ],
@@ -36,7 +36,7 @@ entries! {
         condition: Condition::Imds,
         outlook: Outlook::Time,
         means: "The IMDS address does not answer.",
-        causes: &[
+        causes: lines![
             "The sidecar is starting or overloaded.",
             "The VM's route to 169.254.169.254 leads elsewhere.",
             "A firewall on the VM drops it.",
@@ -44,7 +44,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
-        person: &[
+        person: lines![
             "Check the route: `ip route get {imds_host}`",
             "Check the firewall: `nft list ruleset | grep 169.254`",
             "Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`",
@@ -59,7 +59,7 @@ entries! {
         condition: Condition::Imds,
         outlook: Outlook::Time,
         means: "This VM has no route to the IMDS address.",
-        causes: &[
+        causes: lines![
             "The network interface is not up yet.",
             "The route to 169.254.0.0/16 is missing.",
             "imds.endpoint in the configuration names another address.",
@@ -67,7 +67,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
-        person: &[
+        person: lines![
             "See the interfaces: `ip addr`",
             "See the route: `ip route get {imds_host}`",
             "Test: `ping -c 3 {imds_host}`",
@@ -82,14 +82,14 @@ entries! {
         condition: Condition::Imds,
         outlook: Outlook::Time,
         means: "What answers at the IMDS address does not speak HTTP, or breaks off.",
-        causes: &[
+        causes: lines![
             "The sidecar is starting or stopping.",
             "Something else listens there.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Imds,
-        person: &["Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`"],
+        person: lines!["Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`"],
         guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
         ..COMMON
     };
@@ -100,13 +100,13 @@ entries! {
         condition: Condition::Imds,
         outlook: Outlook::Person,
         means: "A proxy answered in place of the IMDS sidecar.",
-        causes: &[
+        causes: lines![
             "The VM's network redirects web traffic to a proxy.",
             "imds.endpoint in the configuration names a proxy.",
         ],
         agent: "Nothing: asking again through the same path gives the same answer. The agent itself never uses a proxy here.",
         again_from: Condition::Imds,
-        person: &[
+        person: lines![
             "NO_PROXY must hold 169.254.169.254 and nothing may redirect port 80: `iptables -t nat -S | grep 80`",
             "Check: `curl -v --noproxy '*' -H Metadata:true {imds}/healthz`",
             "Then run: `arc-enroll enroll`",
@@ -121,14 +121,14 @@ entries! {
         condition: Condition::Imds,
         outlook: Outlook::Person,
         means: "A web page came in place of an answer of IMDS: something else answers there.",
-        causes: &[
+        causes: lines![
             "The network's sign-in page answers every request.",
             "imds.endpoint in the configuration names a web server.",
             "A program on this VM took the address 169.254.169.254.",
         ],
         agent: "Nothing: asking again through the same path gives the same answer.",
         again_from: Condition::Imds,
-        person: &[
+        person: lines![
             "See what answers: `curl -v --noproxy '*' -H Metadata:true {imds}/healthz`",
             "The address may not be this VM's own: `ip addr | grep 169.254`",
             "Nothing may redirect port 80: `iptables -t nat -S | grep 80`",
@@ -144,13 +144,13 @@ entries! {
         condition: Condition::Imds,
         outlook: Outlook::Person,
         means: "IMDS does not accept where the request comes from.",
-        causes: &[
+        causes: lines![
             "The request came through an address translation or a forwarder.",
             "The VM uses another address than its primary one.",
         ],
         agent: "Nothing: the same request gives the same answer.",
         again_from: Condition::Imds,
-        person: &[
+        person: lines![
             "Ask from the VM itself and by its first interface: `ip route get 169.254.169.254`",
             "Then run: `arc-enroll enroll`",
         ],
@@ -164,14 +164,14 @@ entries! {
         condition: Condition::Proxy,
         outlook: Outlook::Time,
         means: "The CSN proxy's port is closed.",
-        causes: &[
+        causes: lines![
             "The cloud services network is still coming up.",
             "The VM is not attached to a cloud services network.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
-        person: &[
+        person: lines![
             "Check: `curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/`",
             "See that the VM has a cloud services network: `az networkcloud virtualmachine show --name \"{vm}\" --resource-group \"$VM_RESOURCE_GROUP\" --query cloudServicesNetworkAttachment`",
         ],
@@ -185,7 +185,7 @@ entries! {
         condition: Condition::Proxy,
         outlook: Outlook::Time,
         means: "The CSN proxy does not answer.",
-        causes: &[
+        causes: lines![
             "The cloud services network is still coming up.",
             "The route to it leads elsewhere.",
             "The proxy cannot reach the Internet.",
@@ -193,7 +193,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
-        person: &[
+        person: lines![
             "Check the route: `ip route get {proxy_host}`",
             "Check: `curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/`",
         ],
@@ -207,14 +207,14 @@ entries! {
         condition: Condition::Proxy,
         outlook: Outlook::Time,
         means: "This VM has no route to the CSN proxy.",
-        causes: &[
+        causes: lines![
             "The network interface is not up yet.",
             "The VM is not attached to a cloud services network.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
-        person: &[
+        person: lines![
             "See the interfaces: `ip addr`",
             "See the route: `ip route get {proxy_host}`",
             "The CSN proxy is always http://169.254.0.11:3128; see proxy.url in {config}",
@@ -229,14 +229,14 @@ entries! {
         condition: Condition::Proxy,
         outlook: Outlook::Time,
         means: "What answers at the proxy's address is not a working HTTP proxy.",
-        causes: &[
+        causes: lines![
             "The proxy is starting or stopping.",
             "proxy.url names another service.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
-        person: &[
+        person: lines![
             "The CSN proxy is always http://169.254.0.11:3128; see proxy.url in {config}",
             "Check: `curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/`",
         ],
@@ -250,13 +250,13 @@ entries! {
         condition: Condition::Proxy,
         outlook: Outlook::Person,
         means: "The proxy asks for a user and a password (407).",
-        causes: &[
+        causes: lines![
             "proxy.url has no credentials, or wrong ones.",
             "It is not the CSN proxy, which needs none.",
         ],
         agent: "Nothing: the same credentials get the same answer.",
         again_from: Condition::Proxy,
-        person: &[
+        person: lines![
             "The CSN proxy is always http://169.254.0.11:3128; correct proxy.url in {config}",
             "Then run: `arc-enroll enroll`",
         ],
@@ -270,14 +270,14 @@ entries! {
         condition: Condition::Proxy,
         outlook: Outlook::Person,
         means: "The proxy works but refuses a tunnel to every Azure endpoint.",
-        causes: &[
+        causes: lines![
             "The cloud services network was made without its default egress endpoints.",
             "The egress endpoints were added to another cloud services network.",
         ],
         agent: "Tries again for as long as the window lasts: the setting may be on its way.",
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
-        person: &[
+        person: lines![
             "See what is enabled: `az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"`",
             "Allow these: {endpoints}",
             "`az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --enable-default-egress-endpoints True`",
@@ -293,14 +293,14 @@ entries! {
         condition: Condition::Proxy,
         outlook: Outlook::Time,
         means: "The proxy answers with errors of its own.",
-        causes: &[
+        causes: lines![
             "The proxy cannot resolve or reach the Internet.",
             "The proxy is overloaded or restarting.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Proxy,
-        person: &[
+        person: lines![
             "Check: `curl -v --proxy {proxy} --max-time 10 -I https://management.azure.com/`",
             "If it stays so, the cloud services network of this cluster needs attention from its operator.",
         ],
@@ -314,14 +314,14 @@ entries! {
         condition: Condition::Dns,
         outlook: Outlook::Person,
         means: "The Azure names do not resolve here, and there is no proxy that would resolve them.",
-        causes: &[
+        causes: lines![
             "No name server is configured.",
             "The name server cannot be reached.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Dns,
-        person: &[
+        person: lines![
             "Check: `nslookup management.azure.com`",
             "On Nexus the CSN proxy resolves names: set proxy.url in {config}",
             "Then run: `arc-enroll enroll`",
@@ -336,11 +336,11 @@ entries! {
         condition: Condition::Egress,
         outlook: Outlook::Person,
         means: "The proxy refuses endpoints that Arc needs.",
-        causes: &["The egress list of the cloud services network lacks them."],
+        causes: lines!["The egress list of the cloud services network lacks them."],
         agent: "Tries again for as long as the window lasts: the setting may be on its way.",
         pace: Some(Pace::Fast),
         again_from: Condition::Egress,
-        person: &[
+        person: lines![
             "Allow these: {endpoints}",
             "See what is enabled: `az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --query \"{defaults:enableDefaultEgressEndpoints, additional:additionalEgressEndpoints, enabled:enabledEgressEndpoints}\"`",
             "Add them: `az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --additional-egress-endpoints \"{egress_json}\"` (this replaces the list: keep what it already has)",
@@ -356,14 +356,14 @@ entries! {
         condition: Condition::Egress,
         outlook: Outlook::Time,
         means: "The names of endpoints that Arc needs are not resolved on the way to them.",
-        causes: &[
+        causes: lines![
             "The name servers behind the proxy do not know them or do not answer.",
             "azure.location or azure.cloud in the configuration is wrong, and there is no such name.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Egress,
-        person: &[
+        person: lines![
             "Check: `curl -v --proxy {proxy} --max-time 20 -I https://{endpoint}/`",
             "If it stays so, the name servers of this cluster need attention from its operator: {endpoints}",
         ],
@@ -377,7 +377,7 @@ entries! {
         condition: Condition::Egress,
         outlook: Outlook::Time,
         means: "The proxy opens the way to endpoints that Arc needs, but no answer comes in time.",
-        causes: &[
+        causes: lines![
             "The link of this site is overloaded.",
             "Something behind the proxy drops packets, large ones first (MTU).",
             "Azure is slow or briefly down.",
@@ -385,7 +385,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Egress,
-        person: &[
+        person: lines![
             "See how long it takes: `curl --proxy {proxy} --max-time 60 -so /dev/null -w '%{time_connect} %{time_appconnect} %{time_total}\\n' -I https://{endpoint}/`",
             "If it stays so, the link of this site needs attention from its operator.",
         ],
@@ -399,7 +399,7 @@ entries! {
         condition: Condition::Egress,
         outlook: Outlook::Time,
         means: "Endpoints that Arc needs do not answer through the proxy.",
-        causes: &[
+        causes: lines![
             "The proxy cannot reach them.",
             "Azure is slow or briefly down.",
             "The link of this site is overloaded.",
@@ -407,7 +407,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Egress,
-        person: &["Check: `curl -v --proxy {proxy} --max-time 20 -I https://{endpoint}/`"],
+        person: lines!["Check: `curl -v --proxy {proxy} --max-time 20 -I https://{endpoint}/`"],
         guide: "VM network connectivity sanity tests",
         ..COMMON
     };
@@ -418,14 +418,14 @@ entries! {
         condition: Condition::Egress,
         outlook: Outlook::Person,
         means: "This VM's own list of trusted authorities is missing, empty or unreadable.",
-        causes: &[
+        causes: lines![
             "The image was made without the package ca-certificates.",
             "SSL_CERT_FILE or CURL_CA_BUNDLE names a file that is not there.",
         ],
         agent: "Tries again for as long as the window lasts: a package installation may be under way.",
         pace: Some(Pace::Slow),
         again_from: Condition::Egress,
-        person: &[
+        person: lines![
             "Install it: `apt-get install --reinstall ca-certificates || dnf reinstall ca-certificates`",
             "Make the list anew: `update-ca-certificates || update-ca-trust`",
             "Then run: `arc-enroll enroll`",
@@ -440,14 +440,14 @@ entries! {
         condition: Condition::Egress,
         outlook: Outlook::Person,
         means: "The certificate of an endpoint has expired or is not valid yet, by this VM's clock.",
-        causes: &[
+        causes: lines![
             "The clock of this VM is wrong.",
             "Something that intercepts TLS shows a certificate that was not renewed.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Slow),
         again_from: Condition::Egress,
-        person: &[
+        person: lines![
             "Check the clock: `date -u`",
             "See the dates: `openssl s_client -proxy {proxy_address} -connect {endpoint}:443 </dev/null | openssl x509 -noout -issuer -dates`",
             "Then run: `arc-enroll enroll`",
@@ -462,14 +462,14 @@ entries! {
         condition: Condition::Egress,
         outlook: Outlook::Person,
         means: "The certificate that comes for an endpoint is for another name.",
-        causes: &[
+        causes: lines![
             "Something between the VM and Azure answers in its place, such as a block page.",
             "A name resolves to the address of another service.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Slow),
         again_from: Condition::Egress,
-        person: &[
+        person: lines![
             "See whose it is: `openssl s_client -proxy {proxy_address} -connect {endpoint}:443 </dev/null | openssl x509 -noout -subject -issuer`",
             "Let the cloud services network pass it on untouched: {endpoints}",
             "Then run: `arc-enroll enroll`",
@@ -484,14 +484,14 @@ entries! {
         condition: Condition::Egress,
         outlook: Outlook::Person,
         means: "The certificate of an endpoint comes from an authority that this VM does not trust.",
-        causes: &[
+        causes: lines![
             "Something between the VM and Azure intercepts TLS.",
             "The CA certificates of the image are old.",
         ],
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Slow),
         again_from: Condition::Egress,
-        person: &[
+        person: lines![
             "See who signed it: `openssl s_client -proxy {proxy_address} -connect {endpoint}:443 -showcerts </dev/null`",
             "Bring the CA certificates up to date: `apt-get install ca-certificates || dnf update ca-certificates`",
             "If TLS is intercepted on purpose, put that CA into the VM's trust store: `update-ca-certificates || update-ca-trust`",

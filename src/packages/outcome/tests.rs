@@ -1,31 +1,23 @@
 use super::*;
 
-fn locked_by(pid: Option<u32>, name: Option<&str>) -> Kind {
-    Kind::Locked { pid, name: name.map(str::to_owned) }
-}
-
-fn untrusted(key: Option<&str>) -> Kind {
-    Kind::Untrusted { key: key.map(str::to_owned) }
-}
-
 /// Recorded from apt 2.6.2 and dpkg 1.21.22.
 #[test]
 fn words_of_apt_and_dpkg() {
     let rows = [
         (
             "Reading package lists...\nE: Could not get lock /var/lib/apt/lists/lock. It is held by process 3535 (python3)\nE: Unable to lock directory /var/lib/apt/lists/\n",
-            locked_by(Some(3535), Some("python3")),
+            Kind::Locked,
         ),
         (
             "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 5322 (unattended-upgr)...\nE: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?\n",
-            locked_by(Some(5322), Some("unattended-upgr")),
+            Kind::Locked,
         ),
         (
             "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock. It is held by process 5368 (dpkg)...\n",
-            locked_by(Some(5368), Some("dpkg")),
+            Kind::Locked,
         ),
-        ("dpkg: error: dpkg frontend lock was locked by another process with pid 5322\nNote: removing the lock file is always wrong\n", locked_by(Some(5322), None)),
-        ("E: Unable to lock the administration directory (/var/lib/dpkg/), is another process using it?\n", locked_by(None, None)),
+        ("dpkg: error: dpkg frontend lock was locked by another process with pid 5322\nNote: removing the lock file is always wrong\n", Kind::Locked),
+        ("E: Unable to lock the administration directory (/var/lib/dpkg/), is another process using it?\n", Kind::Locked),
         (
             "Err:1 https://packages.microsoft.com/debian/12/prod bookworm InRelease\n  Could not resolve 'packages.microsoft.com'\nReading package lists...\nW: Failed to fetch https://packages.microsoft.com/debian/12/prod/dists/bookworm/InRelease  Could not resolve 'packages.microsoft.com'\nW: Some index files failed to download. They have been ignored, or old ones used instead.\n",
             Kind::Unreachable(Cause::Name),
@@ -54,10 +46,10 @@ fn words_of_apt_and_dpkg() {
         ),
         (
             "W: GPG error: https://packages.microsoft.com/debian/13/prod trixie InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY EE4D7792F748182B\nE: The repository 'https://packages.microsoft.com/debian/13/prod trixie InRelease' is not signed.\n",
-            untrusted(Some("EE4D7792F748182B")),
+            Kind::Untrusted,
         ),
-        ("W: GPG error: file:/x bookworm InRelease: The following signatures were invalid: BADSIG 0969F89728A159AF Example Signing <sign@example.org>\n", untrusted(None)),
-        ("E: The repository 'file:/x bookworm Release' is not signed.\n", untrusted(None)),
+        ("W: GPG error: file:/x bookworm InRelease: The following signatures were invalid: BADSIG 0969F89728A159AF Example Signing <sign@example.org>\n", Kind::Untrusted),
+        ("E: The repository 'file:/x bookworm Release' is not signed.\n", Kind::Untrusted),
         (
             "E: Conflicting values set for option Signed-By regarding source https://packages.microsoft.com/debian/12/prod/ bookworm: /a.asc != /b.gpg\nE: The list of sources could not be read.\n",
             Kind::BrokenSources,
@@ -92,9 +84,9 @@ fn words_of_dnf_yum_and_tdnf() {
     let rows = [
         (
             "metadata already locked by 8274\n  The application with PID 8274 is: python3\n    Memory :  13 M RSS ( 16 MB VSZ)\n    State  : Sleeping\n",
-            locked_by(Some(8274), Some("python3")),
+            Kind::Locked,
         ),
-        ("Waiting for process with pid 8274 to finish.\n", locked_by(Some(8274), None)),
+        ("Waiting for process with pid 8274 to finish.\n", Kind::Locked),
         (
             "  - Curl error (7): Couldn't connect to server for http://127.0.0.1:9/x/repodata/repomd.xml [Failed to connect to 127.0.0.1 port 9 after 0 ms: Couldn't connect to server]\n",
             Kind::Unreachable(Cause::Connection),
@@ -113,7 +105,7 @@ fn words_of_dnf_yum_and_tdnf() {
         ("No match for argument: azcmagent-1.99\nError: Unable to find a match: azcmagent-1.99\n", Kind::VersionNotFound),
         ("No match for argument: azcmagent-1.63.*\nError: Unable to find a match: azcmagent-1.63.*\n", Kind::VersionNotFound),
         ("No match for argument: azcmagent\nError: Unable to find a match: azcmagent\n", Kind::PackageNotFound),
-        ("Package azcmagent-1.60.1-1.noarch.rpm is not signed\nError: GPG check FAILED\n", untrusted(None)),
+        ("Package azcmagent-1.60.1-1.noarch.rpm is not signed\nError: GPG check FAILED\n", Kind::Untrusted),
         (
             "Error: \n Problem: cannot install the best candidate for the job\n  - nothing provides not-there >= 2 needed by azcmagent-1.63.2-1.noarch\n",
             Kind::UnmetDependencies,
@@ -121,10 +113,10 @@ fn words_of_dnf_yum_and_tdnf() {
         ("Error: Transaction test error:\n  installing package azcmagent-1 needs 20MB more space needed on the / filesystem\n", Kind::DiskFull),
         (
             "Another app is currently holding the yum lock; waiting for it to exit...\n  The other application is: yum\n    Memory :  13 M RSS\n    State  : Sleeping, pid: 1234\n",
-            locked_by(Some(1234), Some("yum")),
+            Kind::Locked,
         ),
-        ("warning: /x.rpm: Header V4 RSA/SHA256 Signature, key ID be1229cf: NOKEY\nPublic key for x.rpm is not installed\n", untrusted(Some("be1229cf"))),
-        ("waiting for tdnf_instance lock on /var/run/.tdnf-instance-lockfile\n", locked_by(None, None)),
+        ("warning: /x.rpm: Header V4 RSA/SHA256 Signature, key ID be1229cf: NOKEY\nPublic key for x.rpm is not installed\n", Kind::Untrusted),
+        ("waiting for tdnf_instance lock on /var/run/.tdnf-instance-lockfile\n", Kind::Locked),
         ("azcmagent package not found or not installed\nError(1011) : No matching packages\n", Kind::PackageNotFound),
     ];
     check(&rows);
@@ -136,7 +128,7 @@ fn words_of_zypper() {
     let rows = [
         (
             "System management is locked by the application with pid 8827 (/usr/bin/zypper).\nClose this application before trying again.\n",
-            locked_by(Some(8827), Some("/usr/bin/zypper")),
+            Kind::Locked,
         ),
         (
             "Repository 'Microsoft packages' is invalid.\n[packages-microsoft-prod|http://x] Valid metadata not found at specified URL\nHistory:\n - Download (curl) error for 'http://x/content':\nError code: Connection failed\nError message: Could not resolve host: packages.microsoft.com\n",
@@ -148,7 +140,7 @@ fn words_of_zypper() {
         ),
         (
             "File 'repomd.xml' from repository 'Microsoft packages' is unsigned, continue? [yes/no] (no): no\n[p|dir:/x] Valid metadata not found at specified URL\nHistory:\n - Signature verification failed for repomd.xml\n - Can't provide /repodata/repomd.xml\n",
-            untrusted(None),
+            Kind::Untrusted,
         ),
         ("'azcmagent=1.99' not found in package names. Trying capabilities.\nNo provider of 'azcmagent=1.99' found.\n", Kind::VersionNotFound),
         ("'azcmagent<1.61' not found in package names. Trying capabilities.\nNo provider of 'azcmagent<1.61' found.\n", Kind::VersionNotFound),
