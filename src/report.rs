@@ -82,7 +82,7 @@ pub fn diagnosis(vm: &Vm, style: &Style, fault: &Fault) -> String {
         text.push_str(&paragraph("        Seen: ", &fault.evidence));
     }
     text.push_str("        What to do:\n");
-    text.push_str(&steps(entry, 10, |step| vm.fill(step)));
+    text.push_str(&steps(&entry.steps(|step| vm.fill(step)), 10));
     text
 }
 
@@ -123,14 +123,14 @@ pub fn verdict(vm: &Vm, style: &Style, fault: &Fault) -> String {
         text.push_str(&paragraph("    - ", cause));
     }
     text.push_str("  What to do:\n");
-    text.push_str(&steps(entry, 4, |step| vm.fill(step)));
+    text.push_str(&steps(&entry.steps(|step| vm.fill(step)), 4));
     text.push_str(&format!("  More: arc-enroll explain {}\n", entry.code));
     text.push_str(&format!("  Log:  {}\n", vm.settings.log.file.display()));
     text
 }
 
-/// A catalogue entry, for `explain`.
-pub fn explanation(entry: &Entry) -> String {
+/// A catalogue entry with the steps of a person, for `explain`.
+pub fn explanation(entry: &Entry, person: &[String]) -> String {
     let mut text =
         format!("{} (condition {}, exit code {})\n", entry.code, entry.condition.name(), entry.exit_code());
     text.push_str(&paragraph("  ", entry.means));
@@ -140,7 +140,7 @@ pub fn explanation(entry: &Entry) -> String {
     }
     text.push_str(&paragraph("\n  By itself: ", entry.agent));
     text.push_str("\n  What a person does:\n");
-    text.push_str(&steps(entry, 4, str::to_owned));
+    text.push_str(&steps(person, 4));
     text.push_str(&paragraph("\n  From: ", entry.guide));
     text
 }
@@ -158,11 +158,10 @@ pub fn catalogue() -> String {
 }
 
 /// What a person does, numbered. A command stands on lines of its own that can be copied as they are.
-pub fn steps(entry: &Entry, indent: usize, fill: impl Fn(&str) -> String) -> String {
+pub fn steps(steps: &[String], indent: usize) -> String {
     let mut text = String::new();
     let outer = " ".repeat(indent);
-    for (index, step) in entry.person.iter().enumerate() {
-        let step = fill(step);
+    for (index, step) in steps.iter().enumerate() {
         let plain = format!("{outer}{}. {}\n", index + 1, step.replace('`', ""));
         if plain.chars().count() <= WIDTH {
             text.push_str(&plain);
@@ -350,7 +349,7 @@ mod tests {
     #[test]
     fn every_entry_can_be_explained() {
         for entry in fault::catalogue() {
-            let text = explanation(entry);
+            let text = explanation(entry, &entry.steps(str::to_owned));
             assert!(text.contains(entry.code) && text.contains("What a person does"), "{text}");
             assert!(catalogue().contains(entry.code));
         }
@@ -367,7 +366,7 @@ mod tests {
             step.replace("{scope}", &scope).replace("{egress_json}", &json)
         };
         for (entry, indent) in fault::catalogue().flat_map(|entry| [(entry, 4), (entry, 10)]) {
-            let shown = steps(entry, indent, fill);
+            let shown = steps(&entry.steps(fill), indent);
             assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
             let joined = shown.replace(" \\\n", " ").replace("\\\n", "");
             for command in entry.person.iter().flat_map(|step| step.split('`').skip(1).step_by(2)) {

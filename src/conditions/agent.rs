@@ -23,8 +23,12 @@ const PROBE_LIMIT: Duration = Duration::from_secs(5);
 /// What the install script and `azcmagent connect` ask to recognize an Azure VM (install script, "Azure VM" test).
 const AZURE_VM: &str = "/metadata/instance/compute";
 
-/// Before it there is no status Expired, and 1.31 fails behind a proxy (release notes of 1.31 and 1.32).
-const OLDEST: (u32, u32) = (1, 32);
+/// Before it `connect` reads nothing from a file (release notes of 1.4).
+const OLDEST: (u32, u32) = (1, 4);
+
+/// Before it there is no status Expired, and 1.31 fails behind a proxy (release notes of 1.31 and 1.32). Such an
+/// agent is used as long as it does what is asked of it: somebody may have chosen it.
+const OLDEST_WHOLE: (u32, u32) = (1, 32);
 
 /// A service that has been restarted this often and has run for less than [`SETTLED`] is still failing.
 const RESTARTS: u32 = 3;
@@ -49,9 +53,12 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         return Err(entry.seen("there is no program azcmagent"));
     }
     let version = version.map_err(|error| fault::AGENT_BROKEN.seen(error.to_string()))?;
-    if let Some(version) = version.as_deref().filter(|version| is_too_old(version)) {
-        return Err(fault::AGENT_TOO_OLD.seen(format!("azcmagent is {version}")));
+    let is_before = |oldest| version.as_deref().is_some_and(|version| is_before(version, oldest));
+    if is_before(OLDEST) {
+        let evidence = format!("azcmagent is {}", version.as_deref().unwrap_or_default());
+        return Err(fault::AGENT_TOO_OLD.seen(evidence));
     }
+    let old = if is_before(OLDEST_WHOLE) { ", older than Microsoft supports" } else { "" };
     let units = read_units(&shown);
     judge_units(&units, uptime(vm))?;
     let probe = probe?;
@@ -59,16 +66,16 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         judge_environment(vm, &units)?;
     }
     Ok(format!(
-        "azcmagent {}, its services run{probe}",
+        "azcmagent {}{old}, its services run{probe}",
         version.as_deref().unwrap_or("of an unknown version")
     ))
 }
 
-/// Whether a version is older than what is needed; one that cannot be read is not.
-fn is_too_old(version: &str) -> bool {
+/// Whether a version is older than another one; one that cannot be read is not.
+fn is_before(version: &str, oldest: (u32, u32)) -> bool {
     let mut numbers = version.split('.').map(str::parse);
     match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST,
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < oldest,
         _ => false,
     }
 }
@@ -358,12 +365,12 @@ mod tests {
     }
 
     #[test]
-    fn versions_before_1_32_are_too_old() {
+    fn versions_are_compared_by_their_first_two_numbers() {
         for version in ["1.31.02347", "1.7.21162.003", "0.9"] {
-            assert!(is_too_old(version), "{version}");
+            assert!(is_before(version, OLDEST_WHOLE), "{version}");
         }
         for version in ["1.32", "1.58.03228.700", "2.0", "", "new", "1"] {
-            assert!(!is_too_old(version), "{version}");
+            assert!(!is_before(version, OLDEST_WHOLE), "{version}");
         }
     }
 }

@@ -44,8 +44,13 @@ async fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
                 fault::CONNECTED_ELSEWHERE.seen(format!("it is connected as {}: {difference}", show.place()))
             );
         }
-        if let Some(evidence) = another_vms_name(vm, show).await {
-            return Err(fault::CONNECTED_CLONED.seen(evidence));
+        match another_vms_name(vm, show).await {
+            // A machine that works may have been enrolled by hand, under a name that somebody chose.
+            Some((evidence, Certainty::Likely)) if show.is("Connected") && !vm.learnt.first_boot.get() => {
+                return Ok(format!("Connected as {}; mind that {evidence}", show.place()));
+            }
+            Some((evidence, _)) => return Err(fault::CONNECTED_CLONED.seen(evidence)),
+            None => {}
         }
     }
     if show.is("Connected") {
@@ -107,9 +112,17 @@ fn is_cloned(words: &str) -> bool {
     words.contains("too many requests") || words.contains("clone") || is_429()
 }
 
+/// How much speaks for a copy of another VM.
+enum Certainty {
+    /// The firmware is another one's than at the enrollment.
+    Sure,
+    /// The name is not this VM's, and nobody knows who enrolled it.
+    Likely,
+}
+
 /// Both names, where the machine is enrolled under a name that neither the configuration nor this VM has, and
 /// no record of ours says that it was this VM that enrolled: a host may be renamed later.
-async fn another_vms_name(vm: &Vm, show: &Show) -> Option<String> {
+async fn another_vms_name(vm: &Vm, show: &Show) -> Option<(String, Certainty)> {
     let enrolled = show.name()?;
     if vm.settings.azure.resource_name.is_some()
         || vm.resource_name().is_none_or(|own| own.matches(&enrolled))
@@ -127,9 +140,11 @@ async fn another_vms_name(vm: &Vm, show: &Show) -> Option<String> {
         // Where either of the two is not known, the record alone has to do.
         vm_of_record.is_empty() || own.is_none_or(|own| own == vm_of_record)
     };
-    if recorded.is_some_and(is_this) {
-        return None;
-    }
+    let certainty = match recorded {
+        Some(recorded) if is_this(recorded.clone()) => return None,
+        Some(_) => Certainty::Sure,
+        None => Certainty::Likely,
+    };
     if vm.learnt.is_local.get() {
         return None;
     }
@@ -144,9 +159,10 @@ async fn another_vms_name(vm: &Vm, show: &Show) -> Option<String> {
         return None;
     }
     let own = vm.resource_name().map(|name| name.to_string()).unwrap_or_default();
-    Some(format!(
+    let evidence = format!(
         "it is enrolled as {enrolled}, this VM is {own}, and no record says that this VM enrolled it"
-    ))
+    );
+    Some((evidence, certainty))
 }
 
 /// What differs between where the machine is and where it should be; letter case does not count.

@@ -85,6 +85,8 @@ pub struct Learnt {
     pub permissions: RefCell<Option<Permissions>>,
     /// Whether the next connect is to be verbose because one has failed; nothing before, false once it was.
     pub wants_detail: Cell<Option<bool>>,
+    /// Whether cloud-init runs this for the first time on this VM.
+    pub first_boot: Cell<bool>,
     /// The lock, once it is held.
     pub lock: RefCell<Option<Lock>>,
     /// Whether the timer looks after this VM, once that is settled.
@@ -219,7 +221,7 @@ impl Vm {
             ("{proxy}", or(proxy.map(|url| url.without_credentials()), "\"$PROXY\"")),
             ("{proxy_address}", or(proxy.map(|url| format!("{}:{}", url.host(), url.port())), "\"$PROXY\"")),
             ("{endpoint}", or(first_endpoint, "management.azure.com")),
-            ("{endpoints}", endpoints.join(" ")),
+            ("{endpoints}", if endpoints.is_empty() { "$ENDPOINTS".to_owned() } else { endpoints.join(" ") }),
             ("{egress_json}", egress_json(&endpoints)),
             ("{log}", self.settings.log.file.display().to_string()),
             ("{config}", self.config.clone()),
@@ -233,6 +235,9 @@ impl Vm {
 
 /// The endpoints as the CSN's `--additional-egress-endpoints` takes them.
 fn egress_json(endpoints: &[String]) -> String {
+    if endpoints.is_empty() {
+        return "$ENDPOINTS".to_owned();
+    }
     let names: Vec<String> =
         endpoints.iter().map(|name| format!("{{'domainName':'{name}','port':443}}")).collect();
     format!("[{{'category':'azure-arc','endpoints':[{}]}}]", names.join(","))

@@ -120,6 +120,11 @@ pub struct Entry {
     pub guide: &'static str,
 }
 
+/// Steps without the marks of commands, for programs and for one line.
+pub fn unmarked(steps: Vec<String>) -> Vec<String> {
+    steps.into_iter().map(|step| step.replace('`', "")).collect()
+}
+
 /// Several texts, a line each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lines(&'static str);
@@ -157,9 +162,9 @@ impl Entry {
         }
     }
 
-    /// What a person does, without the marks of commands.
+    /// What a person does, filled in; commands stand in backticks.
     pub fn steps(&self, fill: impl Fn(&str) -> String) -> Vec<String> {
-        self.person.iter().map(|step| fill(step).replace('`', "")).collect()
+        self.person.iter().map(fill).collect()
     }
 
     /// A fault of this kind with what was seen.

@@ -12,7 +12,7 @@ use crate::cli::{Invocation, Output};
 use crate::condition::Condition;
 use crate::conditions::sanity::{self, join_all};
 use crate::conditions::Vm;
-use crate::fault::Fault;
+use crate::fault::{self, Fault};
 use crate::host::output;
 use crate::report::{self, Mark, Style};
 
@@ -135,7 +135,7 @@ impl Finding {
             "evidence": evidence, "cause": cause, "elapsed_ms": millis(self.elapsed),
             "fault": entry.map(|entry| entry.code), "means": entry.map(|entry| entry.means),
             "causes": entry.map(|entry| entry.causes), "exit_code": entry.map(|entry| entry.exit_code()),
-            "remedy": entry.map(|entry| entry.steps(|step| vm.fill(step))),
+            "remedy": entry.map(|entry| fault::unmarked(entry.steps(|step| vm.fill(step)))),
         })
     }
 }

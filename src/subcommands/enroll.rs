@@ -72,6 +72,7 @@ async fn enroll(
         }
     }
     let is_first_boot = destination == Destination::LogFile && !vm.host.files.exists(crate::record::PATH);
+    vm.learnt.first_boot.set(is_first_boot);
     if is_first_boot {
         let machine_id = vm.host.files.read("/etc/machine-id").ok().flatten().unwrap_or_default();
         let delay = retry::start_delay(&machine_id);
@@ -227,7 +228,10 @@ fn next(vm: &Vm, fault: Option<&Fault>) -> String {
             ),
             None => "not over: run `arc-enroll enroll` again, it goes on where this run stopped".to_owned(),
         },
-        Some(fault) => fault.entry.steps(|step| vm.fill(step)).into_iter().next().unwrap_or_default(),
+        Some(fault) => {
+            let steps = fault::unmarked(fault.entry.steps(|step| vm.fill(step)));
+            steps.into_iter().next().unwrap_or_default()
+        }
     }
 }
 
@@ -244,7 +248,7 @@ fn refuse(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
     let fault = fault::CONFIGURATION_INVALID.seen(seen.join("; "));
     output::complain("arc-enroll: the configuration cannot be used; nothing was changed\n");
     let path = invocation.config.as_deref().unwrap_or(DEFAULT_PATH.as_ref()).display().to_string();
-    for step in fault.entry.steps(|step| step.replace("{config}", &path)) {
+    for step in fault::unmarked(fault.entry.steps(|step| step.replace("{config}", &path))) {
         output::complain(&format!("  {step}\n"));
     }
     finished(

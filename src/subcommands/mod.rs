@@ -37,7 +37,7 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
             output::print(concat!("arc-enroll ", env!("CARGO_PKG_VERSION"), "\n"));
             0
         }
-        Command::Explain { code } => print::explain(code.as_deref(), invocation.output),
+        Command::Explain { code } => print::explain(invocation, environment, code.as_deref()),
         Command::Enroll { if_idle } => enroll::run(invocation, environment, *if_idle).await,
         Command::Doctor => doctor::run(invocation, environment).await,
         Command::Status => status::run(invocation, environment).await,

@@ -4,17 +4,18 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{existing_no_proxy, load_or_complain, vm_to_look_at, Environment};
+use super::{existing_no_proxy, load_or_complain, load_to_look, vm, vm_to_look_at, Environment};
 use crate::cli::{Invocation, Output};
 use crate::fault::{self, Entry};
-use crate::host::output;
+use crate::host::{output, Host};
 use crate::proxy_settings::{self, Wanted};
+use crate::record;
 use crate::report;
 use crate::settings::nearest;
 use crate::EXIT_USAGE;
 
-pub(super) fn explain(code: Option<&str>, form: Option<Output>) -> u8 {
-    let as_json = form == Some(Output::Json);
+pub(super) fn explain(invocation: &Invocation, environment: Environment<'_>, code: Option<&str>) -> u8 {
+    let as_json = invocation.output == Some(Output::Json);
     let entries: Vec<&Entry> = match code.map(fault::find) {
         None => fault::catalogue().collect(),
         Some(Some(entry)) => vec![entry],
@@ -33,18 +34,35 @@ pub(super) fn explain(code: Option<&str>, form: Option<Output>) -> u8 {
         (true, None) => {
             format!("{}\n", json!(entries.iter().map(|entry| to_json(entry)).collect::<Vec<_>>()))
         }
-        (false, Some(_)) => entries.iter().map(|entry| report::explanation(entry)).collect(),
+        (false, Some(_)) => entries.iter().map(|entry| explanation(invocation, environment, entry)).collect(),
         (false, None) => report::catalogue(),
     };
     output::print(&text);
     0
 }
 
+/// With this VM's own values where it is known: as the last run met the fault, or as the configuration has them.
+fn explanation(invocation: &Invocation, environment: Environment<'_>, entry: &Entry) -> String {
+    let host = Host::new(invocation.root.clone(), "", Vec::new());
+    let record = record::read(&host.files).ok().flatten();
+    if let Some(record) = record.filter(|record| record.fault.as_deref() == Some(entry.code)) {
+        let seen = format!("{}, {}", record.finished, record.evidence.unwrap_or_default());
+        let text = report::explanation(entry, &record.remedy);
+        return text + &report::paragraph("  Met here: ", &seen);
+    }
+    let known = load_to_look(invocation).ok().filter(|loaded| loaded.has_target);
+    let steps = match known.map(|loaded| vm(invocation, environment, loaded, false)) {
+        Some(vm) => entry.steps(|step| vm.fill(step)),
+        None => entry.steps(str::to_owned),
+    };
+    report::explanation(entry, &steps)
+}
+
 fn to_json(entry: &Entry) -> serde_json::Value {
     json!({
         "code": entry.code, "condition": entry.condition.name(), "exit_code": entry.exit_code(),
         "means": entry.means, "causes": entry.causes, "agent": entry.agent,
-        "person": entry.steps(str::to_owned),
+        "person": fault::unmarked(entry.steps(str::to_owned)),
         "guide": entry.guide,
     })
 }

@@ -69,7 +69,7 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
             output::complain(&format!("arc-enroll: warning: {}\n", host.mask.apply(warning)));
         }
         let style = if std::io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
-        to_text(&status, vm.as_ref(), style)
+        to_text(&status, style)
     };
     output::print(&host.mask.apply(&text));
     status.record.map_or(fault::EXIT_NOT_YET, |record| record.exit_code)
@@ -160,10 +160,10 @@ fn agent(status: &Status) -> (&str, Option<String>) {
     (state, show.filter(|show| show.is_onboarded()).map(Show::place))
 }
 
-fn to_text(status: &Status, vm: Option<&Vm>, style: Style) -> String {
+fn to_text(status: &Status, style: Style) -> String {
     let mut text = match &status.record {
         None => "Last run:   none\n".to_owned(),
-        Some(record) => last_run(record, vm),
+        Some(record) => last_run(record),
     };
     text.push_str("Now:\n");
     for seen in &status.seen {
@@ -192,7 +192,7 @@ fn to_text(status: &Status, vm: Option<&Vm>, style: Style) -> String {
     text + &format!("azcmagent:  {state}{place}\n")
 }
 
-fn last_run(record: &Record, vm: Option<&Vm>) -> String {
+fn last_run(record: &Record) -> String {
     let code = record.fault.as_deref().unwrap_or_default();
     let named = if code.is_empty() { String::new() } else { format!(": {code}") };
     let mut text = format!("Last run:   {}{named} (exit code {})\n", record.outcome, record.exit_code);
@@ -216,11 +216,9 @@ fn last_run(record: &Record, vm: Option<&Vm>) -> String {
     for line in lines.into_iter().flatten() {
         text.push_str(&report::paragraph(INDENT, &line));
     }
-    if let Some(entry) = entry {
+    if !record.remedy.is_empty() {
         text.push_str("What a person does:\n");
-        text.push_str(&report::steps(entry, 4, |step| {
-            vm.map_or_else(|| step.to_owned(), |vm| vm.fill(step))
-        }));
+        text.push_str(&report::steps(&record.remedy, 4));
     }
     text
 }

@@ -134,7 +134,7 @@ fn ended(vm: &Vm, run: &Run, code: &str) -> (String, String) {
 
 fn steps(list: &Value) -> String {
     let steps: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    steps.join("\n")
+    steps.join("\n").replace('`', "")
 }
 
 /// Meets a fault in a way of its own, as a function does that is given the code.

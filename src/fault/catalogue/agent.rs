@@ -21,7 +21,10 @@ entries! {
         repair: Some(Repair::InstallAgent),
         pace: Some(Pace::Slow),
         again_from: Condition::Agent,
-        person: lines!["See the log of the installation: `grep agent {log}`"],
+        person: lines![
+            "Let the agent install it: `sudo arc-enroll enroll`",
+            "If it did not help, see the log of the installation: `grep agent {log}`",
+        ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
@@ -209,7 +212,7 @@ entries! {
         code: "agent.too-old",
         condition: Condition::Agent,
         outlook: Outlook::Person,
-        means: "The azcmagent on this VM is too old: before 1.32, or it does not know what it is asked to do.",
+        means: "The azcmagent on this VM is too old: before 1.4, or it does not know what it is asked to do.",
         causes: lines![
             "The image has an old azcmagent.",
             "agent.version pins an old one.",

@@ -147,10 +147,10 @@ faults! {
         Vm::new()
             .installed()
             .config(&config(&["install: never"], 2))
-            .call("azcmagent version", Playbook::new().forever(Outcome::exit(0, "azcmagent version  1.31.02347.810\n"))),
+            .call("azcmagent version", Playbook::new().forever(Outcome::exit(0, "azcmagent version  1.3.21083.001\n"))),
     )
         .exit(19)
-        .seen("azcmagent is 1.31.02347.810")
+        .seen("azcmagent is 1.3.21083.001")
         .remedy("apt-get install azcmagent")
         .remedy("Remove agent.version from /etc/arc-enroll/config.yaml");
 
@@ -285,7 +285,7 @@ fn services_are_left_alone_where_they_have_the_proxy_or_do_not_need_it() {
 #[test]
 fn old_agent_is_replaced_by_the_newest_once() {
     let old = |vm: &Vm| {
-        let text = "{\"installed\": {\"azcmagent\": \"1.31.02347.810\"}, \"available\": [\"azcmagent\"]}";
+        let text = "{\"installed\": {\"azcmagent\": \"1.3.21083.001\"}, \"available\": [\"azcmagent\"]}";
         vm.write(".nexus/packages.json", text);
     };
     let vm = Vm::new().installed().start();
@@ -297,7 +297,7 @@ fn old_agent_is_replaced_by_the_newest_once() {
         .installed()
         .call(
             "azcmagent version",
-            Playbook::new().forever(Outcome::exit(0, "azcmagent version  1.31.02347\n")),
+            Playbook::new().forever(Outcome::exit(0, "azcmagent version  1.3.21083\n")),
         )
         .start();
     let run = vm.run(&["enroll"]);
