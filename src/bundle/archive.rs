@@ -8,46 +8,53 @@ const BLOCK: usize = 512;
 /// Compression that is quick enough for the whole of a bundle.
 const LEVEL: u8 = 6;
 
-/// One file of the archive.
-pub struct File<'a> {
-    /// Its name below the folder; 99 bytes at most, which is what the caller's names are.
-    pub name: &'a str,
-    /// What is in it.
-    pub content: &'a [u8],
+/// An archive under way; every file is readable by its owner, in one folder (154 bytes at most).
+pub struct Archive<'a> {
+    tar: Vec<u8>,
+    folder: &'a str,
+    /// The time of every file, in seconds since 1970.
+    time: u64,
 }
 
-/// An archive of these files, readable by their owner, in one folder (154 bytes at most); `time` in seconds since
-/// 1970 is that of every file.
-pub fn tar_gz(folder: &str, time: u64, files: &[File<'_>]) -> Vec<u8> {
-    let mut tar = Vec::new();
-    for file in files {
-        tar.extend(header(folder, time, file));
-        tar.extend(file.content);
-        tar.resize(tar.len().next_multiple_of(BLOCK), 0);
+impl<'a> Archive<'a> {
+    /// An empty one.
+    pub fn new(folder: &'a str, time: u64) -> Self {
+        Self { tar: Vec::new(), folder, time }
     }
-    // Two empty blocks end an archive.
-    tar.resize(tar.len() + 2 * BLOCK, 0);
-    gzip(&tar, LEVEL)
-}
 
-fn header(folder: &str, time: u64, file: &File<'_>) -> Vec<u8> {
-    // name[100] mode[8] uid[8] gid[8] size[12] mtime[12] chksum[8] typeflag linkname[100] "ustar" NUL "00"
-    // uname[32] gname[32] devmajor[8] devminor[8] prefix[155] and 12 bytes of padding.
-    let before = format!(
-        "{:\0<100.99}0000600\x000000000\x000000000\0{:011o}\0{:011o}\0",
-        file.name,
-        file.content.len(),
-        time
-    );
-    let after = format!(
-        "0{:\0<100}ustar\x0000{:\0<32}{:\0<32}0000000\x000000000\0{:\0<155.154}",
-        "", "root", "root", folder
-    );
-    // The sum is that of the header with blanks in its place.
-    let sum: u32 = before.bytes().chain(after.bytes()).map(u32::from).sum::<u32>() + 8 * u32::from(b' ');
-    let mut header = format!("{before}{sum:06o}\0 {after}").into_bytes();
-    header.resize(BLOCK, 0);
-    header
+    /// Adds a file; its name below the folder has 99 bytes at most, which is what the caller's names have.
+    pub fn add(&mut self, name: &str, content: &[u8]) {
+        // name[100] mode[8] uid[8] gid[8] size[12] mtime[12] chksum[8] typeflag linkname[100] "ustar" NUL "00"
+        // uname[32] gname[32] devmajor[8] devminor[8] prefix[155] and 12 bytes of padding.
+        let before = format!(
+            "{name:\0<100.99}0000600\x000000000\x000000000\0{:011o}\0{:011o}\0",
+            content.len(),
+            self.time
+        );
+        let after = format!(
+            "0{:\0<100}ustar\x0000{:\0<32}{:\0<32}0000000\x000000000\0{:\0<155.154}",
+            "", "root", "root", self.folder
+        );
+        // The sum is that of the header with blanks in its place.
+        let sum =
+            before.bytes().chain(after.bytes()).fold(8 * u32::from(b' '), |sum, byte| sum + u32::from(byte));
+        self.tar.extend_from_slice(format!("{before}{sum:06o}\0 {after}").as_bytes());
+        self.fill(0);
+        self.tar.extend_from_slice(content);
+        self.fill(0);
+    }
+
+    /// Zeros up to the end of this block, and so many blocks of them.
+    fn fill(&mut self, blocks: usize) {
+        self.tar.resize(self.tar.len().next_multiple_of(BLOCK) + blocks * BLOCK, 0);
+    }
+
+    /// The archive, compressed.
+    pub fn tar_gz(mut self) -> Vec<u8> {
+        // Two empty blocks end an archive.
+        self.fill(2);
+        gzip(&self.tar, LEVEL)
+    }
 }
 
 #[cfg(test)]
@@ -62,14 +69,14 @@ mod tests {
     fn tar_reads_it() {
         let long = format!("log/{}", "n".repeat(95));
         let content = vec![b'x'; 1000];
-        let files = [
-            File { name: "manifest.json", content: b"{}" },
-            File { name: &long, content: &content },
-            File { name: "empty", content: b"" },
-            File { name: "exact", content: &content[..512] },
-        ];
+        let files: [(&str, &[u8]); 4] =
+            [("manifest.json", b"{}"), (&long, &content), ("empty", b""), ("exact", &content[..512])];
         let folder = "f".repeat(140);
-        let archive = tar_gz(&folder, 1_795_446_000, &files);
+        let mut archive = Archive::new(&folder, 1_795_446_000);
+        for (name, content) in files {
+            archive.add(name, content);
+        }
+        let archive = archive.tar_gz();
         let mut plain = Vec::new();
         flate2::read::GzDecoder::new(archive.as_slice()).read_to_end(&mut plain).unwrap();
         assert_eq!(plain.len() % BLOCK, 0);
@@ -84,7 +91,7 @@ mod tests {
         assert!(output.status.success());
         let listing = String::from_utf8(output.stdout).unwrap();
         let lines: Vec<Vec<&str>> = listing.lines().map(|line| line.split_whitespace().collect()).collect();
-        let names: Vec<String> = files.iter().map(|file| format!("{folder}/{}", file.name)).collect();
+        let names: Vec<String> = files.iter().map(|(name, _)| format!("{folder}/{name}")).collect();
         let expected: Vec<[&str; 6]> = names
             .iter()
             .zip(["2", "1000", "0", "512"])

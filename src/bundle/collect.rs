@@ -1,12 +1,14 @@
 //! Takes what the table names: files, folders, commands; everything at the same time, each within its limit.
 
 use std::cell::RefCell;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{redact, LARGEST_ENTRY, LARGEST_WHOLE, TABLE};
+use super::derived::look_at_himds;
+use super::{redact, HIMDS, LARGEST_ENTRY, LARGEST_WHOLE, TABLE};
 use crate::conditions::sanity::{join_all, Test};
 use crate::host::commands::{CommandError, Run};
 use crate::host::files::{read_end, FileError};
@@ -58,19 +60,6 @@ impl Part {
         }
     }
 
-    /// Whether its beginning was cut off.
-    pub fn is_cut(&self) -> bool {
-        matches!(self.content, Content::Text(_, _, true))
-    }
-
-    /// Why it is not there, if it is not.
-    pub fn why_missing(&self) -> Option<&str> {
-        match &self.content {
-            Content::Missing(why) => Some(why),
-            Content::Text(..) | Content::Json(_) => None,
-        }
-    }
-
     /// Replaces every text by what `change` makes of it.
     fn change(&mut self, change: &dyn Fn(&str) -> String) {
         match &mut self.content {
@@ -92,24 +81,31 @@ fn change_texts(value: &mut Value, change: &dyn Fn(&str) -> String) {
 
 /// Everything that was found, secrets included.
 pub struct Collected {
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
     started: Instant,
 }
 
-/// Takes everything that the table and `more` name (an entry's name, and what it comes from), while `others` run.
-pub async fn collect(host: &Host, more: &[(&str, String)], others: Vec<Test<'_>>) -> Collected {
+/// Takes everything that the table names, and the log where it is elsewhere, while `others` run.
+pub async fn collect(host: &Host, log: Option<&str>, others: Vec<Test<'_>>) -> Collected {
     let started = Instant::now();
-    let table = TABLE.iter().map(|(name, from)| (*name, (*from).to_owned()));
-    let wanted: Vec<(&str, String)> = more.iter().cloned().chain(table).collect();
-    let found: Vec<RefCell<Vec<Part>>> = wanted.iter().map(|_| RefCell::default()).collect();
+    let mut parts = Vec::new();
+    if let Some(log) = log {
+        parts.push(read_timed(host, "log/arc-enroll.log", log));
+    }
+    for (name, from) in TABLE.lines().filter_map(|line| line.split_once(' ')) {
+        take_files(host, name, from, &mut parts);
+    }
     let mut tasks = others;
-    for ((name, from), place) in wanted.iter().zip(&found) {
-        tasks.push(Box::pin(async move {
-            place.replace(take(host, name, from).await);
-        }));
+    for part in &mut parts {
+        if !part.from.starts_with('/') {
+            tasks.push(Box::pin(run(host, part)));
+        }
     }
     join_all(tasks).await;
-    Collected { parts: found.into_iter().flat_map(RefCell::into_inner).collect(), started }
+    if let Some(part) = parts.iter_mut().find(|part| part.name == HIMDS) {
+        look_at_himds(host, part);
+    }
+    Collected { parts, started }
 }
 
 impl Collected {
@@ -119,14 +115,9 @@ impl Collected {
     }
 
     /// Adds what was made of other things, before everything else.
-    pub fn add(&mut self, parts: Vec<Part>) {
-        self.parts.splice(0..0, parts);
-    }
-
-    /// The parts whose names start so.
-    pub fn named(&self, start: &str) -> impl Iterator<Item = &Part> {
-        let start = start.to_owned();
-        self.parts.iter().filter(move |part| part.name.starts_with(&start))
+    pub fn add(&mut self, mut parts: Vec<Part>) {
+        parts.append(&mut self.parts);
+        self.parts = parts;
     }
 
     /// The parts without secrets and within the limits.
@@ -136,6 +127,7 @@ impl Collected {
         parts.iter_mut().for_each(|part| part.change(&|text| redact::first(text, mask)));
         parts.iter_mut().for_each(|part| part.change(&|text| mask.apply(text)));
         let mut room = LARGEST_WHOLE;
+        let mut names: Vec<String> = Vec::new();
         for part in &mut parts {
             if let Content::Json(value) = &part.content {
                 part.content = Content::Text(format!("{value:#}\n"), None, false);
@@ -145,57 +137,55 @@ impl Collected {
             room -= text.len();
             if room == 0 && text.is_empty() {
                 part.content = Content::Missing("the bundle is as large as it may be".to_owned());
+                continue;
             }
+            // Equal names are told apart.
+            while names.contains(&part.name) {
+                part.name.push('_');
+            }
+            names.push(part.name.clone());
         }
-        settle_names(&mut parts);
+        // What is missing only because another entry of that name was had is not missed.
+        parts.retain(|part| part.text().is_some() || !names.contains(&part.name));
         parts
     }
 }
 
-/// Drops what is missing only because another entry of that name was had, and tells equal names apart.
-fn settle_names(parts: &mut Vec<Part>) {
-    let there: Vec<String> =
-        parts.iter().filter(|part| part.text().is_some()).map(|part| part.name.clone()).collect();
-    parts.retain(|part| part.text().is_some() || !there.contains(&part.name));
-    let mut names: Vec<String> = Vec::new();
-    for part in parts.iter_mut().filter(|part| part.text().is_some()) {
-        while names.contains(&part.name) {
-            part.name.push('_');
+/// The files of one row of the table; a folder gives several parts. A command has yet to be run.
+fn take_files(host: &Host, name: &str, from: &str, parts: &mut Vec<Part>) {
+    let Some((folder, suffix)) = from.split_once('*') else {
+        return parts.push(match from.starts_with('/') {
+            true => read_timed(host, name, from),
+            false => Part::new(name, from, Content::Missing(String::new())),
+        });
+    };
+    let why = match host.files.regular_files(folder, suffix) {
+        Ok(names) => {
+            for (index, file) in names.iter().enumerate() {
+                let (name, from) = (format!("{name}{}", plain(file)), format!("{folder}{file}"));
+                parts.push(match index < MOST_FILES {
+                    true => read_timed(host, &name, &from),
+                    false => {
+                        let why = format!("only the {MOST_FILES} newest of this folder are taken");
+                        Part::new(&name, &from, Content::Missing(why))
+                    }
+                });
+            }
+            if !names.is_empty() {
+                return;
+            }
+            "it is empty".to_owned()
         }
-        names.push(part.name.clone());
-    }
+        Err(error) => reason(&error),
+    };
+    parts.push(Part::new(name, from, Content::Missing(why)));
 }
 
-/// One row of the table; a folder gives several parts.
-async fn take(host: &Host, name: &str, from: &str) -> Vec<Part> {
+fn read_timed(host: &Host, name: &str, from: &str) -> Part {
     let started = Instant::now();
-    let part = |name: String, from: String, content| Part { name, from, content, elapsed: started.elapsed() };
-    if !from.starts_with('/') {
-        let content = run(host, from).await;
-        return vec![part(name.to_owned(), from.to_owned(), content)];
-    }
-    let Some((folder, suffix)) = from.split_once('*') else {
-        return vec![part(name.to_owned(), from.to_owned(), read(host, from))];
-    };
-    let names = match host.files.regular_files(folder, suffix) {
-        Ok(names) if !names.is_empty() => names,
-        Ok(_) => {
-            return vec![part(name.to_owned(), from.to_owned(), Content::Missing("it is empty".to_owned()))]
-        }
-        Err(error) => {
-            return vec![part(name.to_owned(), from.to_owned(), Content::Missing(reason(&error)))];
-        }
-    };
-    let mut parts = Vec::new();
-    for (index, file) in names.iter().enumerate() {
-        let from = format!("{folder}{file}");
-        let content = match index < MOST_FILES {
-            true => read(host, &from),
-            false => Content::Missing(format!("only the {MOST_FILES} newest of this folder are taken")),
-        };
-        parts.push(part(format!("{name}{}", plain(file)), from, content));
-    }
-    parts
+    let mut part = Part::new(name, from, read(host, from));
+    part.elapsed = started.elapsed();
+    part
 }
 
 /// A name as every system takes it, short enough for the archive.
@@ -222,7 +212,7 @@ pub(super) fn read(host: &Host, from: &str) -> Content {
 
 /// The content of the file of this real path.
 pub fn read_file(path: &Path) -> Content {
-    let end = match read_end(path, (LARGEST_ENTRY + MARGIN) as u64) {
+    let mut end = match read_end(path, (LARGEST_ENTRY + MARGIN) as u64) {
         Ok(Some(end)) => end,
         Ok(None) => return Content::Missing("it is not there".to_owned()),
         Err(error) => return Content::Missing(reason(&error)),
@@ -230,10 +220,13 @@ pub fn read_file(path: &Path) -> Content {
     // A process's environment has zeros between its lines; anything else with zeros is no text, and what is packed
     // cannot be looked through for secrets.
     let is_binary = end.bytes.contains(&0) || end.bytes.starts_with(&[0x1f, 0x8b]);
-    if is_binary && !path.ends_with("environ") {
+    if is_binary && !path.as_os_str().as_bytes().ends_with(b"/environ") {
         return Content::Missing("it is no text".to_owned());
     }
-    let mut text = String::from_utf8_lossy(&end.bytes).replace('\0', "\n");
+    for byte in end.bytes.iter_mut().filter(|byte| **byte == 0) {
+        *byte = b'\n';
+    }
+    let mut text = String::from_utf8_lossy(&end.bytes).into_owned();
     if end.is_cut {
         drop_first_line(&mut text);
     }
@@ -241,9 +234,10 @@ pub fn read_file(path: &Path) -> Content {
 }
 
 /// A command's words, both outputs in the order they came, up to its end or its limit.
-pub(super) async fn run(host: &Host, line: &str) -> Content {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let Some((program, args)) = words.split_first() else { return Content::Missing(String::new()) };
+async fn run(host: &Host, part: &mut Part) {
+    let started = Instant::now();
+    let words: Vec<&str> = part.from.split_whitespace().collect();
+    let Some((program, args)) = words.split_first() else { return };
     let said = RefCell::new((String::new(), false));
     let listen = |line: &str| {
         let (text, is_cut) = &mut *said.borrow_mut();
@@ -256,19 +250,23 @@ pub(super) async fn run(host: &Host, line: &str) -> Content {
         true
     };
     let result = host.commands.run(Run { watch: Some(&listen), ..Run::new(program, args, LIMIT) }).await;
+    part.elapsed = started.elapsed();
     let (text, is_cut) = said.into_inner();
     let status = match result {
         Ok(finished) if finished.succeeded() => None,
         Ok(finished) => Some(finished.status()),
         Err(error) => match *error {
             CommandError::TimedOut { limit, .. } => Some(format!("stopped after {} s", limit.as_secs())),
-            _ => return Content::Missing(error.to_string()),
+            _ => {
+                part.content = Content::Missing(error.to_string());
+                return;
+            }
         },
     };
-    match status {
+    part.content = match status {
         Some(status) if text.is_empty() => Content::Missing(format!("{status}, without a word")),
         status => Content::Text(text, status, is_cut),
-    }
+    };
 }
 
 /// Drops the line that was cut at the front, or of a very long one as much as any secret takes.
@@ -338,8 +336,9 @@ mod tests {
         let parts = packed((0..20).map(|index| part(&index.to_string(), text(&large))).collect());
         let lengths: Vec<usize> = parts.iter().filter_map(|part| part.text().map(str::len)).collect();
         assert_eq!(lengths, [LARGEST_ENTRY; 16]);
-        assert!(parts.iter().take(16).all(Part::is_cut));
-        assert_eq!(parts.iter().filter_map(Part::why_missing).count(), 4);
+        let is_cut = |part: &Part| matches!(part.content, Content::Text(_, _, true));
+        assert!(parts.iter().take(16).all(is_cut));
+        assert_eq!(parts.iter().filter(|part| matches!(part.content, Content::Missing(_))).count(), 4);
     }
 
     #[test]

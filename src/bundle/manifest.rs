@@ -1,10 +1,10 @@
 //! `manifest.json`: what is in the bundle, where it comes from, and what could not be had.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use serde_json::{json, Value};
+use serde_json::Value;
 
-use super::{Part, LARGEST_ENTRY, LARGEST_WHOLE};
+use super::{Content, Part, LARGEST_ENTRY, LARGEST_WHOLE};
 use crate::conditions::Vm;
 
 /// What cannot be seen from inside the VM, and the command that shows it; from the guide's sections on the cloud
@@ -22,45 +22,54 @@ pub const OUTSIDE: [(&str, &str); 4] = [
     ("the Arc machine in Azure", "az connectedmachine show --name {resource_name} --resource-group {resource_group}"),
 ];
 
-/// The manifest of these parts, as text.
+/// Why those are not there.
+const UNSEEN: &str =
+    "it cannot be seen from inside the VM; add the output of this command, run by a person with the az CLI";
+
+/// Why the guide's own way to a token is not taken.
+const NO_AZ: &str =
+    "arc-enroll does not use the az CLI; identity.json and doctor.json have what the sidecar answers";
+
+/// The manifest of these parts, as text: JSON with a line for every entry.
 pub fn write(vm: &Vm, elapsed: Duration, parts: &[Part]) -> String {
-    let entries: Vec<Value> = parts.iter().filter_map(entry).collect();
-    let mut missing: Vec<Value> = parts.iter().filter_map(missing).collect();
-    let why = "it cannot be seen from inside the VM; add the output of this command, run by a person with the az CLI";
-    for (name, command) in OUTSIDE {
-        missing.push(json!({ "name": name, "why": why, "command": vm.fill(command) }));
+    let (mut entries, mut missing) = (Vec::new(), Vec::new());
+    for part in parts {
+        let (name, from, elapsed) = (quoted(&part.name), quoted(&part.from), part.elapsed.as_millis());
+        let about = format!(r#"{{"name":{name},"from":{from},"elapsed_ms":{elapsed},"#);
+        match &part.content {
+            Content::Text(text, status, is_cut) => {
+                let (bytes, status) = (text.len(), status.as_deref().map_or(Value::Null, quoted));
+                entries.push(format!(r#"{about}"bytes":{bytes},"truncated":{is_cut},"status":{status}}}"#));
+            }
+            Content::Missing(why) => missing.push(format!(r#"{about}"why":{}}}"#, quoted(why))),
+            Content::Json(_) => {}
+        }
     }
-    let az =
-        "arc-enroll does not use the az CLI; identity.json and doctor.json have what the sidecar answers";
-    missing.push(json!({ "name": "az login --identity", "why": az }));
-    let manifest = json!({
-        "version": 1,
-        "agent": env!("CARGO_PKG_VERSION"),
-        "created": humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
-        "elapsed_ms": millis(elapsed),
-        "as_root": crate::host::system::is_root(),
-        "secrets": "taken out; *** stands in their place",
-        "largest_entry": LARGEST_ENTRY,
-        "largest_whole": LARGEST_WHOLE,
-        "entries": entries,
-        "missing": missing,
-    });
-    format!("{manifest:#}\n")
+    for (name, command) in OUTSIDE {
+        let command = quoted(&vm.fill(command));
+        missing.push(format!(r#"{{"name":"{name}","why":"{UNSEEN}","command":{command}}}"#));
+    }
+    missing.push(format!(r#"{{"name":"az login --identity","why":"{NO_AZ}"}}"#));
+    format!(
+        r#"{{"version":1,"agent":"{}","created":"{}","elapsed_ms":{},"as_root":{},
+"secrets":"taken out; *** stands in their place","largest_entry":{LARGEST_ENTRY},"largest_whole":{LARGEST_WHOLE},
+"entries":[
+{}
+],
+"missing":[
+{}
+]}}
+"#,
+        env!("CARGO_PKG_VERSION"),
+        humantime::format_rfc3339_seconds(SystemTime::now()),
+        elapsed.as_millis(),
+        crate::host::system::is_root(),
+        entries.join(",\n"),
+        missing.join(",\n"),
+    )
 }
 
-fn entry(part: &Part) -> Option<Value> {
-    let super::Content::Text(text, status, is_cut) = &part.content else { return None };
-    Some(json!({
-        "name": part.name, "from": part.from, "bytes": text.len(), "truncated": is_cut, "status": status,
-        "elapsed_ms": millis(part.elapsed),
-    }))
-}
-
-fn missing(part: &Part) -> Option<Value> {
-    let why = part.why_missing()?;
-    Some(json!({ "name": part.name, "from": part.from, "why": why, "elapsed_ms": millis(part.elapsed) }))
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+/// A text that shows as JSON does it, with quotation marks and escapes.
+pub fn quoted(text: &str) -> Value {
+    Value::from(text)
 }

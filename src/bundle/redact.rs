@@ -76,7 +76,7 @@ fn learn_credentials(credentials: &str, mask: &SharedMask) {
             mask.learn(&Secret::new(credentials))
         };
     };
-    if EXAMPLES.contains(&password.to_ascii_lowercase().as_str()) {
+    if is_one_of(password, &EXAMPLES) {
         return;
     }
     mask.learn(&Secret::new(password));
@@ -134,6 +134,16 @@ fn next_marker(text: &str, mut from: usize) -> Option<(Range<usize>, bool)> {
     }
 }
 
+/// The length of the run of such characters at the start of a text, in bytes.
+fn run_of(text: &str, is_inside: &dyn Fn(char) -> bool) -> usize {
+    text.find(|c| !is_inside(c)).unwrap_or(text.len())
+}
+
+/// Whether a character ends a word that has no quotation marks.
+fn is_end_of_word(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '"' | '\'')
+}
+
 fn is_key_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '\\')
 }
@@ -147,7 +157,7 @@ fn is_line_of_key(line: &str) -> bool {
 
 /// How far a key goes whose end is not there.
 fn length_of_key(text: &str) -> usize {
-    let mut length = text.find(|c| !is_key_character(c)).unwrap_or(text.len());
+    let mut length = run_of(text, &is_key_character);
     let rest = text.get(length..).unwrap_or_default();
     if let Some(rest) = rest.strip_prefix('\n').or_else(|| rest.strip_prefix("\r\n")) {
         let lines = rest.split_inclusive('\n').take_while(|line| is_line_of_key(line)).map(str::len);
@@ -180,9 +190,13 @@ fn named_values(text: &str, mask: &SharedMask) -> Vec<Range<usize>> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(start) = text.get(at..).and_then(|rest| rest.find(is_part)).map(|offset| at + offset) {
+    loop {
+        let start = at + run_of(text.get(at..).unwrap_or_default(), &|c| !is_part(c));
+        if start >= text.len() {
+            return found;
+        }
         let rest = text.get(start..).unwrap_or_default();
-        let word = rest.get(..rest.find(|c| !is_part(c)).unwrap_or(rest.len())).unwrap_or_default();
+        let word = rest.get(..run_of(rest, &is_part)).unwrap_or_default();
         at = start + word.len();
         let value = if word.eq_ignore_ascii_case("bearer") {
             bearer(text, at)
@@ -197,7 +211,6 @@ fn named_values(text: &str, mask: &SharedMask) -> Vec<Range<usize>> {
             found.push(value);
         }
     }
-    found
 }
 
 fn teach(secret: &str, word: &str, is_user: bool, mask: &SharedMask) {
@@ -218,6 +231,11 @@ fn teach(secret: &str, word: &str, is_user: bool, mask: &SharedMask) {
     }
 }
 
+/// Whether a word is one of these, in any letter case.
+fn is_one_of(word: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
 fn is_named(word: &str, name: &str) -> bool {
     let mut letters = word.bytes().rev().filter(u8::is_ascii_alphanumeric);
     name.bytes().rev().all(|byte| letters.next().is_some_and(|letter| letter.to_ascii_lowercase() == byte))
@@ -227,7 +245,7 @@ fn is_named(word: &str, name: &str) -> bool {
 fn bearer(text: &str, end: usize) -> Option<Range<usize>> {
     let rest = text.get(end..)?;
     let token = rest.trim_start_matches([' ', '\t']);
-    let length = token.find(|c| !is_token_character(c)).unwrap_or(token.len());
+    let length = run_of(token, &is_token_character);
     let run = token.get(..length)?;
     let is_token = token.len() < rest.len() && length >= 20 && run.bytes().any(|byte| byte.is_ascii_digit());
     is_token.then(|| text.len() - token.len()..text.len() - token.len() + length)
@@ -268,11 +286,10 @@ fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
         return authorization(rest).map(|value| at + value.start..at + value.end);
     }
     let length = match opening {
-        "" if is_signature => rest.find(|c: char| c == '&' || c == '"' || c == '\'' || c.is_whitespace()),
-        "" => rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')),
-        _ => unescaped(rest, opening),
+        "" => run_of(rest, &|c| !(is_end_of_word(c) || is_signature && c == '&')),
+        _ => unescaped(rest, opening).unwrap_or(rest.len()),
     };
-    let value = rest.get(..length.unwrap_or(rest.len()))?;
+    let value = rest.get(..length)?;
     // `name: some words` is a sentence; a setting is one word, and ends its line or its part of a list.
     let is_bare = separator == ':' && (closing, opening) == (0, "") && !text.get(..at)?.ends_with(':');
     let is_setting = value.ends_with([',', ';', '}'])
@@ -312,15 +329,15 @@ fn unescaped(text: &str, mark: &str) -> Option<usize> {
 
 /// What follows the scheme in an Authorization header; without a known one, what looks like a token.
 fn authorization(rest: &str) -> Option<Range<usize>> {
-    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\');
-    let scheme = rest.get(..rest.find(is_end).unwrap_or(rest.len()))?;
-    let start = match SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+    let is_inside = |c: char| !is_end_of_word(c) && c != '\\';
+    let scheme = rest.get(..run_of(rest, &is_inside))?;
+    let start = match is_one_of(scheme, &SCHEMES) {
         true => skip_blanks(rest, scheme.len(), rest.len()),
         false if scheme.len() >= 16 && scheme.bytes().any(|byte| byte.is_ascii_digit()) => 0,
         false => return None,
     };
     let value = rest.get(start..)?;
-    let value = value.get(..value.find(is_end).unwrap_or(value.len()))?;
+    let value = value.get(..run_of(value, &is_inside))?;
     (!is_placeholder(value, true)).then(|| start..start + value.len())
 }
 
@@ -333,7 +350,7 @@ fn is_placeholder(value: &str, is_bare: bool) -> bool {
         || value.starts_with('<') && value.ends_with('>')
         || value.strip_prefix('$').is_some_and(|name| name.starts_with(['{', '(']) || is_name(name))
         || is_bare && value.starts_with(['{', '[', '('])
-        || NO_SECRETS.contains(&bare.to_ascii_lowercase().as_str())
+        || is_one_of(bare, &NO_SECRETS)
 }
 
 #[cfg(test)]

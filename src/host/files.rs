@@ -143,11 +143,12 @@ impl Files {
             let Ok(name) = entry.file_name().into_string() else { continue };
             if facts.is_file() && name.ends_with(suffix) {
                 // Sorted by the name's own text: no other kind of sorting comes into the binary.
-                found.push(format!("{:020} {name}", i64::MAX - facts.mtime()));
+                found.push(format!("{:020}{name}", i64::MAX.saturating_sub(facts.mtime())));
             }
         }
         found.sort();
-        Ok(found.iter().filter_map(|line| line.split_once(' ')).map(|(_, name)| name.to_owned()).collect())
+        found.iter_mut().for_each(|line| drop(line.drain(..20)));
+        Ok(found)
     }
 
     /// Replaces a file whole: a reader, or a boot after a power cut, sees the old text or the new one.
@@ -286,29 +287,35 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<(), FileError> {
     if fs::symlink_metadata(path).is_ok_and(|facts| !facts.is_file()) {
         return Err(failed(std::io::Error::other("something that is no regular file is there")));
     }
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    rename_into_place(path, parent, |temporary| write_temporary(temporary, None, content, Readable::Owner))
-        .map_err(failed)
+    rename_into_place(path, None, content, Readable::Owner).map_err(failed)
 }
 
 /// Temporary file beside the target, its bytes on disk, then the rename, then the directory on disk.
 fn replace(path: &Path, content: &[u8], readable: Readable) -> Result<(), FileError> {
     let failed = |source| FileError { action: "write", path: path.to_owned(), source };
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(parent).map_err(failed)?;
-    rename_into_place(path, parent, |temporary| write_temporary(temporary, Some(path), content, readable))
-        .map_err(failed)
+    fs::create_dir_all(folder_of(path)).map_err(failed)?;
+    rename_into_place(path, Some(path), content, readable).map_err(failed)
+}
+
+/// The folder that a file is in; that of a bare name is where we are.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 fn rename_into_place(
     path: &Path,
-    parent: &Path,
-    write: impl FnOnce(&Path) -> std::io::Result<()>,
+    replaced: Option<&Path>,
+    content: &[u8],
+    readable: Readable,
 ) -> std::io::Result<()> {
+    let parent = folder_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // One fixed name: what a power cut leaves behind is overwritten by the next run instead of piling up.
     let temporary = parent.join(format!(".{name}.arc-enroll-new"));
-    let result = write(&temporary)
+    let result = write_temporary(&temporary, replaced, content, readable)
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| fs::File::open(parent)?.sync_all());
     result.inspect_err(|_| {

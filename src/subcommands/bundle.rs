@@ -5,25 +5,20 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::json;
-
 use super::{
     configuration_path, describe, doctor, enroll, load_to_look, load_without_file, vm, Environment, Loaded,
 };
-use crate::bundle::{self, Bundle, Content, Part, Sidecar};
-use crate::cli::{Invocation, Output};
+use crate::bundle::{self, quoted, Bundle, Collected, Content, Part};
+use crate::cli::{Command, Invocation, Output};
 use crate::conditions::{sanity::Test, Vm};
 use crate::host::files::write_private;
 use crate::host::output;
 use crate::report::{self, paragraph};
-use crate::settings::Overrides;
+use crate::settings::{Overrides, Problem, ProxyUrl, Settings};
 use crate::EXIT_INTERNAL;
 
 /// Where the archive goes when no file is named: a folder that is everywhere and outlives a reboot.
 const FOLDER: &str = "/var/tmp";
-
-/// What doctor gets, which ends by itself before.
-const DOCTORS_LIMIT: Duration = Duration::from_secs(20);
 
 /// How many reasons for what is missing are shown; the manifest has all.
 const SHOWN: usize = 5;
@@ -36,13 +31,15 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
         );
         return EXIT_INTERNAL;
     }
-    let (loaded, problems) = load_anyway(invocation);
-    let Ok(loaded) = loaded else { return super::complain_of(&problems) };
-    let unread = loaded.unread.clone();
+    let mut loaded = match load_anyway(invocation) {
+        Ok(loaded) => loaded,
+        Err(problems) => return super::complain_of(&problems),
+    };
+    let unread = loaded.unread.take();
     let mut vm = vm(invocation, environment, loaded, false);
     let is_watched = std::io::stderr().is_terminal();
     if is_watched {
-        output::complain(&format!("  collecting, at most {} s …", DOCTORS_LIMIT.as_secs()));
+        output::complain("  collecting, at most 20 s …");
     }
     let collected = tokio::select! {
         // Listening before the first program is started.
@@ -59,10 +56,9 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
         return EXIT_INTERNAL;
     };
     let now = SystemTime::now();
-    let stamp = humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "");
-    let hostname = vm.hostname().unwrap_or_default();
-    let host: String = hostname.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(63).collect();
-    let folder = format!("arc-enroll-bundle-{}-{stamp}", if host.is_empty() { "vm" } else { &host });
+    let host = vm.hostname().unwrap_or_else(|| "vm".to_owned());
+    let mut folder = format!("arc-enroll-bundle-{host:.63}-{}", humantime::format_rfc3339_seconds(now));
+    folder.retain(|c| c.is_ascii_alphanumeric() || c == '-');
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let bundle = bundle::pack(&vm, &folder, seconds, collected);
     let path = place(&vm, file, &folder);
@@ -90,17 +86,26 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
 }
 
 /// The configuration, or without it; the problems are content.
-fn load_anyway(invocation: &Invocation) -> (Result<Loaded, ()>, Vec<crate::settings::Problem>) {
+fn load_anyway(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
     let problems = match load_to_look(invocation) {
-        Ok(loaded) => return (Ok(loaded), Vec::new()),
+        Ok(loaded) => return Ok(loaded),
         Err(problems) => problems,
     };
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    let why = lines.join("\n");
+    let mut why = String::new();
+    for problem in &problems {
+        why.push_str(&format!("{problem}\n"));
+    }
     // What is wrong may be a flag or a variable too.
-    let plain = Invocation { overrides: Overrides::default(), ..invocation.clone() };
+    let plain = Invocation {
+        command: Command::Doctor,
+        root: invocation.root.clone(),
+        config: None,
+        output: None,
+        verbose: 0,
+        overrides: Overrides::default(),
+    };
     let loaded = load_without_file(invocation, why.clone()).or_else(|_| load_without_file(&plain, why));
-    (loaded.map_err(|_| ()), problems)
+    loaded.map_err(|_| problems)
 }
 
 async fn collect(
@@ -108,58 +113,66 @@ async fn collect(
     environment: Environment<'_>,
     vm: &mut Vm,
     unread: Option<String>,
-) -> bundle::Collected {
+) -> Collected {
     let host = vm.host.clone();
-    let azure = &vm.settings.azure;
-    let check = match vm.has_target {
-        true => format!("azcmagent check --location {} --cloud {}", azure.location, azure.cloud.name()),
-        false => "azcmagent check".to_owned(),
-    };
-    let mut more = vec![("azcmagent/check.txt", check)];
-    if vm.settings.log.file != Path::new(enroll::DEFAULT_LOG) {
-        more.insert(0, ("log/arc-enroll.log", vm.settings.log.file.display().to_string()));
-    }
+    let log = vm.settings.log.file.display().to_string();
     let endpoint = vm.settings.imds.endpoint.clone();
-    let (sidecar, findings) = (Sidecar::default(), RefCell::new((None, Duration::ZERO)));
+    let (answers, findings) = (RefCell::default(), RefCell::new((Vec::new(), Duration::ZERO)));
     let examined = &mut *vm;
-    let mut others: Vec<Test<'_>> = vec![
-        Box::pin(async {
-            let started = Instant::now();
-            let found = tokio::time::timeout(DOCTORS_LIMIT, doctor::examine(examined)).await.ok();
-            findings.replace((found, started.elapsed()));
-        }),
-        Box::pin(sidecar.look_at_himds(&host)),
-    ];
-    for page in Sidecar::PAGES {
-        others.push(Box::pin(sidecar.ask(&endpoint, page)));
+    let mut others: Vec<Test<'_>> = vec![Box::pin(async {
+        let started = Instant::now();
+        let found = doctor::examine(examined).await;
+        findings.replace((found, started.elapsed()));
+    })];
+    for page in bundle::PAGES {
+        others.push(Box::pin(bundle::ask(&endpoint, page, &answers)));
     }
-    let mut collected = bundle::collect(&host, &more, others).await;
-    let (found, elapsed) = findings.into_inner();
-    let doctor = match found {
-        Some(findings) => Content::Json(doctor::to_json(vm, &findings)),
-        None => Content::Missing(format!("it did not end within {} s", DOCTORS_LIMIT.as_secs())),
-    };
+    let log = Some(log.as_str()).filter(|log| *log != enroll::DEFAULT_LOG);
+    let mut collected = bundle::collect(&host, log, others).await;
+    let (findings, elapsed) = findings.into_inner();
+    let doctor = Content::Json(doctor::to_json(vm, &findings));
+    let mut doctor = Part::new("doctor.json", "arc-enroll doctor --output json", doctor);
+    doctor.elapsed = elapsed;
     let configured = configuration_path(invocation, None);
-    let text = |text: String| Content::Text(text, None, false);
-    let effective = text(format!("{:#?}\n", vm.settings));
+    let from = configured.display().to_string();
     let mut parts = vec![
-        Part { elapsed, ..Part::new("doctor.json", "arc-enroll doctor --output json", doctor) },
-        Part::new(
-            "configuration/config.yaml",
-            &configured.display().to_string(),
-            bundle::read_file(&configured),
-        ),
-        Part::new("configuration/in-force.txt", "the configuration with its defaults", effective),
+        doctor,
+        Part::new("configuration/config.yaml", &from, bundle::read_file(&configured)),
+        bundle::identity(vm, answers.into_inner()),
     ];
-    if let Some(why) = unread {
-        let from = "reading the configuration; defaults were used instead, without a target";
-        parts.push(Part::new("configuration/problems.txt", from, text(why + "\n")));
-    }
     let places = bundle::places(&host.files, environment);
-    parts.push(Part::new("proxy/places.txt", "the files and the environment that it names", text(places)));
-    parts.extend(sidecar.into_parts(vm));
+    for (name, from, text) in [
+        ("configuration/in-force.txt", "the configuration with its defaults", in_force(&vm.settings)),
+        ("proxy/places.txt", "the files and the environment that it names", places),
+        (
+            "configuration/problems.txt",
+            "reading the configuration; defaults were used instead, without a target",
+            unread.unwrap_or_default(),
+        ),
+    ] {
+        if !text.is_empty() {
+            parts.push(Part::new(name, from, Content::Text(text, None, false)));
+        }
+    }
     collected.add(parts);
     collected
+}
+
+/// What holds with defaults, flags and environment, besides what doctor.json and identity.json say of the target.
+fn in_force(settings: &Settings) -> String {
+    let Settings { azure, proxy, wait, repair, .. } = settings;
+    format!(
+        "azure.cloud: {}\nproxy.url: {}\nproxy.no_proxy: {}\nwait.boot: {}s\nwait.token: {}s\nwait.access: {}s\n\
+         wait.endpoint: {}s\nrepair.every: {}s\n",
+        azure.cloud.name(),
+        proxy.url.as_ref().map(ProxyUrl::without_credentials).unwrap_or_default(),
+        proxy.no_proxy.join(","),
+        wait.boot.as_secs(),
+        wait.token.as_secs(),
+        wait.access.as_secs(),
+        wait.endpoint.as_secs(),
+        repair.every.as_secs(),
+    )
 }
 
 /// Where the archive goes: a path that is not relative is meant below the root, as everywhere.
@@ -170,8 +183,6 @@ fn place(vm: &Vm, file: Option<&Path>, folder: &str) -> PathBuf {
         Some(file) => file.to_owned(),
         None => vm.host.files.path(FOLDER).join(&name),
     };
-    // For the rename that puts it there, "x" has to have a folder.
-    let path = if path.parent() == Some(Path::new("")) { Path::new(".").join(path) } else { path };
     if path.is_dir() {
         path.join(name)
     } else {
@@ -180,13 +191,18 @@ fn place(vm: &Vm, file: Option<&Path>, folder: &str) -> PathBuf {
 }
 
 fn to_json(file: &str, bundle: &Bundle) -> String {
-    let missing: Vec<_> =
-        bundle.missing.iter().map(|(name, why)| json!({ "name": name, "why": why })).collect();
-    let value = json!({
-        "file": file, "bytes": bundle.bytes.len(), "entries": bundle.entries, "truncated": bundle.truncated,
-        "missing": missing,
-    });
-    format!("{value}\n")
+    let mut missing = Vec::new();
+    for (name, why) in &bundle.missing {
+        missing.push(format!(r#"{{"name":{},"why":{}}}"#, quoted(name), quoted(why)));
+    }
+    format!(
+        "{{\"file\":{},\"bytes\":{},\"entries\":{},\"truncated\":{},\"missing\":[{}]}}\n",
+        quoted(file),
+        bundle.bytes.len(),
+        bundle.entries,
+        bundle.truncated,
+        missing.join(",")
+    )
 }
 
 fn to_text(vm: &Vm, file: &str, bundle: &Bundle) -> String {
@@ -202,26 +218,18 @@ fn to_text(vm: &Vm, file: &str, bundle: &Bundle) -> String {
     let facts =
         format!("{} bytes, {} entries{cut}; secrets are taken out.", bundle.bytes.len(), bundle.entries);
     text.push_str(&paragraph("  ", &facts));
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    if !bundle.missing.is_empty() {
+        text.push_str(&format!(
+            "\nNot had, {} in all; manifest.json has all reasons, such as:\n",
+            bundle.missing.len()
+        ));
+    }
+    let mut shown: Vec<&String> = Vec::new();
     for (name, why) in &bundle.missing {
-        match reasons.iter_mut().find(|(known, _)| known == why) {
-            Some((_, names)) => names.push(name),
-            None => reasons.push((why, vec![name])),
+        if shown.len() < SHOWN && !shown.contains(&why) {
+            shown.push(why);
+            text.push_str(&paragraph("  - ", &format!("{name}: {why}")));
         }
-    }
-    if !reasons.is_empty() {
-        text.push_str(&format!("\nNot had, {} in all:\n", bundle.missing.len()));
-    }
-    for (why, names) in reasons.iter().take(SHOWN) {
-        let rest = match names.len() {
-            0..=2 => String::new(),
-            count => format!(" and {} more", count - 2),
-        };
-        let named = names.iter().take(2).copied().collect::<Vec<_>>().join(", ");
-        text.push_str(&paragraph("  - ", &format!("{named}{rest}: {why}")));
-    }
-    if reasons.len() > SHOWN {
-        text.push_str("  The rest is in manifest.json.\n");
     }
     text.push_str(&paragraph(
         "\nWhat to do: ",

@@ -194,7 +194,9 @@ fn without_root_it_has_what_everybody_may_read() {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("a mode");
     }
     let agent = copies.path().join("arc-enroll");
-    fs::copy(agent_program(), &agent).expect("a copy");
+    // By another program: a child that is started elsewhere meanwhile would keep our own copy open for writing.
+    let copied = Command::new("cp").arg(agent_program()).arg(&agent).status().expect("cp runs");
+    assert!(copied.success());
     let mut command = if nix::unistd::geteuid().is_root() {
         let mut setpriv = Command::new("setpriv");
         setpriv.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&agent);

@@ -109,7 +109,7 @@ fn secrets_planted_everywhere_do_not_come_out() {
         ("proxy/places.txt", "https_proxy=http://***@169.254.0.11:3128\n"),
         ("proxy/places.txt", "HTTPS_PROXY=http://***@169.254.0.11:3128\n"),
         ("proxy/systemd-environment.txt", "ACCESS_TOKEN=***\n"),
-        ("azcmagent/check.txt", "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----\n"),
+        ("azcmagent/config-list.txt", "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----\n"),
         ("errors.txt", "\"level\":\"error\""),
     ] {
         assert!(archive.text(name).contains(beside), "{name}: {}", archive.text(name));

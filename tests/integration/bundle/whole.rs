@@ -70,7 +70,12 @@ fn enrolled_vm_is_told_whole_and_nothing_is_changed() {
     assert!(archive.text("azcmagent/show.json").contains("\"Connected\""));
     assert!(archive.text("azcmagent/config-list.txt").contains("proxy.url"));
     assert!(archive.text("azcmagent/version.txt").contains("azcmagent version"));
-    assert!(archive.text("azcmagent/check.txt").contains("management.azure.com"));
+    let is_own_check = |test: &&serde_json::Value| {
+        test["test"] == "azcmagent check"
+            && test["target"].as_str().is_some_and(|text| text.contains("management.azure.com"))
+    };
+    let checked = doctor["network"].as_array().and_then(|tests| tests.iter().find(is_own_check));
+    assert_eq!(checked.map(|test| &test["verdict"]), Some(&json!("ok")), "{doctor:#}");
     assert!(archive.text("configuration/config.yaml").contains("subscription_id"));
     assert!(archive.text("configuration/in-force.txt").contains("http://169.254.0.11:3128"));
     assert!(archive.text("vm/os-release").contains("ID=debian"));
@@ -210,7 +215,7 @@ fn everything_hangs_and_it_ends_all_the_same() {
     assert_eq!(archive.text("journal/himdsd.txt"), "begun\n");
     let status = archive.entry("journal/himdsd.txt")["status"].as_str().unwrap_or_default().to_owned();
     assert!(status.starts_with("stopped after 1"), "{status}");
-    assert_eq!(archive.text("azcmagent/check.txt"), "so far so good\n");
+    assert_eq!(archive.text("azcmagent/version.txt"), "so far so good\n");
     assert!(archive.why("cloud-init/status.txt").starts_with("stopped after"));
     assert!(archive.files.contains_key("doctor.json"));
 }

@@ -88,7 +88,11 @@ faults! {
         .seen("deleting contoso-vm-01 in Azure: the answer is HTTP 500")
         .remedy(DELETE);
 
-    cloned_by_name "connected.cloned" => Met::by_enroll(Vm::new().connected(&machine_id("golden-image")))
+    cloned_by_name "connected.cloned" => Met::by_enroll(
+        Vm::new()
+            .connected(&machine_id("golden-image"))
+            .call("azcmagent show", Playbook::new().forever(Outcome::Patch(json!({"status": "Disconnected"})))),
+    )
         .exit(21)
         .seen("it is enrolled as golden-image, this VM is contoso-vm-01")
         .remedy("azcmagent disconnect --force-local-only")
