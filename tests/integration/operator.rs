@@ -8,7 +8,10 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::ending::{assert_enrolled, evidence, patient};
-use crate::nexus::spec::{machine_id, Door, Outcome, Playbook, Unit, LOCATION, SUBSCRIPTION, VM_NAME};
+use crate::nexus::run::Mode;
+use crate::nexus::spec::{
+    machine_id, Door, Outcome, Playbook, Unit, LOCATION, SUBSCRIPTION, SYSTEM_OBJECT, VM_NAME,
+};
 use crate::nexus::vm::{self, agent_program, Vm, CONFIG, LOG};
 
 /// The program on the operator's own machine: no VM, no network.
@@ -265,7 +268,7 @@ fn status_tells_of_the_last_run_and_of_azcmagent() {
 fn enroll_without_a_usable_configuration_says_so_in_the_log_and_does_nothing() {
     let vm = Vm::new().config(BAD).start();
     let before = vm.tree();
-    for mode in [crate::nexus::run::Mode::Pipe, crate::nexus::run::Mode::CloudInit] {
+    for mode in [Mode::Pipe, Mode::CloudInit] {
         let run = vm.agent(&["enroll"]).mode(mode).run();
         run.assert_code(2);
         let last: Value =
@@ -422,6 +425,33 @@ fn a_remedy_can_be_pasted_into_a_shell() {
     for name in refused {
         assert!(words[8].contains(&format!("{{'domainName':'{name}','port':443}}")), "{words:?}");
     }
+}
+
+#[test]
+fn explanations_and_status_have_the_values_that_a_fault_was_met_with() {
+    let text = patient(&[("access", "1s")]);
+    let vm = Vm::new().installed().azure(|azure| azure.access.never = true).config(&text).start();
+    let before = vm.run(&["explain", "access.role-missing"]);
+    before.assert_code(0);
+    assert!(before.unfolded().contains(SUBSCRIPTION), "the target is known\n{}", before.text());
+    vm.run(&["enroll"]).assert_code(75);
+    for command in [&["explain", "access.role-missing"][..], &["status"]] {
+        let run = vm.run(command);
+        let wanted =
+            format!("--assignee-object-id {SYSTEM_OBJECT} --assignee-principal-type ServicePrincipal");
+        assert!(run.unfolded().contains(&wanted), "{}", run.text());
+        assert!(!run.stdout.contains('`') || command[0] == "status", "{}", run.text());
+    }
+    let other = vm.run(&["explain", "egress.refused"]);
+    assert!(other.stdout.contains("$ENDPOINTS"), "what is not known is a blank\n{}", other.text());
+}
+
+#[test]
+fn doctor_is_coloured_on_a_terminal_and_plain_elsewhere() {
+    let vm = Vm::new().imds(|imds| imds.door = Door::Closed).start();
+    let run = vm.agent(&["doctor"]).mode(Mode::Terminal).run();
+    assert!(run.stdout.contains("\u{1b}[31mFAIL"), "{}", run.text());
+    assert!(!vm.run(&["doctor"]).stdout.contains('\u{1b}'));
 }
 
 #[test]

@@ -392,3 +392,16 @@ fn run_that_is_verbose_already_has_nothing_to_add() {
     assert_eq!(verbose(&vm), [true]);
     assert!(run.events("connect.verbose").is_empty());
 }
+
+#[test]
+fn machine_that_works_under_another_name_is_left_alone_but_a_fresh_vm_with_one_is_a_copy() {
+    let vm = Vm::new().connected(&machine_id("chosen-by-hand")).start();
+    let run = vm.run(&["enroll"]);
+    run.assert_code(0).assert_last("enrolled", None);
+    assert!(run.stdout.contains("mind that it is enrolled as chosen-by-hand"), "{}", run.text());
+    vm.run(&["doctor"]).assert_code(0);
+    let fresh = Vm::new().connected(&machine_id("golden")).start();
+    let run = fresh.first_boot(&["enroll"]);
+    assert_ended(&fresh, &run, 21, "connected.cloned");
+    assert_nothing_undone(&fresh);
+}
