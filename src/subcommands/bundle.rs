@@ -181,7 +181,12 @@ fn place(vm: &Vm, file: Option<&Path>, folder: &str) -> PathBuf {
     let path = match file {
         Some(file) if file.is_absolute() => vm.host.files.path(file),
         Some(file) => file.to_owned(),
-        None => vm.host.files.path(FOLDER).join(&name),
+        None => {
+            if !vm.host.files.is_dir(FOLDER) {
+                let _told_by_writing = vm.host.files.make_dir(FOLDER);
+            }
+            vm.host.files.path(FOLDER).join(&name)
+        }
     };
     if path.is_dir() {
         path.join(name)

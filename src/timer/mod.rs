@@ -251,7 +251,9 @@ async fn systemctl(host: &Host, args: &[&str]) -> Result<String, String> {
     if finished.succeeded() {
         return Ok(finished.stdout);
     }
-    Err(format!("systemctl {}: {}", args.join(" "), tail(&finished.transcript)))
+    // The long list of properties says nothing to a person.
+    let words: Vec<&str> = args.iter().copied().filter(|word| *word != PROPERTIES).collect();
+    Err(format!("systemctl {}: {}", words.join(" "), tail(&finished.transcript)))
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ entries! {
         means: "Another run of arc-enroll is at work on this VM.",
         causes: lines![
             "The first boot is still enrolling.",
+            "The timer has started a run.",
             "Another person runs it by hand.",
         ],
         agent: "Waits until the other run has ended.",

@@ -88,6 +88,17 @@ fn only_regular_files_of_a_folder_of_logs_are_taken() {
 }
 
 #[test]
+fn folder_of_the_archive_is_made_where_it_is_missing() {
+    let vm = Vm::new().enrolled().start();
+    fs::remove_dir(vm.path("var/tmp")).expect("an empty folder");
+    let archive = archive_of(&vm, &vm.run(&["bundle"]));
+    assert!(archive.files.contains_key("doctor.json"));
+    let run = vm.run(&["bundle", "/no/such/folder/x.tar.gz"]);
+    run.assert_code(1);
+    assert!(run.stderr.contains("Name another FILE"), "{}", run.text());
+}
+
+#[test]
 fn archive_goes_to_standard_output() {
     let vm = Vm::new().enrolled().start();
     let before = vm.tree();
