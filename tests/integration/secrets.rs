@@ -206,7 +206,7 @@ fn token_of_an_identity_that_is_not_there_is_an_error_without_output() {
 
 #[test]
 fn token_needs_no_configuration_and_waits_for_a_sidecar_that_comes_up() {
-    let vm = Vm::new().imds(|imds| imds.door = Door::ClosedFor(1500)).start();
+    let vm = Vm::new().imds(|imds| imds.door = Door::ClosedFor(4000)).start();
     fs::remove_file(vm.path(vm::CONFIG)).expect("a configuration");
     let run = vm.run(&["token"]);
     run.assert_code(0);

@@ -112,9 +112,12 @@ fn by_hand_into_a_pipe_it_is_text_and_the_log_file_has_the_lines() {
 
 #[test]
 fn on_a_terminal_it_is_coloured_text_of_eighty_columns() {
-    use crate::nexus::spec::Door;
-    let vm = Vm::new().installed().imds(|imds| imds.door = Door::ClosedFor(1200)).start();
-    let run = vm.agent(&["enroll"]).mode(Mode::Terminal).run();
+    use crate::nexus::spec::{Door, ImdsPlan};
+    let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
+    let mut going = vm.agent(&["enroll"]).mode(Mode::Terminal).spawn();
+    going.wait_for_event("wait.started");
+    vm.set_imds(ImdsPlan::default());
+    let run = going.finish();
     assert_enrolled(&vm, &run);
     assert_contract(&run.log);
     assert_readable(&run.stdout);

@@ -1,11 +1,14 @@
 use crate::ending::{assert_enrolled, assert_stopped, evidence, met, patient, waits};
-use crate::nexus::spec::{Certificate, Door, HttpAct, Playbook, Reply};
+use crate::nexus::spec::{Certificate, CsnPlan, Door, HttpAct, Playbook, Reply};
 use crate::nexus::vm::{config, Vm};
 
 #[test]
 fn a_proxy_that_comes_up_late_is_waited_for() {
-    let vm = Vm::new().installed().csn(|csn| csn.door = Door::ClosedFor(2000)).start();
-    let run = vm.run(&["enroll"]);
+    let vm = Vm::new().installed().csn(|csn| csn.door = Door::Closed).start();
+    let mut going = vm.agent(&["enroll"]).spawn();
+    going.wait_for_event("wait.started");
+    vm.set_csn(CsnPlan::default());
+    let run = going.finish();
     assert_enrolled(&vm, &run);
     assert!(!met(&run, "proxy.refused").is_empty(), "{}", run.text());
 }

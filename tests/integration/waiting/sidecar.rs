@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use nix::sys::signal::Signal;
 
 use crate::ending::{assert_enrolled, assert_stopped, evidence, met, patient, waits};
-use crate::nexus::spec::{Door, HttpAct, Playbook, Reply};
+use crate::nexus::spec::{Door, HttpAct, ImdsPlan, Playbook, Reply};
 use crate::nexus::vm::{Builder, Vm};
 
 /// A VM whose token endpoint plays this before it is healthy.
@@ -17,8 +17,11 @@ fn named(name: &str) -> HttpAct {
 
 #[test]
 fn a_sidecar_that_comes_up_late_is_waited_for() {
-    let vm = Vm::new().installed().imds(|imds| imds.door = Door::ClosedFor(1500)).start();
-    let run = vm.run(&["enroll"]);
+    let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
+    let mut going = vm.agent(&["enroll"]).spawn();
+    going.wait_for_event("wait.started");
+    vm.set_imds(ImdsPlan::default());
+    let run = going.finish();
     assert_enrolled(&vm, &run);
     let lines = met(&run, "imds.refused");
     assert_eq!(lines[0]["condition"], "imds");
