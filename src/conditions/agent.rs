@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tracing::warn;
 
 use super::sanity::Verdict;
-use super::{Evidence, Vm};
+use super::{proxy_environment, Evidence, Vm};
 use crate::azcmagent::{self, MAIN_SERVICE, PROGRAM, SERVICES};
 use crate::fault::{self, Fault};
 use crate::host::commands::Run;
@@ -60,7 +60,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     }
     let old = if is_before(OLDEST_WHOLE) { ", older than Microsoft supports" } else { "" };
     let units = read_units(&shown);
-    judge_units(&units, uptime(vm))?;
+    judge_units(&units, vm.host.files.uptime())?;
     let probe = probe?;
     if !judge_proxy(vm, proxy.unwrap_or_default())? {
         judge_environment(vm, &units)?;
@@ -114,9 +114,8 @@ async fn is_overridden(vm: &Vm) -> bool {
     if !vm.settings.agent.allow_azure_vm {
         return false;
     }
-    let run = Run::new("systemctl", &["show-environment"], vm.within(LIMIT));
-    let environment = vm.host.commands.run(run).await.map(|finished| finished.stdout).unwrap_or_default();
-    let is_set = environment.lines().any(|line| line.starts_with("MSFT_ARC_TEST="));
+    let environment = proxy_environment::of_manager(vm).await;
+    let is_set = environment.is_some_and(|environment| environment.contains_key("MSFT_ARC_TEST"));
     if is_set {
         // An earlier run has set it for the services; the program itself looks at its own environment.
         vm.host.commands.set_environment("MSFT_ARC_TEST", "true");
@@ -205,12 +204,6 @@ fn read_units(text: &str) -> Vec<Unit<'_>> {
     units
 }
 
-/// Time since the boot, in whole seconds (proc_uptime(5)).
-fn uptime(vm: &Vm) -> Option<Duration> {
-    let text = vm.host.text("/proc/uptime")?;
-    text.split('.').next()?.parse().ok().map(Duration::from_secs)
-}
-
 /// The main service has to run; another one only where it is enabled, for versions and modes differ.
 fn judge_units(units: &[Unit<'_>], uptime: Option<Duration>) -> Result<(), Fault> {
     let counts = |unit: &&Unit<'_>| unit.id == MAIN_SERVICE || unit.file.starts_with("enabled");
@@ -273,7 +266,7 @@ fn judge_environment(vm: &Vm, units: &[Unit<'_>]) -> Result<(), Fault> {
     let files = &vm.host.files;
     let since = files.modified(SERVICES_PLACE).and_then(|at| SystemTime::now().duration_since(at).ok());
     let (Some(wanted), Some(since)) = (&vm.settings.proxy.url, since) else { return Ok(()) };
-    let uptime = uptime(vm);
+    let uptime = vm.host.files.uptime();
     for unit in units.iter().filter(|unit| unit.age(uptime).is_some_and(|age| age > since)) {
         let environment = match files.read_bytes(format!("/proc/{}/environ", unit.pid)) {
             Ok(Some(environment)) => environment,

@@ -17,7 +17,7 @@ use crate::settings::{Cloud, Install};
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The endpoints that this VM needs (network requirements page, "always" and "connect"), without wildcards:
-/// of a wildcard the one name that every machine uses.
+/// of a wildcard the one name that every machine uses. ARM and Entra come first.
 pub(super) fn endpoints(vm: &Vm) -> Vec<String> {
     let azure = &vm.settings.azure;
     let mut names = match azure.cloud {

@@ -69,9 +69,7 @@ async fn manager(vm: &Vm) -> Option<Finding> {
     if vm.learnt.manager_told.get() || !vm.host.files.is_dir("/etc/systemd") {
         return None;
     }
-    let run = Run::new("systemctl", &["show-environment"], LIMIT);
-    let shown = vm.host.commands.run(run).await.ok().filter(|finished| finished.succeeded())?;
-    let found = read_environment(&shown.stdout);
+    let found = of_manager(vm).await?;
     let wanted = Wanted::from(&vm.settings.proxy);
     let right = proxy_settings::variables(&wanted, &[]).into_iter();
     let right: Values = right.map(|(name, value)| (name.to_owned(), value.reveal().to_owned())).collect();
@@ -84,6 +82,13 @@ async fn manager(vm: &Vm) -> Option<Finding> {
         wrong,
         detail,
     })
+}
+
+/// The environment that the running systemd gives to services; nothing where it does not say.
+pub(super) async fn of_manager(vm: &Vm) -> Option<Values> {
+    let run = Run::new("systemctl", &["show-environment"], vm.within(LIMIT));
+    let shown = vm.host.commands.run(run).await.ok().filter(|finished| finished.succeeded())?;
+    Some(read_environment(&shown.stdout))
 }
 
 /// The lines of `systemctl show-environment`, which quotes as `$'…'` what a shell would take apart.

@@ -90,7 +90,8 @@ pub type Test<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 /// The tests that no condition makes, all at the same time (guide, "VM network connectivity sanity tests").
 pub async fn run(vm: &Vm) {
     let mut tests: Vec<Test<'_>> = vec![Box::pin(reach_imds(vm)), Box::pin(agents_own_check(vm))];
-    for name in resolved_names(vm.settings.azure.cloud) {
+    // The guide's nslookup asks for the first two: ARM and Entra.
+    for name in egress::endpoints(vm).into_iter().take(2) {
         tests.push(Box::pin(resolve(vm, name)));
     }
     for name in optional_endpoints(vm) {
@@ -118,25 +119,16 @@ async fn reach_imds(vm: &Vm) {
     vm.note("IMDS reached", endpoint.clone(), verdict, detail, started);
 }
 
-/// The two names of the guide's nslookup.
-fn resolved_names(cloud: Cloud) -> [&'static str; 2] {
-    match cloud {
-        Cloud::Public => ["management.azure.com", "login.microsoftonline.com"],
-        Cloud::UsGovernment => ["management.usgovcloudapi.net", "login.microsoftonline.us"],
-        Cloud::China => ["management.chinacloudapi.cn", "login.chinacloudapi.cn"],
-    }
-}
-
-async fn resolve(vm: &Vm, name: &'static str) {
+async fn resolve(vm: &Vm, name: String) {
     let started = Instant::now();
-    let found = names::resolve(&vm.host.commands, name, Duration::from_secs(5)).await;
+    let found = names::resolve(&vm.host.commands, &name, Duration::from_secs(5)).await;
     // With a proxy the name is resolved there, and nothing on the VM needs it.
     let (verdict, detail) = match (found, &vm.settings.proxy.url) {
         (Ok(address), _) => (Verdict::Ok, address.to_string()),
         (Err(error), Some(_)) => (Verdict::Information, format!("{error}; the proxy resolves it")),
         (Err(error), None) => (Verdict::Fails, error.to_string()),
     };
-    vm.note("name resolved", name.to_owned(), verdict, detail, started);
+    vm.note("name resolved", name, verdict, detail, started);
 }
 
 /// Endpoints that the guide or the network requirements name and that enrolling can do without.

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tracing::info;
@@ -77,6 +77,12 @@ impl Files {
     /// What the operating system said, or that the file is too large to be what it should be.
     pub fn read(&self, inside: impl AsRef<Path>) -> Result<Option<String>, FileError> {
         Ok(self.read_bytes(inside)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Time since the boot, in whole seconds (proc_uptime(5)).
+    pub fn uptime(&self) -> Option<Duration> {
+        let text = self.read("/proc/uptime").ok().flatten()?;
+        text.split('.').next()?.parse().ok().map(Duration::from_secs)
     }
 
     /// The bytes of a file; `None` when there is none.

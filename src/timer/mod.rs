@@ -67,8 +67,7 @@ pub struct State {
 impl State {
     /// When it elapses next.
     pub fn next(&self, files: &Files) -> Option<SystemTime> {
-        let uptime = files.read("/proc/uptime").ok().flatten()?;
-        let uptime = Duration::from_secs(uptime.split('.').next()?.parse().ok()?);
+        let uptime = files.uptime()?;
         let next = self.next.filter(|_| self.active && !self.working)?;
         SystemTime::now().checked_add(next.saturating_sub(uptime))
     }
