@@ -178,7 +178,7 @@ entries! {
         again_from: Condition::Identity,
         person: lines![
             "Compare: `curl -v --noproxy '*' -H Metadata:true \"{imds}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F\"`",
-            "Report the answer with: `arc-enroll doctor`",
+            "Report the answer with: `arc-enroll bundle`",
         ],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
@@ -233,7 +233,7 @@ entries! {
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
         least_window: Duration::from_secs(75),
-        person: lines!["Wait; if it stays so for minutes, report it with: `arc-enroll doctor`"],
+        person: lines!["Wait; if it stays so for minutes, report it with: `arc-enroll bundle`"],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -268,7 +268,7 @@ entries! {
         again_from: Condition::Identity,
         person: lines![
             "Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`",
-            "If it stays so, restart the VM from the Azure side, and report it to Microsoft support with: `arc-enroll doctor`",
+            "If it stays so, restart the VM from the Azure side, and report it to Microsoft support with: `arc-enroll bundle`",
         ],
         guide: "VM network connectivity sanity tests",
         ..COMMON
@@ -287,7 +287,7 @@ entries! {
         agent: "Tries again for as long as the window lasts.",
         pace: Some(Pace::Fast),
         again_from: Condition::Identity,
-        person: lines!["If it stays so, report it to Microsoft support with the time and the answer from: `arc-enroll doctor`"],
+        person: lines!["If it stays so, report it to Microsoft support, with the time, and: `arc-enroll bundle`"],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
     };
@@ -325,7 +325,7 @@ entries! {
         again_from: Condition::Identity,
         person: lines![
             "See its times: `arc-enroll token --output json`",
-            "If it stays so, report it to Microsoft support with: `arc-enroll doctor`",
+            "If it stays so, report it to Microsoft support with: `arc-enroll bundle`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
@@ -343,7 +343,7 @@ entries! {
         again_from: Condition::Identity,
         person: lines![
             "See its times: `arc-enroll token --output json`",
-            "If it stays so, report it to Microsoft support with: `arc-enroll doctor`",
+            "If it stays so, report it to Microsoft support with: `arc-enroll bundle`",
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON

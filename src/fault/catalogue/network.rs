@@ -24,7 +24,7 @@ entries! {
         again_from: Condition::Imds,
         person: lines![
             "Check: `curl -v --noproxy '*' --max-time 3 -H Metadata:true {imds}/healthz`",
-            "If it stays so, the sidecar beside this VM is down: restart the VM from the Azure side, and report it to Microsoft support with: `arc-enroll doctor`",
+            "If it stays so, the sidecar beside this VM is down: restart the VM from the Azure side, and report it to Microsoft support with: `arc-enroll bundle`",
         ],
         guide: "Nexus VM Instance Metadata Service (IMDS) sidecar container",
         ..COMMON

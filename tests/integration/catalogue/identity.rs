@@ -79,7 +79,7 @@ faults! {
     updating "identity.updating" => Met::by_doctor(token(named("imds-410")))
         .exit(75)
         .seen("HTTP 410")
-        .remedy("arc-enroll doctor");
+        .remedy("arc-enroll bundle");
 
     throttled "identity.throttled" => Met::by_doctor(token(named("imds-429-retry-after")))
         .exit(75)
@@ -90,7 +90,7 @@ faults! {
         .exit(75)
         .seen("HTTP 500")
         .seen("/healthz says otherwise: HTTP 200, ok")
-        .remedy("arc-enroll doctor");
+        .remedy("arc-enroll bundle");
 
     sidecar_unhealthy "identity.sidecar-unhealthy" =>
         Met::by_doctor(token(named("imds-503")).imds(|imds| imds.healthz = always(named("healthz-503"))))
