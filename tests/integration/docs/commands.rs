@@ -1,0 +1,210 @@
+//! Command lines and programs that the README names.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{
+    agent, between, blocks, catalogue, nexus_yaml, printed, readme, repository, spans, subcommands, text,
+    written,
+};
+use crate::nexus::vm::Vm;
+
+/// Where a command line of the README is tried.
+enum Tried {
+    /// By `run_here`, below.
+    Here,
+    /// By `.ci/run`, as this line.
+    Ci(&'static str),
+    /// By `.ci/run`, which takes the line from the README.
+    CiFromReadme,
+    /// Only with an Azure subscription.
+    NeedsAzure,
+}
+
+/// Every command line of the README's sh blocks, in their order.
+const COMMANDS: [(&str, Tried); 11] = [
+    ("cargo run --example nexus", Tried::Ci("cargo run --locked --example nexus")),
+    ("cargo test --locked", Tried::CiFromReadme),
+    ("packaging/build-static", Tried::Ci("packaging/build-static")),
+    ("dist/arc-enroll user-data --config nexus.yaml --base64 > user-data.b64", Tried::Here),
+    (
+        "az networkcloud virtualmachine create … --mi-system-assigned --user-data-content @user-data.b64",
+        Tried::NeedsAzure,
+    ),
+    ("sudo arc-enroll enroll", Tried::Here),
+    ("sudo arc-enroll doctor", Tried::Here),
+    ("sudo arc-enroll status", Tried::Here),
+    ("sudo arc-enroll bundle", Tried::Here),
+    ("arc-enroll explain CODE", Tried::Here),
+    (r#"grep '"event":"run.finished"' /var/log/cloud-init-output.log | tail -n 1"#, Tried::Here),
+];
+
+/// How the command begins that makes the VM.
+const CREATE: &str = "az networkcloud virtualmachine create ";
+
+/// Programs that the README tells about in its text; CI runs them, but for the benchmark.
+const PROGRAMS: [(&str, bool); 6] = [
+    ("packaging/build-static", true),
+    ("packaging/size-gate", true),
+    ("tests/cloud_init/run", true),
+    ("tests/vm/run", true),
+    ("tests/bench/run", false),
+    (".ci/run", false),
+];
+
+fn command_lines(block: &str) -> Vec<String> {
+    let lines = block.lines().map(|line| line.split(" # ").next().unwrap_or("").trim());
+    lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_line_of_the_readme_is_tried() {
+    let readme = readme();
+    let shown: Vec<String> = blocks(&readme, "sh").iter().flat_map(|block| command_lines(block)).collect();
+    let known: Vec<&str> = COMMANDS.iter().map(|(line, _)| *line).collect();
+    assert_eq!(shown, known, "the README and the list of this test differ");
+    // What is not in a block of its own language would escape this test.
+    assert_eq!(readme.matches("```").count(), 2 * (blocks(&readme, "sh").len() + 1));
+    let ci = text(".ci/run");
+    let mut here = Vec::new();
+    for (line, tried) in &COMMANDS {
+        match tried {
+            Tried::Here => here.push(*line),
+            Tried::Ci(command) => assert!(ci.lines().any(|step| step == *command), ".ci/run lacks {command}"),
+            Tried::CiFromReadme => assert_eq!(*line, test_command_of_ci()),
+            // `user_data_as_told` compares it with the one that the program prints.
+            Tried::NeedsAzure => assert!(line.starts_with(CREATE)),
+        }
+    }
+    run_here(&here);
+}
+
+/// The command that `.ci/run` takes from the README, taken by its own line.
+fn test_command_of_ci() -> String {
+    let ci = text(".ci/run");
+    let line = ci.lines().find(|line| line.starts_with("test_command=")).expect("CI takes the command");
+    let script = format!("{line}; printf %s \"$test_command\"");
+    let output = Command::new("bash").args(["-c", &script]).current_dir(repository()).output();
+    String::from_utf8(output.expect("bash runs").stdout).expect("it is UTF-8")
+}
+
+/// Each in the simulated VM, or on this machine where it is meant for the desk.
+fn run_here(lines: &[&str]) {
+    let vm = Vm::new().start();
+    for line in lines {
+        let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "sudo").collect();
+        match words.as_slice() {
+            ["dist/arc-enroll", "user-data", ..] => user_data_as_told(line),
+            ["arc-enroll", "doctor"] => {
+                let before = vm.tree();
+                vm.run(&["doctor"]).assert_code(0);
+                assert!(vm.tree() == before, "doctor changes something");
+            }
+            ["arc-enroll", "explain", "CODE"] => {
+                for entry in catalogue() {
+                    let code = entry["code"].as_str().expect("an entry has a code");
+                    assert!(printed(&["explain", code]).starts_with(code));
+                }
+            }
+            ["arc-enroll", rest @ ..] => {
+                vm.run(rest).assert_code(0);
+            }
+            ["grep", ..] => {
+                let script = line.replace("/var/log/", &format!("{}/var/log/", vm.root.display()));
+                let output = vm.command("/bin/sh").args(["-c", &script]).output().expect("a shell runs");
+                let found: Value = serde_json::from_slice(&output.stdout).expect("one JSON line");
+                assert_eq!(found["outcome"], "enrolled");
+            }
+            _ => panic!("this test cannot run {line}"),
+        }
+    }
+}
+
+/// `user-data` with the README's own configuration, by the binary that users ship where there is one.
+fn user_data_as_told(line: &str) {
+    let Some(shipped) = std::env::var_os("ARC_ENROLL_STATIC").map(PathBuf::from) else {
+        eprintln!("SKIPPED {line}: ARC_ENROLL_STATIC names no static binary");
+        return;
+    };
+    let (folder, _) = written(&nexus_yaml());
+    let script = line.replace("dist/arc-enroll", "\"$SHIPPED\"");
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &script]).env("SHIPPED", shipped).current_dir(folder.path());
+    let output = command.output().expect("a shell runs");
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    let create =
+        COMMANDS.iter().map(|(line, _)| *line).find(|line| line.starts_with(CREATE)).expect("listed");
+    for word in create.split_whitespace().filter(|word| *word != "…") {
+        assert!(told.contains(word), "{word} is not in:\n{told}");
+    }
+    let size = fs::metadata(folder.path().join("user-data.b64")).map(|data| data.len()).unwrap_or(0);
+    assert!((100_000..=1_000_000).contains(&size), "{size} bytes");
+}
+
+#[test]
+fn the_first_two_commands_come_first() {
+    let readme = readme();
+    let first: Vec<&str> = COMMANDS.iter().take(2).map(|(line, _)| *line).collect();
+    let section = between(&readme, "## Two commands", "\n## Use on Nexus");
+    let shown: Vec<String> = blocks(section, "sh").iter().flat_map(|block| command_lines(block)).collect();
+    assert_eq!(shown, first);
+    assert_eq!(readme.find("\n## "), readme.find("\n## Two commands"));
+}
+
+#[test]
+fn programs_that_are_named_are_there_and_ci_runs_them() {
+    let (readme, ci) = (readme(), text(".ci/run"));
+    for (program, in_ci) in PROGRAMS {
+        let mode = fs::metadata(repository().join(program)).map(|data| data.permissions().mode());
+        assert!(mode.is_ok_and(|mode| mode & 0o111 != 0), "{program} cannot be executed");
+        assert_eq!(ci.lines().any(|line| line.split(' ').any(|word| word == program)), in_ci, "{program}");
+    }
+    for (program, _) in PROGRAMS.iter().filter(|(program, _)| *program != "tests/cloud_init/run") {
+        assert!(readme.contains(program), "the README does not name {program}");
+    }
+    let steps: Vec<&str> = ci.lines().filter(|line| !line.is_empty() && !line.starts_with("step ")).collect();
+    assert_eq!(steps.last(), Some(&"tests/vm/run"), "the README says that it comes after everything else");
+}
+
+#[test]
+fn every_subcommand_is_in_the_readme_and_the_other_way_round() {
+    let (readme, known) = (readme(), subcommands());
+    assert_eq!(known.len(), 9);
+    let shown = spans(&readme).into_iter().map(str::to_owned);
+    let typed: Vec<String> =
+        blocks(&readme, "sh").iter().flat_map(|block| command_lines(block)).chain(shown).collect();
+    for name in &known {
+        let is_named = |line: &String| line == name || line.contains(&format!("arc-enroll {name}"));
+        assert!(typed.iter().any(is_named), "the README does not name {name}");
+    }
+    for line in &typed {
+        let Some(word) = line.split("arc-enroll ").nth(1).and_then(|rest| rest.split([' ', ')']).next())
+        else {
+            continue;
+        };
+        let option = word.starts_with("--") && agent(&[word]).status.success();
+        assert!(option || known.iter().any(|name| name == word), "{line} names no subcommand");
+    }
+}
+
+#[test]
+fn help_fits_the_terminal_and_names_itself() {
+    for name in subcommands() {
+        let help = printed(&[&name, "--help"]);
+        assert!(help.starts_with(&format!("Usage: arc-enroll {name}")), "{help}");
+        assert!(help.contains("Example:"), "{help}");
+    }
+    let main = [vec!["--help".to_owned()]];
+    let all = subcommands().into_iter().map(|name| vec![name, "--help".to_owned()]);
+    for words in all.chain(main) {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        for line in printed(&words).lines() {
+            assert!(line.chars().count() <= 80 && line.trim_end() == line, "{words:?}: {line:?}");
+        }
+    }
+}
