@@ -1,6 +1,7 @@
 //! The command line: arguments in, an [`Invocation`] out.
 
 mod help;
+pub mod table;
 
 pub use help::help;
 
@@ -9,7 +10,8 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::settings::{nearest, Identity, Overrides, FLAGS};
+use crate::settings::{nearest, Identity, Overrides};
+use table::{Flag, Subcommand, EVERYWHERE, SUBCOMMANDS, TARGETS};
 
 /// What one run of the program is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +76,7 @@ pub enum Command {
         include: Option<PathBuf>,
     },
     /// Show help.
-    Help(Option<Topic>),
+    Help(Option<&'static Subcommand>),
     /// Show the version.
     Version,
 }
@@ -87,72 +89,6 @@ pub enum Output {
     /// For programs.
     Json,
 }
-
-/// A subcommand by its name, which is also its help topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
-    /// `enroll`
-    Enroll,
-    /// `doctor`
-    Doctor,
-    /// `status`
-    Status,
-    /// `token`
-    Token,
-    /// `env`
-    Env,
-    /// `explain`
-    Explain,
-    /// `bundle`
-    Bundle,
-    /// `validate`
-    Validate,
-    /// `user-data`
-    UserData,
-}
-
-impl Topic {
-    /// Every subcommand, in the order of the help.
-    pub const ALL: [Self; 9] = [
-        Self::Enroll,
-        Self::Doctor,
-        Self::Status,
-        Self::Token,
-        Self::Env,
-        Self::Explain,
-        Self::Bundle,
-        Self::Validate,
-        Self::UserData,
-    ];
-
-    /// The subcommand as it is typed.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Enroll => "enroll",
-            Self::Doctor => "doctor",
-            Self::Status => "status",
-            Self::Token => "token",
-            Self::Env => "env",
-            Self::Explain => "explain",
-            Self::Bundle => "bundle",
-            Self::Validate => "validate",
-            Self::UserData => "user-data",
-        }
-    }
-
-    /// The long options that only this subcommand has.
-    fn options(self) -> &'static [&'static str] {
-        match self {
-            Self::Enroll => &["if-idle"],
-            Self::Token => &["resource", "identity"],
-            Self::UserData => &["base64", "gzip", "include"],
-            _ => &[],
-        }
-    }
-}
-
-/// The long options of every subcommand, besides [`FLAGS`].
-const EVERYWHERE: [&str; 6] = ["config", "output", "verbose", "help", "version", "root"];
 
 /// A command line that cannot be followed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -183,24 +119,10 @@ impl From<lexopt::Error> for UsageError {
 /// What has been read so far; options may stand before and behind the subcommand.
 #[derive(Default)]
 struct Read {
-    topic: Option<Topic>,
+    subcommand: Option<&'static Subcommand>,
     argument: Option<OsString>,
-    config: Option<PathBuf>,
-    root: Option<PathBuf>,
-    output: Option<Output>,
-    verbose: u8,
-    help: bool,
-    version: bool,
-    own: Own,
-}
-
-/// The options that belong to one subcommand, and their names as far as given.
-#[derive(Default)]
-struct Own {
-    given: Vec<&'static str>,
-    resource: Option<String>,
-    identity: Option<Identity>,
-    include: Option<PathBuf>,
+    /// Options with their values, as far as they do not name the target; of several of a kind the last counts.
+    given: Vec<(&'static Flag, OsString)>,
 }
 
 /// Reads the arguments (without the program's name) and the environment names of the target.
@@ -212,133 +134,131 @@ pub fn parse(
     let mut read = Read::default();
     let mut parser = Parser::from_args(args);
     while let Some(arg) = parser.next()? {
-        match arg {
-            Arg::Short('h') => read.help = true,
-            Arg::Short('V') => read.version = true,
-            Arg::Short('v') => read.verbose = read.verbose.saturating_add(1),
-            Arg::Short(c) => return Err(UsageError::new(format!("unknown option -{c}"))),
-            Arg::Long(name) => {
-                let name = name.to_owned();
-                read.long(&name, &mut parser, &mut overrides)?;
+        let flag = match arg {
+            Arg::Short(c) => EVERYWHERE
+                .iter()
+                .find(|flag| flag.short == Some(c))
+                .ok_or_else(|| UsageError::new(format!("unknown option -{c}")))?,
+            Arg::Long(name) => known(name)?,
+            Arg::Value(word) => {
+                read.word(word)?;
+                continue;
             }
-            Arg::Value(word) => read.word(word)?,
+        };
+        let value = if flag.value.is_empty() { OsString::new() } else { parser.value()? };
+        if TARGETS.iter().any(|target| target.flag.name == flag.name) {
+            overrides.set_flag(flag.name, value.string()?);
+        } else {
+            read.given.push((flag, value));
         }
     }
     read.finish(overrides)
 }
 
 impl Read {
-    fn long(&mut self, name: &str, parser: &mut Parser, overrides: &mut Overrides) -> Result<(), UsageError> {
-        match name {
-            "help" => self.help = true,
-            "version" => self.version = true,
-            "verbose" => self.verbose = self.verbose.saturating_add(1),
-            "config" => self.config = Some(path("--config", parser)?),
-            "root" => self.root = Some(path("--root", parser)?),
-            "output" => self.output = Some(output(&parser.value()?.string()?)?),
-            "resource" => {
-                self.own.resource = Some(parser.value()?.string()?);
-                self.own.given.push("resource");
-            }
-            "identity" => {
-                let identity = Identity::from_word(&parser.value()?.string()?);
-                self.own.identity =
-                    Some(identity.map_err(|fault| UsageError::new(format!("--identity: {fault}")))?);
-                self.own.given.push("identity");
-            }
-            "include" => {
-                self.own.include = Some(path("--include", parser)?);
-                self.own.given.push("include");
-            }
-            "if-idle" => self.own.given.push("if-idle"),
-            "base64" => self.own.given.push("base64"),
-            "gzip" => self.own.given.push("gzip"),
-            flag if FLAGS.iter().any(|(known, _)| *known == flag) => {
-                overrides.set_flag(flag, parser.value()?.string()?);
-            }
-            unknown => return Err(unknown_option(unknown)),
-        }
-        Ok(())
-    }
-
     fn word(&mut self, word: OsString) -> Result<(), UsageError> {
         let text = word.to_string_lossy();
-        match self.topic {
-            None if text == "help" && !self.help => self.help = true,
+        match self.subcommand {
+            None if text == "help" && !self.has("help") => self.given.push((known("help")?, OsString::new())),
             None => {
-                let topic = Topic::ALL.into_iter().find(|topic| topic.name() == text);
-                self.topic = Some(topic.ok_or_else(|| unknown_command(&text))?);
+                let named = SUBCOMMANDS.iter().find(|subcommand| subcommand.name == text);
+                self.subcommand = Some(named.ok_or_else(|| unknown_command(&text))?);
             }
-            Some(Topic::Explain | Topic::Bundle | Topic::Validate) if self.argument.is_none() => {
-                self.argument = Some(word)
+            Some(subcommand) if !subcommand.argument.is_empty() && self.argument.is_none() => {
+                self.argument = Some(word);
             }
-            Some(topic) => {
-                return Err(UsageError::new(format!("{} does not take the argument {text:?}", topic.name())))
+            Some(Subcommand { name, .. }) => {
+                return Err(UsageError::new(format!("{name} does not take the argument {text:?}")))
             }
         }
         Ok(())
     }
 
     fn finish(self, overrides: Overrides) -> Result<Invocation, UsageError> {
-        let command = match (self.topic, self.help, self.version) {
-            (topic, true, _) => Command::Help(topic),
-            (_, _, true) => Command::Version,
-            (None, ..) => {
-                return Err(UsageError::new(
-                    "a command is missing; on a VM it is: arc-enroll enroll".to_owned(),
-                ))
+        let output = self.text("output")?.map(|text| output(&text)).transpose()?;
+        let config = self.path("config")?;
+        let root = self.path("root")?.unwrap_or_else(|| PathBuf::from("/"));
+        let command = match self.subcommand {
+            of if self.has("help") => Command::Help(of),
+            _ if self.has("version") => Command::Version,
+            Some(subcommand) => self.command(subcommand, config.is_some())?,
+            None => {
+                let message = "a command is missing; on a VM it is: arc-enroll enroll";
+                return Err(UsageError::new(message.to_owned()));
             }
-            (Some(topic), ..) => self.command(topic)?,
         };
-        Ok(Invocation {
-            command,
-            root: self.root.unwrap_or_else(|| PathBuf::from("/")),
-            config: self.config,
-            output: self.output,
-            verbose: self.verbose,
-            overrides,
-        })
+        let verbose = self.given.iter().filter(|(flag, _)| flag.name == "verbose").count();
+        let verbose = u8::try_from(verbose).unwrap_or(u8::MAX);
+        Ok(Invocation { command, root, config, output, verbose, overrides })
     }
 
-    fn command(&self, topic: Topic) -> Result<Command, UsageError> {
-        let given = &self.own.given;
-        if let Some(stray) = given.iter().find(|option| !topic.options().contains(option)) {
-            let owner = Topic::ALL.into_iter().find(|topic| topic.options().contains(stray)).map(Topic::name);
-            let owner = owner.unwrap_or_default();
-            return Err(UsageError::new(format!("--{stray} belongs to {owner}, not to {}", topic.name())));
-        }
-        let own = &self.own;
-        Ok(match topic {
-            Topic::Enroll => Command::Enroll { if_idle: given.contains(&"if-idle") },
-            Topic::Doctor => Command::Doctor,
-            Topic::Status => Command::Status,
-            Topic::Token => Command::Token { resource: own.resource.clone(), identity: own.identity.clone() },
-            Topic::Env => Command::Env,
-            Topic::Explain => Command::Explain {
+    fn command(&self, subcommand: &Subcommand, has_config: bool) -> Result<Command, UsageError> {
+        self.refuse_stray(subcommand)?;
+        let file = self.argument.as_ref().map(PathBuf::from);
+        Ok(match subcommand.name {
+            "enroll" => Command::Enroll { if_idle: self.has("if-idle") },
+            "doctor" => Command::Doctor,
+            "status" => Command::Status,
+            "token" => Command::Token { resource: self.text("resource")?, identity: self.identity()? },
+            "env" => Command::Env,
+            "explain" => Command::Explain {
                 code: self.argument.as_ref().map(|code| code.to_string_lossy().into_owned()),
             },
-            Topic::Bundle => Command::Bundle { file: self.argument.as_ref().map(PathBuf::from) },
-            Topic::Validate => {
-                if self.argument.is_some() && self.config.is_some() {
-                    let message = "validate takes one file: as its argument or by --config";
-                    return Err(UsageError::new(message.to_owned()));
-                }
-                Command::Validate { file: self.argument.as_ref().map(PathBuf::from) }
+            "bundle" => Command::Bundle { file },
+            "validate" if file.is_some() && has_config => {
+                let message = "validate takes one file: as its argument or by --config";
+                return Err(UsageError::new(message.to_owned()));
             }
-            Topic::UserData => Command::UserData {
-                base64: given.contains(&"base64"),
-                gzip: given.contains(&"gzip"),
-                include: own.include.clone(),
+            "validate" => Command::Validate { file },
+            "user-data" => Command::UserData {
+                base64: self.has("base64"),
+                gzip: self.has("gzip"),
+                include: self.path("include")?,
             },
+            // A test goes through the table, so that this is never met.
+            other => return Err(unknown_command(other)),
         })
     }
-}
 
-fn path(option: &str, parser: &mut Parser) -> Result<PathBuf, UsageError> {
-    let value = parser.value()?;
-    match value.is_empty() {
-        true => Err(UsageError::new(format!("{option} needs a path, not an empty value"))),
-        false => Ok(PathBuf::from(value)),
+    /// Options that belong to another subcommand.
+    fn refuse_stray(&self, subcommand: &Subcommand) -> Result<(), UsageError> {
+        for (stray, _) in &self.given {
+            let has = |of: &&Subcommand| of.flags.iter().any(|flag| flag.name == stray.name);
+            if let Some(owner) = SUBCOMMANDS.iter().find(has).filter(|_| !has(&subcommand)) {
+                let (owner, name) = (owner.name, subcommand.name);
+                let message = format!("--{} belongs to {owner}, not to {name}", stray.name);
+                return Err(UsageError::new(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value that an option was given; an empty one when it takes none.
+    fn value(&self, name: &str) -> Option<&OsString> {
+        self.given.iter().rfind(|(flag, _)| flag.name == name).map(|(_, value)| value)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, UsageError> {
+        Ok(self.value(name).map(|value| value.clone().string()).transpose()?)
+    }
+
+    fn path(&self, name: &str) -> Result<Option<PathBuf>, UsageError> {
+        match self.value(name) {
+            Some(value) if value.is_empty() => {
+                Err(UsageError::new(format!("--{name} needs a path, not an empty value")))
+            }
+            value => Ok(value.map(PathBuf::from)),
+        }
+    }
+
+    fn identity(&self) -> Result<Option<Identity>, UsageError> {
+        let Some(word) = self.text("identity")? else { return Ok(None) };
+        let identity = Identity::from_word(&word);
+        identity.map(Some).map_err(|fault| UsageError::new(format!("--identity: {fault}")))
     }
 }
 
@@ -353,16 +273,30 @@ fn output(text: &str) -> Result<Output, UsageError> {
     }
 }
 
-fn unknown_option(name: &str) -> UsageError {
-    let mut all = EVERYWHERE.to_vec();
-    all.extend(FLAGS.map(|(flag, _)| flag));
-    Topic::ALL.iter().for_each(|topic| all.extend(topic.options()));
-    UsageError::new(format!("unknown option --{name}{}", did_you_mean(nearest(name, &all), "--")))
+/// Every option by its name; one that several subcommands have is there as often.
+fn flags() -> Vec<&'static Flag> {
+    let mut all: Vec<&Flag> = EVERYWHERE.iter().collect();
+    for target in TARGETS.iter().filter(|target| !target.flag.name.is_empty()) {
+        all.push(&target.flag);
+    }
+    for subcommand in &SUBCOMMANDS {
+        all.extend(subcommand.flags);
+    }
+    all
+}
+
+fn known(name: &str) -> Result<&'static Flag, UsageError> {
+    let flags = flags();
+    let found = flags.iter().find(|flag| flag.name == name).copied();
+    found.ok_or_else(|| {
+        let names: Vec<&str> = flags.iter().map(|flag| flag.name).collect();
+        UsageError::new(format!("unknown option --{name}{}", did_you_mean(nearest(name, &names), "--")))
+    })
 }
 
 fn unknown_command(word: &str) -> UsageError {
-    let near = nearest(word, &Topic::ALL.map(Topic::name));
-    UsageError::new(format!("unknown command {word:?}{}", did_you_mean(near, "")))
+    let names: Vec<&str> = SUBCOMMANDS.iter().map(|subcommand| subcommand.name).collect();
+    UsageError::new(format!("unknown command {word:?}{}", did_you_mean(nearest(word, &names), "")))
 }
 
 fn did_you_mean(near: Option<&str>, dashes: &str) -> String {
@@ -372,6 +306,8 @@ fn did_you_mean(near: Option<&str>, dashes: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::condition::Condition;
+    use table::Target;
 
     const GUID: &str = "12345678-9abc-def0-1234-56789abcdef0";
 
@@ -385,11 +321,12 @@ mod tests {
 
     #[test]
     fn every_command_is_known_by_its_name() {
-        for topic in Topic::ALL {
-            assert!(run(topic.name()).is_ok(), "{topic:?}");
-            assert_eq!(command(&format!("{} --help", topic.name())), Command::Help(Some(topic)));
-            assert_eq!(command(&format!("help {}", topic.name())), Command::Help(Some(topic)));
-            assert!(help(None).contains(&format!("\n  {}", topic.name())));
+        for subcommand in &SUBCOMMANDS {
+            let name = subcommand.name;
+            assert!(run(name).is_ok(), "{name}");
+            assert_eq!(command(&format!("{name} --help")), Command::Help(Some(subcommand)));
+            assert_eq!(command(&format!("help {name}")), Command::Help(Some(subcommand)));
+            assert!(help(None).contains(&format!("\n  {name}")));
         }
         assert_eq!(command("-h"), Command::Help(None));
         assert_eq!(command("help"), Command::Help(None));
@@ -414,13 +351,19 @@ mod tests {
 
     #[test]
     fn every_target_flag_and_environment_name_arrives() {
-        for (flag, key) in FLAGS {
-            let read = run(&format!("enroll --{flag} x")).unwrap();
-            assert_eq!(read.overrides.get(key).unwrap().value, "x");
-            assert!(help(None).contains(&format!("--{flag} ")), "{flag}");
+        for Target { flag, environment, key } in &TARGETS {
+            if !flag.name.is_empty() {
+                let read = run(&format!("enroll --{} x", flag.name)).unwrap();
+                assert_eq!(read.overrides.get(key).unwrap().value, "x");
+                assert!(help(None).contains(&format!("--{} ", flag.name)), "{flag:?}");
+            }
+            if !environment.is_empty() {
+                let given = |name: &str| (name == *environment).then(|| "y".to_owned());
+                let read = parse(["enroll".into()], &given).unwrap();
+                assert_eq!(read.overrides.get(key).unwrap().value, "y");
+                assert!(help(None).contains(&format!("[{environment}]")), "{environment}");
+            }
         }
-        let read = parse(["enroll".into()], &|name| (name == "UAMI_ID").then(|| "id".to_owned())).unwrap();
-        assert_eq!(read.overrides.get("identity").unwrap().value, "id");
     }
 
     #[test]
@@ -495,19 +438,52 @@ mod tests {
     }
 
     #[test]
+    fn every_option_of_the_table_is_read() {
+        for subcommand in &SUBCOMMANDS {
+            for flag in subcommand.flags {
+                let value = if flag.name == "identity" { "system" } else { "x" };
+                let with = match flag.value {
+                    "" => format!("{} --{}", subcommand.name, flag.name),
+                    _ => format!("{} --{} {value}", subcommand.name, flag.name),
+                };
+                assert_ne!(command(&with), command(subcommand.name), "{with} makes no difference");
+            }
+        }
+    }
+
+    #[test]
+    fn an_option_is_one_thing_wherever_it_belongs() {
+        for flag in flags() {
+            let same = |other: &&Flag| other.name != flag.name || other.value == flag.value;
+            assert!(flags().iter().all(same), "--{}", flag.name);
+            let is_everywhere = EVERYWHERE.iter().any(|other| other == flag);
+            assert!(!is_everywhere || flags().iter().filter(|other| other.name == flag.name).count() == 1);
+        }
+    }
+
+    #[test]
+    fn what_the_table_says_of_others_is_so() {
+        assert_eq!(table::CONDITIONS, Condition::ALL.map(Condition::name));
+        assert_eq!(table::FIRST_CONDITION, 10 + Condition::Host.number());
+        let cloud = TARGETS.iter().find(|target| target.flag.name == "cloud").unwrap();
+        assert!(table::CLOUDS.iter().all(|name| cloud.flag.about.contains(name)));
+        let form = EVERYWHERE.iter().find(|flag| flag.name == "output").unwrap();
+        assert!(form.value.split('|').all(|form| output(form).is_ok()));
+    }
+
+    #[test]
     fn help_fits_the_terminal_and_has_an_example() {
-        for text in std::iter::once(help(None)).chain(Topic::ALL.map(|topic| help(Some(topic)))) {
-            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-            assert!(text.ends_with('\n'));
+        for text in std::iter::once(help(None)).chain(SUBCOMMANDS.iter().map(|it| help(Some(it)))) {
+            assert!(text.lines().all(|line| line.chars().count() <= 80 && line.trim_end() == line), "{text}");
+            assert!(text.ends_with('\n') && !text.contains("\n\n\n"));
         }
-        for topic in Topic::ALL {
-            let text = help(Some(topic));
-            assert!(
-                text.contains("\nExample:\n")
-                    && text.contains(&format!("Usage: arc-enroll {}", topic.name()))
-            );
-            assert!(topic.options().iter().all(|option| text.contains(&format!("--{option}"))));
+        for subcommand in &SUBCOMMANDS {
+            let text = help(Some(subcommand));
+            assert!(text.contains("\nExample:\n"), "{text}");
+            assert!(text.starts_with(&format!("Usage: arc-enroll {}", subcommand.name)));
+            assert!(subcommand.flags.iter().all(|flag| text.contains(&format!("  {}  ", flag.usage()))));
         }
-        assert!(help(None).contains("\n  75  "));
+        assert!(help(None).contains("\n  20  access             21  connected\n"));
+        assert!(help(None).ends_with("\n  75  not yet: waiting longer can help\n"));
     }
 }

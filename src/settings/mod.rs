@@ -17,7 +17,7 @@ mod values;
 pub use checks::span;
 pub use merge::load;
 pub use nearest::nearest;
-pub use overrides::{Overrides, FLAGS};
+pub use overrides::Overrides;
 pub use proxy_url::{percent_encoded, ProxyUrl};
 pub use raw::Problem;
 pub use values::{Guid, Identity, Location, ResourceGroup, ResourceId, ResourceName};
@@ -25,6 +25,7 @@ pub use values::{Guid, Identity, Location, ResourceGroup, ResourceId, ResourceNa
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli::table::CLOUDS;
 use crate::pairs::Pairs;
 
 /// Where the configuration is looked for when no `--config` is given, below `--root`.
@@ -90,10 +91,11 @@ pub enum Cloud {
 impl Cloud {
     /// The name azcmagent knows this cloud by.
     pub fn name(self) -> &'static str {
+        let [public, us_government, china] = CLOUDS;
         match self {
-            Self::Public => "AzureCloud",
-            Self::UsGovernment => "AzureUSGovernment",
-            Self::China => "AzureChinaCloud",
+            Self::Public => public,
+            Self::UsGovernment => us_government,
+            Self::China => china,
         }
     }
 

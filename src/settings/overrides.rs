@@ -1,24 +1,6 @@
 //! What flags and the environment say in place of the configuration file.
 
-/// The flags that name the target, as azcmagent spells them, and the key each stands for.
-pub const FLAGS: [(&str, &str); 7] = [
-    ("subscription-id", "azure.subscription_id"),
-    ("resource-group", "azure.resource_group"),
-    ("tenant-id", "azure.tenant_id"),
-    ("location", "azure.location"),
-    ("resource-name", "azure.resource_name"),
-    ("cloud", "azure.cloud"),
-    ("tags", "azure.tags"),
-];
-
-/// The environment names that Microsoft's guide uses, and the key each stands for.
-pub const ENVIRONMENT: [(&str, &str); 5] = [
-    ("SUBSCRIPTION_ID", "azure.subscription_id"),
-    ("RESOURCE_GROUP", "azure.resource_group"),
-    ("TENANT_ID", "azure.tenant_id"),
-    ("LOCATION", "azure.location"),
-    ("UAMI_ID", "identity"),
-];
+use crate::cli::table::{Target, TARGETS};
 
 /// A value from a flag or from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,17 +18,19 @@ pub struct Overrides(Vec<(&'static str, Given)>);
 impl Overrides {
     /// What the environment says. An empty value counts as unset.
     pub fn from_environment(environment: &dyn Fn(&str) -> Option<String>) -> Self {
-        let given = ENVIRONMENT.iter().filter_map(|(name, key)| {
-            let value = environment(name).filter(|value| !value.is_empty())?;
-            Some((*key, Given { place: format!("{name} (environment)"), value }))
-        });
-        Self(given.collect())
+        let mut given = Vec::new();
+        for Target { environment: name, key, .. } in TARGETS.iter().filter(|it| !it.environment.is_empty()) {
+            if let Some(value) = environment(name).filter(|value| !value.is_empty()) {
+                given.push((*key, Given { place: format!("{name} (environment)"), value }));
+            }
+        }
+        Self(given)
     }
 
     /// Takes a flag, named without its dashes; says whether it is one that names the target.
     pub fn set_flag(&mut self, flag: &str, value: String) -> bool {
-        let Some((name, key)) = FLAGS.iter().find(|(name, _)| *name == flag) else { return false };
-        self.0.push((key, Given { place: format!("--{name}"), value }));
+        let Some(target) = TARGETS.iter().find(|target| target.flag.name == flag) else { return false };
+        self.0.push((target.key, Given { place: format!("--{flag}"), value }));
         true
     }
 
@@ -57,9 +41,16 @@ impl Overrides {
 
     /// The other ways to give a key, for messages: `--location` and `LOCATION`.
     pub fn ways(key: &str) -> Vec<String> {
-        let flags = FLAGS.iter().filter(|(_, of)| *of == key).map(|(name, _)| format!("--{name}"));
-        let names = ENVIRONMENT.iter().filter(|(_, of)| *of == key).map(|(name, _)| (*name).to_owned());
-        flags.chain(names).collect()
+        let mut ways = Vec::new();
+        for target in TARGETS.iter().filter(|target| target.key == key) {
+            if !target.flag.name.is_empty() {
+                ways.push(format!("--{}", target.flag.name));
+            }
+            if !target.environment.is_empty() {
+                ways.push(target.environment.to_owned());
+            }
+        }
+        ways
     }
 }
 

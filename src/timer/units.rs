@@ -13,7 +13,8 @@
 
 use std::path::Path;
 
-use crate::settings::{Overrides, Settings, FLAGS};
+use crate::cli::table::TARGETS;
+use crate::settings::{Overrides, Settings};
 
 /// The first look after a boot, unless looks come even more often.
 const AFTER_BOOT: u64 = 120;
@@ -70,9 +71,9 @@ impl Repeat {
         if let Some(config) = &config {
             arguments = format!(" --config {}", quoted(config));
         }
-        for (flag, key) in FLAGS {
-            if let Some(given) = overrides.get(key) {
-                arguments.push_str(&format!(" --{flag} {}", quoted(&given.value)));
+        for target in TARGETS.iter().filter(|target| !target.flag.name.is_empty()) {
+            if let Some(given) = overrides.get(target.key) {
+                arguments.push_str(&format!(" --{} {}", target.flag.name, quoted(&given.value)));
             }
         }
         // A `$` means itself there.
