@@ -45,7 +45,7 @@ fn main() -> String {
         match (target.flag.name, target.environment) {
             ("", _) => rows.add(name, about.to_owned()),
             (_, "") => rows.add_flag(&target.flag),
-            _ => rows.add(target.flag.usage(), format!("{about} {name}")),
+            _ => rows.add(usage(&target.flag), format!("{about} {name}")),
         }
     }
     rows.write("\nTarget, in place of the file (environment name in brackets):\n", &mut text);
@@ -80,6 +80,15 @@ fn conditions(text: &mut String) {
     text.push_str(&format!("      {FIRST_CONDITION} to {}: {CONDITION_FAILS}\n", code - 1));
 }
 
+/// How an option is typed: `-h, --help`, or `--config FILE`.
+fn usage(flag: &Flag) -> String {
+    let mut text = flag.short.map(|letter| format!("-{letter}, ")).unwrap_or_default();
+    for part in ["--", flag.name, if flag.value.is_empty() { "" } else { " " }, flag.value] {
+        text.push_str(part);
+    }
+    text
+}
+
 fn with_argument(command: &Subcommand) -> String {
     match command.argument {
         "" => command.name.to_owned(),
@@ -97,7 +106,7 @@ impl Rows {
     }
 
     fn add_flag(&mut self, flag: &Flag) {
-        self.add(flag.usage(), flag.about.to_owned());
+        self.add(usage(flag), flag.about.to_owned());
     }
 
     fn write(&self, heading: &str, text: &mut String) {

@@ -481,7 +481,7 @@ mod tests {
             let text = help(Some(subcommand));
             assert!(text.contains("\nExample:\n"), "{text}");
             assert!(text.starts_with(&format!("Usage: arc-enroll {}", subcommand.name)));
-            assert!(subcommand.flags.iter().all(|flag| text.contains(&format!("  {}  ", flag.usage()))));
+            assert!(subcommand.flags.iter().all(|flag| text.contains(&format!("  --{}", flag.name))));
         }
         assert!(help(None).contains("\n  20  access             21  connected\n"));
         assert!(help(None).ends_with("\n  75  not yet: waiting longer can help\n"));

@@ -26,15 +26,6 @@ impl Flag {
         self.short = Some(letter);
         self
     }
-
-    /// How it is typed: `-h, --help`, or `--config FILE`.
-    pub fn usage(&self) -> String {
-        let mut text = self.short.map(|letter| format!("-{letter}, ")).unwrap_or_default();
-        for part in ["--", self.name, if self.value.is_empty() { "" } else { " " }, self.value] {
-            text.push_str(part);
-        }
-        text
-    }
 }
 
 /// A way to name the target in place of the configuration file.
@@ -231,7 +222,7 @@ out of files and logs.
     Subcommand {
         name: "explain",
         argument: "CODE",
-        about_argument: "of the fault, such as imds.refused; without it, all are listed",
+        about_argument: "of a fault, such as imds.refused; without it, all are listed",
         summary: "what a fault means and what to do; without CODE, the list",
         about: "\
 Says what a fault means, its causes, what is done about it automatically and
