@@ -86,7 +86,7 @@ class Checks:
         except Exception as problem:  # Whatever a check fails with counts as its failure.
             self.failed += 1
             where = traceback.extract_tb(problem.__traceback__)[-1].line
-            print(f"FAILED  {name}: {problem or where}", flush=True)
+            print(f"FAILED  {name}: {where}: {problem}", flush=True)
         else:
             self.passed += 1
             print(f"ok      {name}", flush=True)
@@ -126,6 +126,11 @@ class Checks:
         assert not root.exists(LINK), "the timer is enabled by installing the package"
         state = root.run(["systemctl", "--root=/", "is-enabled", "arc-enroll.timer"]).stdout.strip()
         assert state == "disabled", f"the timer is {state}"
+
+    def pretend_systemd(self, root):
+        """No systemd runs in these roots: what it is asked is written down."""
+        root.path("/run/systemd/system").mkdir(parents=True)
+        root.write("/usr/bin/systemctl", SYSTEMCTL, 0o755)
 
     def leave_traces(self, root):
         """What a machine has after some weeks."""
@@ -193,8 +198,8 @@ class Checks:
         assert root.text(ROTATION) == "# theirs\n"
 
     def deb_upgrades(self):
-        root = self.with_deb(("/usr/local/sbin/systemctl", SYSTEMCTL))
-        root.path("/run/systemd/system").mkdir(parents=True)
+        root = self.with_deb()
+        self.pretend_systemd(root)
         root.write(CONFIG, CONFIGURED, 0o600)
         root.path(ROTATION).unlink()
         self.leave_traces(root)
@@ -209,10 +214,8 @@ class Checks:
         assert calls == ["--system daemon-reload"], f"an upgrade only has units read anew: {calls}"
 
     def deb_is_removed_and_purged(self):
-        root = self.with_deb(("/usr/local/sbin/systemctl", SYSTEMCTL))
-        root.path("/run/systemd/system").mkdir(parents=True)
-        # deb-systemd-invoke calls it by its path.
-        root.write("/usr/bin/systemctl", SYSTEMCTL, 0o755)
+        root = self.with_deb()
+        self.pretend_systemd(root)
         root.write(CONFIG, CONFIGURED, 0o600)
         self.leave_traces(root)
         root.done("apt-get", "remove", "-qy", "arc-enroll")
@@ -256,8 +259,7 @@ class Checks:
 
     def rpm_keeps_a_configuration(self):
         root = self.with_rpm()
-        root.write("/usr/local/sbin/systemctl", SYSTEMCTL, 0o755)
-        root.path("/run/systemd/system").mkdir(parents=True)
+        self.pretend_systemd(root)
         root.write(CONFIG, CONFIGURED, 0o600)
         self.leave_traces(root)
         root.done("rpm", "--upgrade", "--nodeps", "--replacepkgs", f"/root/{self.rpm.name}")
@@ -338,7 +340,7 @@ class Checks:
             assert re.search(rf"(?m)^ +(-\w, )?{option}\b", page), f"{option} is not in the man page"
         for name in re.findall(r"\[([A-Z_]+_?[A-Z]+)\]$", help_text, re.MULTILINE):
             assert re.search(rf"(?m)^ +{name}$", page.split("ENVIRONMENT")[1]), f"{name} is not in the man page"
-        codes = re.findall(r"(?:^|  )(\d+)  [a-z]", help_text.split("Exit codes:")[1], re.MULTILINE)
+        codes = re.findall(r"  (\d+)  +[a-z]", help_text.split("Exit codes:")[1])
         assert len(codes) == 16
         for code in codes:
             assert re.search(rf"(?m)^ +{code}  +\w", page.split("EXIT STATUS")[1]), f"exit code {code} is not in the man page"
