@@ -60,6 +60,10 @@ SHIPPED = {
 SYSTEMCTL = '#!/bin/sh\necho "$*" >> /systemctl.log\n'
 
 
+# The program of a newer package: it shows that it ran.
+NEWER = '#!/bin/sh\necho "newer $*" >> /newer.log\n'
+
+
 def only(pattern):
     found = sorted(Path("dist").glob(pattern))
     assert len(found) == 1, f"dist/{pattern} are {found}"
@@ -107,6 +111,7 @@ class Checks:
         control = tree / "DEBIAN/control"
         control.write_text(re.sub(r"(?m)^(Version: .*)$", r"\1+newer", control.read_text()))
         (tree / DEFAULTS.lstrip("/")).write_text("# newer\n")
+        (tree / "usr/bin/arc-enroll").write_text(NEWER)
         newer = self.scratch / "newer.deb"
         subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, newer], check=True, stdout=subprocess.DEVNULL)
         return newer
@@ -269,6 +274,60 @@ class Checks:
         root.done("rpm", "--erase", "arc-enroll")
         assert root.text(f"{CONFIG}.rpmsave") == CONFIGURED
         assert "stop arc-enroll.timer arc-enroll.service" in root.text("/systemctl.log")
+
+    # On a running systemd.
+
+    def deb_on_a_running_machine(self):
+        newer = self.newer()
+
+        def upgrade(root):
+            root.done("apt-get", "install", "-qy", root.take(newer, "/root/newer.deb"))
+            root.done("systemctl", "start", "arc-enroll.service")
+            assert root.text("/newer.log") == "newer enroll --if-idle\n", "the timer's unit does not run the new program"
+
+        self.on_a_running_machine(
+            lambda root: root.done("apt-get", "install", "-qy", root.take(self.deb)),
+            upgrade,
+            lambda root: root.done("apt-get", "remove", "-qy", "arc-enroll"),
+        )
+
+    def rpm_on_a_running_machine(self):
+        self.on_a_running_machine(
+            lambda root: root.done("rpm", "--install", "--nodeps", root.take(self.rpm)),
+            lambda root: root.done("rpm", "--upgrade", "--nodeps", "--replacepkgs", f"/root/{self.rpm.name}"),
+            lambda root: root.done("rpm", "--erase", "arc-enroll"),
+        )
+
+    def on_a_running_machine(self, install, upgrade, remove):
+        """Nothing starts until `enroll` says so; then the timer goes on over an upgrade, and ends with the package."""
+        root = self.roots.new().boot()
+        try:
+            install(root)
+            assert self.timer(root) == {"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "disabled"}
+            assert root.mode("/run/arc-enroll") == "0755 0:0"
+            root.write(CONFIG, CONFIGURED, 0o600)
+            # There is no sidecar: not yet, says the run, and leaves the timer to go on.
+            said = root.run(["arc-enroll", "enroll"])
+            assert said.returncode == 75, f"exit {said.returncode}: {said.stdout}"
+            running = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled"}
+            assert self.timer(root) == running, self.timer(root)
+            assert root.exists(DROP_INS[0]) and not any(root.exists(name) for name in OWN_UNITS)
+            upgrade(root)
+            assert self.timer(root) == running, self.timer(root)
+            for unit in ("service", "timer"):
+                state = root.done("systemctl", "show", "--property=NeedDaemonReload", f"arc-enroll.{unit}")
+                assert state.strip() == "NeedDaemonReload=no", f"systemd has not read the {unit} anew"
+            remove(root)
+            assert self.timer(root)["ActiveState"] == "inactive" and self.timer(root)["LoadState"] == "not-found"
+            assert not any(root.exists(name) for name in (*DROP_INS, LINK))
+            failed = root.done("systemctl", "list-units", "--failed", "--plain", "--no-legend")
+            assert not failed.strip(), failed
+        finally:
+            root.end()
+
+    def timer(self, root):
+        told = root.done("systemctl", "show", "--property=LoadState,ActiveState,UnitFileState", "arc-enroll.timer")
+        return dict(line.split("=", 1) for line in told.splitlines())
 
     # What the files are for.
 
@@ -467,7 +526,7 @@ def main():
             "lintian", "rpmlint", "maintainer_scripts", "requirements",
             "deb_installs", "first_boot_of_an_image_enables_nothing", "deb_keeps_a_configuration", "deb_upgrades",
             "deb_is_removed_and_purged", "deb_takes_units_that_the_program_wrote",
-            "rpm_installs_and_is_erased", "rpm_keeps_a_configuration",
+            "rpm_installs_and_is_erased", "rpm_keeps_a_configuration", "deb_on_a_running_machine", "rpm_on_a_running_machine",
             "units", "tmpfiles", "rotation", "rotation_beside_that_of_cloud_init",
             "man_page", "files_of_the_man_page", "bash", "zsh", "fish",
             "enroll_says_what_is_missing", "golden_image",

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 ENVIRONMENT = {
@@ -16,6 +17,20 @@ ENVIRONMENT = {
 # What these tests look for must not come from the machine they run on.
 OURS = ("etc/arc-enroll", "usr/local/bin/arc-enroll", "usr/bin/arc-enroll", "var/lib/arc-enroll", "var/lib/cloud", "var/lib/rpm",
         "etc/cloud/cloud-init.disabled", "usr/sbin/policy-rc.d")
+
+
+# The target of a boot: what systemd itself needs, and timers.
+TARGET = "[Unit]\nDescription=Enough to run units\nRequires=timers.target\nAfter=timers.target\n"
+
+# Mounts what systemd wants to find, and becomes it.
+BOOT = """\
+root=$1
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount -t tmpfs tmpfs "$root/sys/fs/cgroup"
+mount -t cgroup2 none "$root/sys/fs/cgroup"
+exec chroot "$root" env -i container=test /lib/systemd/systemd --system --log-target=null --show-status=0
+"""
 
 
 class Roots:
@@ -128,3 +143,35 @@ class Root:
     def mode(self, name):
         status = self.path(name).lstat()
         return f"{status.st_mode & 0o7777:04o} {status.st_uid}:{status.st_gid}"
+
+    def boot(self):
+        """Boots systemd in the root, without network."""
+        self.write("/etc/fstab", "")
+        self.path("/etc/systemd/system/default.target").unlink(missing_ok=True)
+        self.write("/etc/systemd/system/default.target", TARGET)
+        return Booted(self.base)
+
+
+class Booted(Root):
+    """A root in which systemd runs: commands go into its namespaces."""
+
+    def __init__(self, base):
+        super().__init__(base)
+        spaces = ["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child"]
+        self.unshare = subprocess.Popen(["unshare", *spaces, "sh", "-euc", BOOT, "sh", str(base)], stdin=subprocess.DEVNULL)
+        children = Path(f"/proc/{self.unshare.pid}/task/{self.unshare.pid}/children")
+        deadline = time.monotonic() + 60
+        self.first = None
+        while time.monotonic() < deadline and self.unshare.poll() is None:
+            self.first = children.read_text().strip() or None
+            if self.first and "running" in self.run(["systemctl", "is-system-running"]).stdout:
+                return
+            time.sleep(0.1)
+        raise AssertionError("systemd does not come up in a root")
+
+    def command(self, words, network=False):
+        return ["nsenter", "--target", self.first, "--mount", "--pid", "--uts", "--ipc", "--net", "--root", "--wd", *words]
+
+    def end(self):
+        self.unshare.kill()
+        self.unshare.wait()
