@@ -31,5 +31,6 @@ chmod 0755 "$new"
 mv "$new" /usr/local/bin/arc-enroll
 
 # The shell reads no further than this line; what comes after it is the binary.
+# shellcheck disable=SC2093
 exec /usr/local/bin/arc-enroll enroll
 END_OF_SCRIPT

@@ -67,18 +67,28 @@ pub enum Command {
         file: Option<PathBuf>,
     },
     /// Write user-data.
-    UserData {
-        /// Write it as the base64 string that Azure takes.
-        base64: bool,
-        /// Compress the whole.
-        gzip: bool,
-        /// Cloud-config of the user's own to join in.
-        include: Option<PathBuf>,
-    },
+    UserData(UserData),
     /// Show help.
     Help(Option<&'static Subcommand>),
     /// Show the version.
     Version,
+}
+
+/// What user-data is to be written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserData {
+    /// Write it as the base64 string that Azure takes.
+    pub base64: bool,
+    /// Compress the whole.
+    pub gzip: bool,
+    /// Cloud-config of the user's own to join in.
+    pub include: Option<PathBuf>,
+    /// Where the VM fetches the binary, when the user-data does not carry it.
+    pub fetch_url: Option<String>,
+    /// SHA-256 of the binary there; that of this very program when absent.
+    pub fetch_sha256: Option<String>,
+    /// Neither carry nor fetch it: it is on the VM.
+    pub without_binary: bool,
 }
 
 /// The forms of output.
@@ -210,14 +220,27 @@ impl Read {
                 return Err(UsageError::new(message.to_owned()));
             }
             "validate" => Command::Validate { file },
-            "user-data" => Command::UserData {
-                base64: self.has("base64"),
-                gzip: self.has("gzip"),
-                include: self.path("include")?,
-            },
+            "user-data" => Command::UserData(self.user_data()?),
             // A test goes through the table, so that this is never met.
             other => return Err(unknown_command(other)),
         })
+    }
+
+    /// The options of `user-data`, of which some exclude each other.
+    fn user_data(&self) -> Result<UserData, UsageError> {
+        let wanted = UserData {
+            base64: self.has("base64"),
+            gzip: self.has("gzip"),
+            include: self.path("include")?,
+            fetch_url: self.text("fetch-url")?,
+            fetch_sha256: self.text("fetch-sha256")?,
+            without_binary: self.has("without-binary"),
+        };
+        if wanted.fetch_url.is_some() && wanted.without_binary {
+            let message = "--fetch-url and --without-binary exclude each other: fetched, or there already";
+            return Err(UsageError::new(message.to_owned()));
+        }
+        Ok(wanted)
     }
 
     /// Options that belong to another subcommand.
@@ -379,11 +402,20 @@ mod tests {
         let include = Some(PathBuf::from("f"));
         assert_eq!(
             command("user-data --gzip --include f"),
-            Command::UserData { base64: false, gzip: true, include }
+            Command::UserData(UserData { gzip: true, include, ..UserData::default() })
         );
         assert_eq!(
             command("user-data --base64"),
-            Command::UserData { base64: true, gzip: false, include: None }
+            Command::UserData(UserData { base64: true, ..UserData::default() })
+        );
+        let (fetch_url, fetch_sha256) = (Some("u".to_owned()), Some("d".to_owned()));
+        assert_eq!(
+            command("user-data --fetch-url u --fetch-sha256 d"),
+            Command::UserData(UserData { fetch_url, fetch_sha256, ..UserData::default() })
+        );
+        assert_eq!(
+            command("user-data --without-binary"),
+            Command::UserData(UserData { without_binary: true, ..UserData::default() })
         );
         assert_eq!(command("explain"), Command::Explain { code: None });
         assert_eq!(command("explain some-code"), Command::Explain { code: Some("some-code".to_owned()) });
@@ -417,6 +449,8 @@ mod tests {
             ("enroll --gzip", "--gzip belongs to user-data, not to enroll"),
             ("--resource x doctor", "--resource belongs to token"),
             ("token --identity me", "--identity: \"me\" is none of"),
+            ("user-data --fetch-url u --without-binary", "exclude each other"),
+            ("enroll --fetch-url u", "--fetch-url belongs to user-data, not to enroll"),
             ("validate a b", "does not take the argument \"b\""),
             ("validate a --config b", "one file"),
         ] {

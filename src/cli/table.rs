@@ -273,6 +273,13 @@ to stderr.
             Flag::new("base64", "", "write the string for --user-data-content"),
             Flag::new("gzip", "", "compress the whole"),
             Flag::new("include", "FILE", "join your own cloud-config in"),
+            Flag::new(
+                "fetch-url",
+                "URL",
+                "the VM fetches this program there, through its\nproxy, and checks its SHA-256",
+            ),
+            Flag::new("fetch-sha256", "HEX", "digest of what is there (default: this program's)"),
+            Flag::new("without-binary", "", "the program is on the VM, by package or image"),
         ],
         example: "arc-enroll user-data --config nexus.yaml --base64 > user-data.b64",
     },

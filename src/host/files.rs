@@ -223,10 +223,19 @@ fn digest(mut file: fs::File) -> std::io::Result<String> {
     loop {
         let length = file.read(&mut piece)?;
         if length == 0 {
-            return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok(hexadecimal(digest));
         }
         digest.update(piece.get(..length).unwrap_or_default());
     }
+}
+
+/// The SHA-256 of these bytes, in lower-case hexadecimal digits.
+pub fn digest_of(bytes: &[u8]) -> String {
+    hexadecimal(Sha256::new().chain_update(bytes))
+}
+
+fn hexadecimal(digest: Sha256) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads a file by its real path, for files that are not below the root (`--config`, `--include`, `/proc`).

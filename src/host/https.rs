@@ -204,8 +204,8 @@ fn without_query(url: &str) -> String {
     url.split('?').next().unwrap_or_default().to_owned()
 }
 
-/// A value as curl's configuration files quote it.
-fn quoted(value: &str) -> String {
+/// A value as curl's configuration files quote it, which is also how JSON does.
+pub fn quoted(value: &str) -> String {
     let mut text = String::with_capacity(value.len() + 2);
     text.push('"');
     for c in value.chars() {

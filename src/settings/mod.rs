@@ -14,11 +14,11 @@ mod raw;
 mod tags;
 mod values;
 
-pub use checks::span;
+pub use checks::{sha256, span};
 pub use merge::load;
 pub use nearest::nearest;
 pub use overrides::Overrides;
-pub use proxy_url::{percent_encoded, ProxyUrl};
+pub use proxy_url::{host_and_port, percent_encoded, ProxyUrl};
 pub use raw::Problem;
 pub use values::{Guid, Identity, Location, ResourceGroup, ResourceId, ResourceName};
 

@@ -30,8 +30,7 @@ impl ProxyUrl {
             Some((user, place)) => (Some(user), place),
             None => (None, authority),
         };
-        let (host, port) = split_port(place)?;
-        let host = check_host(host)?;
+        let (host, port) = host_and_port(place)?;
         let hidden = if user.is_some() { format!("{MASK}@") } else { String::new() };
         let Some(port) = port else {
             let shown_host = bracketed(&host);
@@ -107,6 +106,12 @@ impl fmt::Debug for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ProxyUrl({self})")
     }
+}
+
+/// The host, in lower case and without brackets, and the port of `HOST[:PORT]`, or what is wrong.
+pub fn host_and_port(place: &str) -> Result<(String, Option<u16>), String> {
+    let (host, port) = split_port(place)?;
+    Ok((check_host(host)?, port))
 }
 
 /// What follows `http://`; the text itself is not repeated, it may hold a password.

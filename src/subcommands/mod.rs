@@ -47,9 +47,7 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
         Command::Bundle { file } => bundle::run(invocation, environment, file.as_deref()).await,
         Command::Env => print::env(invocation, environment),
         Command::Validate { file } => print::validate(invocation, file.as_ref()),
-        Command::UserData { base64, gzip, include } => {
-            write_user_data::run(invocation, *base64, *gzip, include.as_deref())
-        }
+        Command::UserData(wanted) => write_user_data::run(invocation, wanted),
     }
 }
 

@@ -3,55 +3,49 @@
 use std::path::Path;
 
 use super::load_or_complain;
-use crate::cli::Invocation;
-use crate::host::files::read_path;
+use crate::cli::{Invocation, UserData};
+use crate::host::files::{digest_of, read_path};
 use crate::host::{describe, output};
-use crate::user_data::{self, Form, Parts, CEILING, GOAL};
+use crate::settings::{self, Settings};
+use crate::user_data::{self, Binary, Fetch, FetchUrl, Form, Parts, CEILING, GOAL};
 use crate::{EXIT_INTERNAL, EXIT_USAGE};
 
-pub(super) fn run(invocation: &Invocation, base64: bool, gzip: bool, include: Option<&Path>) -> u8 {
+pub(super) fn run(invocation: &Invocation, wanted: &UserData) -> u8 {
     let loaded = match load_or_complain(invocation, None) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
     if loaded.text.is_empty() {
-        output::complain("arc-enroll: user-data needs a configuration file: --config FILE\n");
-        return EXIT_USAGE;
+        return refuse("user-data needs a configuration file: --config FILE");
     }
-    let include_name = include;
-    let include = match include.map(read_text).transpose() {
+    let include = match wanted.include.as_deref().map(read_text).transpose() {
         Ok(text) => text,
         Err(code) => return code,
     };
-    let binary = match read_path("/proc/self/exe".as_ref()) {
+    let program = match read_path("/proc/self/exe".as_ref()) {
         Ok(bytes) => bytes.unwrap_or_default(),
         Err(error) => {
             output::complain(&format!("arc-enroll: {}\n", describe(&error)));
             return EXIT_INTERNAL;
         }
     };
-    let parts = Parts { binary: &binary, configuration: &loaded.text, include: include.as_deref() };
-    let form = if gzip { Form::Gzip } else { Form::Text };
-    let encoded = user_data::compose(&parts).and_then(|text| user_data::encode(&text, form, base64));
+    let fetch = match fetch(wanted, &loaded.settings, &program) {
+        Ok(fetch) => fetch,
+        Err(problem) => return refuse(&problem),
+    };
+    let binary = match &fetch {
+        Some(fetch) => Binary::Fetched(fetch),
+        None if wanted.without_binary => Binary::Present,
+        None => Binary::Carried(&program),
+    };
+    let parts = Parts { binary, configuration: &loaded.text, include: include.as_deref() };
+    let form = if wanted.gzip { Form::Gzip } else { Form::Text };
+    let encoded = user_data::compose(&parts).and_then(|text| user_data::encode(&text, form, wanted.base64));
     let encoded = match encoded {
         Ok(encoded) => encoded,
-        Err(error) => {
-            let about = about(&error, include_name);
-            output::complain(&format!("arc-enroll: {about}{error}\n"));
-            return EXIT_USAGE;
-        }
+        Err(error) => return refuse(&format!("{}{error}", about(&error, wanted.include.as_deref()))),
     };
-    let size = encoded.size;
-    let over = if size.encoded > GOAL { format!(", over the goal of {GOAL}") } else { String::new() };
-    output::complain(&format!(
-        "user-data: {} bytes; as base64: {} bytes of at most {CEILING}{over}\n",
-        size.user_data, size.encoded
-    ));
-    if !base64 {
-        output::complain("Azure takes it as base64: add --base64 and write it to user-data.b64\n");
-    }
-    let settings = &loaded.settings;
-    output::complain(&user_data::create_command(&settings.azure, &settings.identity, "user-data.b64"));
+    tell(wanted, encoded.size, &fetch, &loaded.settings);
     match output::print_bytes(&encoded.bytes) {
         Ok(()) => 0,
         Err(error) => {
@@ -59,6 +53,48 @@ pub(super) fn run(invocation: &Invocation, base64: bool, gzip: bool, include: Op
             EXIT_INTERNAL
         }
     }
+}
+
+fn refuse(problem: &str) -> u8 {
+    output::complain(&format!("arc-enroll: {problem}\n"));
+    EXIT_USAGE
+}
+
+/// What the VM is to fetch, if it is to fetch something; or what is wrong with it.
+fn fetch<'a>(wanted: &UserData, settings: &'a Settings, program: &[u8]) -> Result<Option<Fetch<'a>>, String> {
+    let url = match (&wanted.fetch_url, &wanted.fetch_sha256) {
+        (Some(url), _) => url,
+        (None, None) => return Ok(None),
+        (None, Some(_)) => {
+            return Err("--fetch-sha256 is the digest of what --fetch-url fetches; give that too".into())
+        }
+    };
+    let url = FetchUrl::new(url).map_err(|problem| format!("--fetch-url {problem}"))?;
+    let sha256 = match &wanted.fetch_sha256 {
+        Some(digest) => settings::sha256(digest).map_err(|problem| format!("--fetch-sha256 {problem}"))?,
+        None => digest_of(program),
+    };
+    let (proxy, window) = (settings.proxy.url.as_ref(), settings.wait.boot);
+    Ok(Some(Fetch { url, sha256, proxy, window, log: &settings.log.file }))
+}
+
+/// Size and what is to be done with it, on standard error.
+fn tell(wanted: &UserData, size: user_data::Size, fetch: &Option<Fetch<'_>>, settings: &Settings) {
+    let over = if size.encoded > GOAL { format!(", over the goal of {GOAL}") } else { String::new() };
+    output::complain(&format!(
+        "user-data: {} bytes; as base64: {} bytes of at most {CEILING}{over}\n",
+        size.user_data, size.encoded
+    ));
+    if let Some(fetch) = fetch {
+        output::complain(&user_data::endpoint_to_add(fetch));
+    }
+    if wanted.without_binary {
+        output::complain("the VM needs arc-enroll at /usr/bin (its package) or /usr/local/bin beforehand\n");
+    }
+    if !wanted.base64 {
+        output::complain("Azure takes it as base64: add --base64 and write it to user-data.b64\n");
+    }
+    output::complain(&user_data::create_command(&settings.azure, &settings.identity, "user-data.b64"));
 }
 
 fn read_text(path: &Path) -> Result<String, u8> {
@@ -70,8 +106,7 @@ fn read_text(path: &Path) -> Result<String, u8> {
         Ok(None) => "there is no such file".to_owned(),
         Err(error) => describe(&error),
     };
-    output::complain(&format!("arc-enroll: --include {}: {problem}\n", path.display()));
-    Err(EXIT_USAGE)
+    Err(refuse(&format!("--include {}: {problem}", path.display())))
 }
 
 /// Faults of the text to include speak of "it"; this says what "it" is.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use serde_yaml::Value;
 
-use super::{Error, BINARY_PATH, CONFIGURATION_PATH};
+use super::Error;
 
 /// First lines by which cloud-init tells kinds of user-data apart, each before its own prefixes.
 const KINDS: [(&str, &str); 9] = [
@@ -31,8 +31,8 @@ const HEADERS_WITHIN: usize = 4096;
 /// Characters a first line is shown with in a message.
 const SHOWN: usize = 60;
 
-/// Their text with the headers of a part, after a look at what could get lost.
-pub(super) fn part(text: &str) -> Result<String, Error> {
+/// Their text with the headers of a part, after a look at what could get lost; `ours` are the files we write.
+pub(super) fn part(text: &str, ours: &[&'static str]) -> Result<String, Error> {
     // Some editors put a byte order mark there, which would hide the first line from cloud-init.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Some(kind) = kind(text) else {
@@ -43,7 +43,7 @@ pub(super) fn part(text: &str) -> Result<String, Error> {
         return Err(Error::UnknownKind { first_line: first_line(text) });
     };
     if kind == CLOUD_CONFIG {
-        check(text)?;
+        check(text, ours)?;
     }
     let (encoding, body) = if is_ascii_text(text) {
         ("7bit", text.to_owned())
@@ -93,7 +93,7 @@ fn wrapped(base64: &str) -> String {
 }
 
 /// Finds what would make cloud-init drop their part, or drop or overwrite a file of either side.
-fn check(text: &str) -> Result<(), Error> {
+fn check(text: &str, ours: &[&'static str]) -> Result<(), Error> {
     let mut config: Value = serde_yaml::from_str(text).map_err(|e| Error::Yaml(e.to_string()))?;
     // Keys may come from an anchor by `<<`; one that is misused is for cloud-init to report.
     if config.apply_merge().is_err() {
@@ -111,10 +111,8 @@ fn check(text: &str) -> Result<(), Error> {
     };
     for file in files {
         let Some(path) = file.get("path").and_then(Value::as_str) else { continue };
-        for ours in [CONFIGURATION_PATH, BINARY_PATH] {
-            if plain(path) == plain(ours) {
-                return Err(Error::Conflict { path: ours });
-            }
+        if let Some(path) = ours.iter().find(|ours| plain(path) == plain(ours)) {
+            return Err(Error::Conflict { path });
         }
     }
     Ok(())
@@ -145,7 +143,12 @@ fn described(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{BINARY_PATH, CONFIGURATION_PATH};
     use super::*;
+
+    fn part(text: &str) -> Result<String, Error> {
+        super::part(text, &[CONFIGURATION_PATH, BINARY_PATH])
+    }
 
     fn body(part: &str) -> &str {
         part.split_once("\n\n").expect("headers end with an empty line").1
@@ -230,6 +233,7 @@ mod tests {
         }
         let binary = "#cloud-config\nwrite_files: [{path: /usr/local/bin/arc-enroll}]\n";
         assert!(matches!(part(binary), Err(Error::Conflict { path: BINARY_PATH })));
+        assert!(super::part(binary, &[CONFIGURATION_PATH]).is_ok(), "where we do not write it, they may");
     }
 
     #[test]

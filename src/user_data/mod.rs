@@ -6,9 +6,11 @@
 //! Everything here is composition; files and standard output are the caller's.
 
 mod create_command;
+mod fetch;
 mod include;
 
 pub use create_command::create_command;
+pub use fetch::{endpoint_to_add, Fetch, FetchUrl};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
@@ -36,11 +38,36 @@ const SCRIPT_NAME: &str = "zz-arc-enroll";
 /// the list at the first file that cannot be written (an owner that does not exist yet, say).
 const MERGE_TYPE: &str = "list(prepend)+dict(recurse_array,no_replace)+str()";
 
+/// What starts an agent that is on the VM already.
+const START: &str = include_str!("start.sh");
+
+/// How the agent comes onto the VM.
+#[derive(Clone, Copy, Debug)]
+pub enum Binary<'a> {
+    /// In the user-data itself.
+    Carried(&'a [u8]),
+    /// From a web server.
+    Fetched(&'a Fetch<'a>),
+    /// It is there: by a package, or in the image.
+    Present,
+}
+
+impl Binary<'_> {
+    /// The files that our part writes, and those that come of it.
+    fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Carried(_) => &[CONFIGURATION_PATH, BINARY_PATH],
+            Self::Fetched(_) => &[CONFIGURATION_PATH, BINARY_PATH, fetch::SCRIPT_PATH],
+            Self::Present => &[CONFIGURATION_PATH],
+        }
+    }
+}
+
 /// What goes into user-data.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
-    /// The agent, as it shall stand on the VM.
-    pub binary: &'a [u8],
+    /// The agent, as it shall come onto the VM.
+    pub binary: Binary<'a>,
     /// The configuration as the user wrote it, already validated.
     pub configuration: &'a str,
     /// The user's own user-data, to be joined with ours.
@@ -135,15 +162,24 @@ pub enum Error {
 
 /// The user-data, as text.
 pub fn compose(parts: &Parts<'_>) -> Result<String, Error> {
-    let files = write_files(parts)?;
+    let files = write_files(parts);
     let Some(theirs) = parts.include else {
         // The last line of `runcmd` is the one whose exit status cloud-init sees.
-        return Ok(format!("{files}runcmd:\n- [{BINARY_PATH}, enroll]\n"));
+        let command = match parts.binary {
+            Binary::Carried(_) => format!("- [{BINARY_PATH}, enroll]\n"),
+            Binary::Fetched(_) => format!("- [sh, {}]\n", fetch::SCRIPT_PATH),
+            Binary::Present => format!("- {}", block(START, "")),
+        };
+        return Ok(format!("{files}runcmd:\n{command}"));
     };
-    let theirs = include::part(theirs)?;
+    let theirs = include::part(theirs, parts.binary.files())?;
     // A script of its own, and not one more line of `runcmd`: an `exit` or `set -e` in the user's
     // commands would end ours, and ours would hide the exit status of theirs.
-    let script = format!("#!/bin/sh\nexec {BINARY_PATH} enroll\n");
+    let script = match parts.binary {
+        Binary::Carried(_) => format!("#!/bin/sh\nexec {BINARY_PATH} enroll\n"),
+        Binary::Fetched(_) => format!("#!/bin/sh\nexec sh {}\n", fetch::SCRIPT_PATH),
+        Binary::Present => START.to_owned(),
+    };
     let ours = [
         format!(
             "Content-Type: text/cloud-config; charset=\"us-ascii\"\nMIME-Version: 1.0\nMerge-Type: {MERGE_TYPE}\n\
@@ -173,18 +209,29 @@ pub fn encode(text: &str, form: Form, base64: bool) -> Result<Encoded, Error> {
 }
 
 /// Our cloud-config up to and including `write_files`.
-fn write_files(parts: &Parts<'_>) -> Result<String, Error> {
+fn write_files(parts: &Parts<'_>) -> String {
     let configuration = content(parts.configuration);
-    // One long line: wrapped and indented lines would cost a tenth more.
-    let binary = STANDARD.encode(gzip(parts.binary, SMALLEST));
-    Ok(format!(
+    let binary = match parts.binary {
+        // One long line: wrapped and indented lines would cost a tenth more.
+        Binary::Carried(bytes) => {
+            let content = STANDARD.encode(gzip(bytes, SMALLEST));
+            file(BINARY_PATH, "0755", &format!("  encoding: gz+b64\n  content: {content}\n"))
+        }
+        Binary::Fetched(fetch) => file(fetch::SCRIPT_PATH, "0700", &content(&fetch::script(fetch))),
+        Binary::Present => String::new(),
+    };
+    format!(
         "#cloud-config\n\
          # Made by `arc-enroll user-data`, version {version}: enrolls this VM as an Azure Arc-enabled server.\n\
-         write_files:\n\
-         - path: {CONFIGURATION_PATH}\n  owner: root:root\n  permissions: '0600'\n{configuration}\
-         - path: {BINARY_PATH}\n  owner: root:root\n  permissions: '0755'\n  encoding: gz+b64\n  content: {binary}\n",
+         write_files:\n{}{binary}",
+        file(CONFIGURATION_PATH, "0600", &configuration),
         version = env!("CARGO_PKG_VERSION"),
-    ))
+    )
+}
+
+/// One entry of `write_files`.
+fn file(path: &str, permissions: &str, content: &str) -> String {
+    format!("- path: {path}\n  owner: root:root\n  permissions: '{permissions}'\n{content}")
 }
 
 /// The `content` of a file: readable where YAML carries it to the byte, else base64.
@@ -193,11 +240,17 @@ fn content(text: &str) -> String {
         // In quotes: a short one could read as a number or a word that YAML knows.
         return format!("  encoding: b64\n  content: '{}'\n", STANDARD.encode(text));
     }
+    format!("  content: {}", block(text, "  "))
+}
+
+/// The text as a literal block of YAML, below a key or a dash with this much in front of it.
+fn block(text: &str, indent: &str) -> String {
     // The number says how far the block is indented, or else a first line that begins with spaces would.
-    let mut block = String::from("  content: |2\n");
+    let mut block = String::from("|2\n");
     for line in text.lines() {
         if !line.is_empty() {
-            block.push_str("    ");
+            block.push_str(indent);
+            block.push_str("  ");
             block.push_str(line);
         }
         block.push('\n');
@@ -273,7 +326,7 @@ mod tests {
     const CONFIGURATION: &str = "# mine\nazure:\n  location: eastus\n";
 
     fn composed(configuration: &str, include: Option<&str>) -> String {
-        compose(&Parts { binary: BINARY, configuration, include }).unwrap()
+        compose(&Parts { binary: Binary::Carried(BINARY), configuration, include }).unwrap()
     }
 
     fn gunzip(bytes: &[u8]) -> Vec<u8> {
@@ -331,6 +384,76 @@ mod tests {
                 None => content.to_owned(),
             };
             assert_eq!(arrived, text);
+        }
+    }
+
+    /// The files and the commands of a cloud-config.
+    fn read(text: &str) -> (Vec<(String, String)>, Vec<serde_yaml::Value>) {
+        let config: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+        let word = |value: &serde_yaml::Value| value.as_str().unwrap().to_owned();
+        let files = config["write_files"].as_sequence().unwrap();
+        let files = files.iter().map(|file| (word(&file["path"]), word(&file["content"]))).collect();
+        (files, config["runcmd"].as_sequence().cloned().unwrap_or_default())
+    }
+
+    fn to_fetch() -> Fetch<'static> {
+        Fetch {
+            url: FetchUrl::new("https://example.com/arc-enroll").unwrap(),
+            sha256: "0".repeat(64),
+            proxy: None,
+            window: std::time::Duration::from_secs(9),
+            log: "/var/log/l".as_ref(),
+        }
+    }
+
+    #[test]
+    fn fetched_it_is_a_script_in_place_of_the_binary() {
+        let fetch = to_fetch();
+        let mut parts =
+            Parts { binary: Binary::Fetched(&fetch), configuration: CONFIGURATION, include: None };
+        let text = compose(&parts).unwrap();
+        let (files, commands) = read(&text);
+        assert_eq!(files[0], (CONFIGURATION_PATH.to_owned(), CONFIGURATION.to_owned()));
+        assert_eq!(files[1], (fetch::SCRIPT_PATH.to_owned(), fetch::script(&fetch)));
+        assert!(files.len() == 2 && text.contains("permissions: '0700'") && !text.contains("gz+b64"));
+        assert_eq!(
+            commands,
+            serde_yaml::from_str::<Vec<serde_yaml::Value>>("[[sh, /usr/local/sbin/arc-enroll-fetch]]")
+                .unwrap()
+        );
+        parts.include = Some("#!/bin/sh\n");
+        let message = compose(&parts).unwrap();
+        assert!(message.contains("\n#!/bin/sh\nexec sh /usr/local/sbin/arc-enroll-fetch\n\n--"));
+        let size = encode(&text, Form::Text, true).unwrap().size.encoded;
+        assert!(size < 20_000, "a few KiB were promised: {size}");
+    }
+
+    #[test]
+    fn present_it_is_the_configuration_and_the_start() {
+        let mut parts = Parts { binary: Binary::Present, configuration: CONFIGURATION, include: None };
+        let (files, commands) = read(&compose(&parts).unwrap());
+        assert_eq!(files, [(CONFIGURATION_PATH.to_owned(), CONFIGURATION.to_owned())]);
+        assert_eq!(commands, [serde_yaml::Value::from(START)]);
+        parts.include = Some("#cloud-config\n{}\n");
+        assert!(compose(&parts).unwrap().contains(&format!("\n\n{START}\n--")));
+    }
+
+    #[test]
+    fn their_files_may_be_those_that_this_form_does_not_write() {
+        let fetch = to_fetch();
+        let refused = |binary, path: &str| {
+            let theirs = format!("#cloud-config\nwrite_files: [{{path: {path}}}]\n");
+            compose(&Parts { binary, configuration: CONFIGURATION, include: Some(&theirs) }).is_err()
+        };
+        for (binary, paths) in [
+            (Binary::Carried(BINARY), [true, true, false]),
+            (Binary::Fetched(&fetch), [true, true, true]),
+            (Binary::Present, [true, false, false]),
+        ] {
+            assert_eq!(
+                [CONFIGURATION_PATH, BINARY_PATH, fetch::SCRIPT_PATH].map(|p| refused(binary, p)),
+                paths
+            );
         }
     }
 

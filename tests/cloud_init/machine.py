@@ -25,7 +25,7 @@ exit 0
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 # What these tests look for must not come from the machine they run on.
-OURS = ("etc/arc-enroll", "usr/local/bin/arc-enroll", "var/lib/arc-enroll", "var/lib/cloud", "etc/cloud/cloud-init.disabled")
+OURS = ("etc/arc-enroll", "usr/local/bin/arc-enroll", "usr/bin/arc-enroll", "usr/local/sbin/arc-enroll-fetch", "var/lib/arc-enroll", "var/lib/cloud", "etc/cloud/cloud-init.disabled")
 
 
 class Machines:
@@ -74,8 +74,21 @@ class Machines:
             raise SystemExit(f"cloud-init cannot be installed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return str(upper)
 
-    def boot(self, user_data, files=()):
-        """Boots a machine with this user-data; `files` are there beforehand."""
+    def boot(self, user_data, files=(), before=""):
+        """Boots a machine with this user-data; `files` are there beforehand, and the shell runs `before` first."""
+        machine = self.fresh(files)
+        root = machine.root
+        seed = root / "var/lib/cloud/seed/nocloud-net"
+        seed.mkdir(parents=True)
+        (seed / "user-data").write_bytes(user_data)
+        (seed / "meta-data").write_text("instance-id: test\n")
+        (root / "etc/cloud/cloud.cfg.d/99_test.cfg").write_text(SETTINGS)
+        (root / "stages").write_text(before + STAGES)
+        machine.run(["/bin/sh", "/stages"])
+        return machine
+
+    def fresh(self, files=()):
+        """A machine that is not booted, with these files."""
         root, _ = self.root()
         for name in OURS:
             path = root / name
@@ -85,19 +98,12 @@ class Machines:
                 path.unlink(missing_ok=True)
         for log in (root / "var/log").glob("cloud-init*.log"):
             log.unlink()
-        seed = root / "var/lib/cloud/seed/nocloud-net"
-        seed.mkdir(parents=True)
-        (seed / "user-data").write_bytes(user_data)
-        (seed / "meta-data").write_text("instance-id: test\n")
-        (root / "etc/cloud/cloud.cfg.d/99_test.cfg").write_text(SETTINGS)
-        (root / "stages").write_text(STAGES)
         for name, content in files:
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        machine = Machine(root)
-        machine.run(["/bin/sh", "/stages"])
-        return machine
+            path.chmod(0o755 if content.startswith(b"#!") else 0o644)
+        return Machine(root)
 
 
 class Machine:

@@ -1,0 +1,213 @@
+//! The script that fetches the binary on the VM, for user-data of a few KiB.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::create_command::quoted;
+use crate::host::https;
+use crate::settings::{self, ProxyUrl};
+
+/// Where the script is put: among the programs of the administrator, who runs it again by hand.
+pub const SCRIPT_PATH: &str = "/usr/local/sbin/arc-enroll-fetch";
+
+/// The script with marks in place of what differs from VM to VM.
+const TEMPLATE: &str = include_str!("fetch.sh");
+
+/// Longest URL that is taken, in bytes; servers take 8,000 (RFC 9110, section 4.1).
+const LONGEST_URL: usize = 8000;
+
+/// Where the binary is fetched from: an http or https URL of printable ASCII that stays as it is between quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchUrl {
+    text: String,
+    host: String,
+    port: u16,
+}
+
+impl FetchUrl {
+    /// Takes `http[s]://HOST[:PORT]/PATH[?QUERY]`. The text itself is not repeated in a message: its query may
+    /// hold a key.
+    ///
+    /// # Errors
+    /// What is wrong, in words that follow the name of the option.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let (rest, default_port) = match text.split_once("://") {
+            Some(("https", rest)) => (rest, 443),
+            Some(("http", rest)) => (rest, 80),
+            _ => return Err("must begin with https:// or http://".to_owned()),
+        };
+        let is_plain = |c: &char| c.is_ascii_graphic() && !"\"'\\`<>^{|}".contains(*c);
+        if let Some(c) = text.chars().find(|c| !is_plain(c)) {
+            return Err(format!("holds {c:?}, which a URL has percent-encoded only"));
+        }
+        if text.contains('#') {
+            return Err("has a #, and what follows it is never sent; leave it out, or write %23".to_owned());
+        }
+        if text.len() > LONGEST_URL {
+            return Err(format!("has {} characters; {LONGEST_URL} is the most", text.len()));
+        }
+        let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
+        if authority.contains('@') {
+            return Err("has a user or password in front of the host, which user-data would show".to_owned());
+        }
+        if !path.starts_with('/') || path.len() < 2 {
+            return Err("names no file; write it with its path, as in https://HOST/arc-enroll".to_owned());
+        }
+        let (host, port) = settings::host_and_port(authority)?;
+        Ok(Self { text: text.to_owned(), host, port: port.unwrap_or(default_port) })
+    }
+}
+
+/// What the script is to fetch, and how.
+#[derive(Clone, Debug)]
+pub struct Fetch<'a> {
+    /// From where.
+    pub url: FetchUrl,
+    /// SHA-256 of the binary, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Through which proxy.
+    pub proxy: Option<&'a ProxyUrl>,
+    /// How long to try.
+    pub window: Duration,
+    /// The log that a person's run adds to.
+    pub log: &'a Path,
+}
+
+/// The script for this VM. It may hold credentials of the proxy, so only root may read it.
+pub fn script(fetch: &Fetch<'_>) -> String {
+    let mut request = format!("url = \"{}\"\n", fetch.url.text);
+    match fetch.proxy {
+        Some(proxy) => {
+            request.push_str(&format!("proxy = \"{}\"\nnoproxy = \"\"", proxy.without_credentials()));
+            if let Some((user, password)) = proxy.credentials() {
+                let credentials = https::quoted(&format!("{user}:{}", password.reveal()));
+                request.push_str(&format!("\nproxy-user = {credentials}"));
+            }
+        }
+        // Or else curl would take a proxy from the environment.
+        None => request.push_str("noproxy = \"*\""),
+    }
+    let values = [
+        ("@SHA256@", fetch.sha256.clone()),
+        ("@WINDOW@", fetch.window.as_secs().to_string()),
+        ("@LOG@", quoted(&fetch.log.display().to_string())),
+        // The last one: what a person wrote is not looked through for marks.
+        ("@REQUEST@", request),
+    ];
+    values.iter().fold(TEMPLATE.to_owned(), |script, (mark, value)| script.replacen(mark, value, 1))
+}
+
+/// What to let the VM through to, and the command for it.
+pub fn endpoint_to_add(fetch: &Fetch<'_>) -> String {
+    let FetchUrl { host, port, .. } = &fetch.url;
+    if fetch.proxy.is_none() {
+        return format!("the VM fetches arc-enroll at {host}:{port}, without a proxy: let it reach that\n");
+    }
+    format!(
+        "the VM fetches arc-enroll at {host}:{port}; add it to the endpoints of its cloud services network \
+         (this replaces the list: keep what it already has):\n\
+         az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" \\\n    \
+         --resource-group \"$CSN_RESOURCE_GROUP\" \\\n    \
+         --additional-egress-endpoints \
+         \"[{{'category':'arc-enroll','endpoints':[{{'domainName':'{host}','port':{port}}}]}}]\"\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn filled(url: &str, proxy: Option<&ProxyUrl>, log: &str) -> String {
+        script(&Fetch {
+            url: FetchUrl::new(url).unwrap(),
+            sha256: DIGEST.to_owned(),
+            proxy,
+            window: Duration::from_secs(900),
+            log: log.as_ref(),
+        })
+    }
+
+    #[test]
+    fn urls_that_stay_as_they_are_between_quotes() {
+        for (url, host, port) in [
+            ("https://example.com/arc-enroll", "example.com", 443),
+            ("http://mirror:8080/a/b%20c?sv=1&sig=a%2Bb=&x=$(y);*[1]~!", "mirror", 8080),
+            ("https://[fd00::1]:8443/x", "fd00::1", 8443),
+            ("http://10.0.0.1/x", "10.0.0.1", 80),
+        ] {
+            let read = FetchUrl::new(url).unwrap();
+            assert_eq!((read.host.as_str(), read.port), (host, port), "{url}");
+        }
+    }
+
+    #[test]
+    fn urls_that_do_not_are_refused_without_repeating_them() {
+        let long = format!("https://h/{}", "x".repeat(8000));
+        for (url, word) in [
+            ("", "must begin with"),
+            ("example.com/canary", "must begin with"),
+            ("file:///canary", "must begin with"),
+            ("HTTPS://h/canary", "must begin with"),
+            ("https://h/a canary", "' '"),
+            ("https://h/canary'", "'\\''"),
+            ("https://h/canary\"", "'\"'"),
+            ("https://h/canary\\", "'\\\\'"),
+            ("https://h/canary`id`", "'`'"),
+            ("https://h/canary\n", "'\\n'"),
+            ("https://h/canäry", "'ä'"),
+            ("https://h/x#canary", "#"),
+            ("https://u:canary@h/x", "user or password"),
+            ("https://h", "names no file"),
+            ("https://h/", "names no file"),
+            ("https://h?canary", "names no file"),
+            ("https:///canary", "names no host"),
+            ("https://h:0/canary", "port"),
+            ("https://h$/canary", "neither a name nor an address"),
+            (&long, "8010 characters"),
+        ] {
+            let problem = FetchUrl::new(url).expect_err(url);
+            assert!(problem.contains(word), "{url}: {problem}");
+            assert!(!problem.contains("canary"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn every_mark_is_filled_in() {
+        let proxy = ProxyUrl::new("http://169.254.0.11:3128").unwrap();
+        let script = filled("https://example.com/arc-enroll", Some(&proxy), "/var/log/cloud init.log");
+        for line in [
+            &format!("sha256={DIGEST}"),
+            "window=900",
+            "log='/var/log/cloud init.log'",
+            "url = \"https://example.com/arc-enroll\"",
+            "proxy = \"http://169.254.0.11:3128\"",
+            "noproxy = \"\"",
+        ] {
+            assert!(script.lines().any(|other| other == line), "{line} in {script}");
+        }
+        assert!(!script.contains("@SHA256@") && !script.contains("@REQUEST@") && script.is_ascii());
+        assert!(!script.contains("\nproxy-user"));
+    }
+
+    #[test]
+    fn credentials_stand_in_the_request_and_nowhere_else() {
+        let proxy = ProxyUrl::new("http://u:p%22%5C%24x@p:1").unwrap();
+        let script = filled("https://h/x", Some(&proxy), "/l");
+        assert!(script.contains("\nproxy-user = \"u:p\\\"\\\\$x\"\n"), "{script}");
+        assert_eq!(script.matches("$x").count(), 1);
+    }
+
+    #[test]
+    fn without_a_proxy_none_is_taken_from_the_environment() {
+        let script = filled("https://h/x?a=@REQUEST@@LOG@", None, "/l");
+        assert!(script.contains("noproxy = \"*\"\n") && !script.contains("\nproxy = \"http"));
+        assert!(script.contains("url = \"https://h/x?a=@REQUEST@@LOG@\"\n"));
+    }
+
+    #[test]
+    fn the_script_names_the_places_that_the_program_does() {
+        assert!(TEMPLATE.contains(&format!("\nbinary={}\n", super::super::BINARY_PATH)));
+    }
+}
