@@ -150,7 +150,7 @@ pub enum Error {
     #[error(
         "the user-data is {encoded} bytes long in base64, over the ceiling of {ceiling}; build the small static \
          binary with packaging/build-static and run `dist/arc-enroll user-data`, or add --gzip, or host the \
-         binary where the VM can fetch it (cloud-init/README.md)"
+         binary and name it by --fetch-url"
     )]
     TooLarge {
         /// Length of the base64 string.

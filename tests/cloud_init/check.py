@@ -10,6 +10,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from commands import CommandChecks
 from fetch import FetchChecks
 from machine import Machines
 
@@ -296,6 +297,7 @@ class Checks:
         assert code == 2 and not output and "subscription_id" in error, f"{code}, {error}"
 
     def all(self):
+        commands = CommandChecks(self)
         examples = {
             "cloud-config.yaml enrolls": self.cloud_config,
             "cloud-config.yaml reports a failed enrollment": self.cloud_config_fails,
@@ -312,8 +314,9 @@ class Checks:
             "user-data --include jinja template": self.agent_with_template,
             "user-data --include multi-part message": self.agent_with_message,
             "user-data refuses what would be lost": self.agent_refuses,
+            **commands.of_the_agent(),
         }
-        for name, check in examples.items():
+        for name, check in [*examples.items(), *commands.always().items()]:
             self.run(name, check)
         if not self.agent:
             print("note: AGENT is not set; what `arc-enroll user-data` writes was not checked")

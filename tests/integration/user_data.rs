@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use serde_yaml::Value;
 
-use crate::nexus::vm::{self, agent_program};
+use crate::nexus::spec::{Door, Playbook, Reply};
+use crate::nexus::vm::{self, agent_program, Vm};
 
 /// The small static program, where one was built and is named; the debug one is over every ceiling.
 fn static_program(test: &str) -> Option<PathBuf> {
@@ -153,4 +154,88 @@ fn included_file_that_is_no_cloud_config_is_named() {
     let stderr = text(&output.stderr);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{stderr}");
     assert!(stderr.contains("not a cloud-config"), "{stderr}");
+}
+
+/// The digest of the stand-in below, as a person would have it from sha256sum.
+fn sha256(path: &str) -> String {
+    let output = Command::new("sha256sum").arg(path).output().expect("sha256sum runs");
+    text(&output.stdout).split_whitespace().next().expect("a digest").to_owned()
+}
+
+#[test]
+fn user_data_that_fetches_names_the_endpoint_and_hides_the_key() {
+    let folder = Folder::new();
+    let url = "https://Mirror.example:8443/arc-enroll?sig=canary";
+    let output = folder.user_data(&agent_program(), &["--fetch-url", url, "--base64"]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("'domainName':'mirror.example','port':8443"), "{stderr}");
+    assert!(
+        stderr.contains("az networkcloud virtualmachine create") && !stderr.contains("canary"),
+        "{stderr}"
+    );
+    let plain = text(&STANDARD.decode(&output.stdout).expect("base64"));
+    assert!(plain.contains(&sha256(&agent_program().to_string_lossy())), "the digest is another one");
+    assert!(plain.contains("proxy = \"http://169.254.0.11:3128\"\n"), "{plain}");
+    assert_eq!(text(&written_file(&plain, "/etc/arc-enroll/config.yaml")), vm::config());
+    let packed = folder.user_data(&agent_program(), &["--fetch-url", url, "--gzip"]);
+    assert!(unpacked(&packed.stdout) == plain.as_bytes() && packed.stdout.len() < 8000);
+}
+
+#[test]
+fn wrong_wishes_make_no_user_data() {
+    let folder = Folder::new();
+    for (options, word) in [
+        (&["--fetch-url", "https://h/a b"][..], "--fetch-url holds ' '"),
+        (&["--fetch-url", "ftp://h/a"], "https:// or http://"),
+        (&["--fetch-url", "https://h/a", "--fetch-sha256", "abc"], "--fetch-sha256 \"abc\" is not a SHA-256"),
+        (&["--fetch-sha256", "abc"], "give that too"),
+        (&["--fetch-url", "https://h/a", "--without-binary"], "exclude each other"),
+    ] {
+        let output = folder.user_data(&agent_program(), options);
+        let stderr = text(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{options:?}: {stderr}");
+        assert!(stderr.contains(word), "{options:?}: {stderr}");
+    }
+}
+
+#[test]
+fn fetched_through_the_proxy_of_the_network() {
+    let program = "#!/bin/sh\n[ \"$1\" = --version ] || echo \"started: $*\"\n";
+    let folder = Folder::new();
+    let digest = sha256(&folder.write("arc-enroll", program));
+    folder.write("nexus.yaml", &vm::config().replace("boot: 60s", "boot: 4s"));
+    let url = ["--fetch-url", "https://mirror.example/arc-enroll", "--fetch-sha256", &digest];
+    let output = folder.user_data(&agent_program(), &url);
+    let script = written_file(&text(&output.stdout), "/usr/local/sbin/arc-enroll-fetch");
+    let run = |allowed: &str, door: Door| {
+        let vm = Vm::new()
+            .csn(|csn| (csn.additional, csn.door) = (vec![allowed.to_owned()], door))
+            .azure(|azure| {
+                let reply = Reply::text(200, program).act();
+                azure.routes.insert("mirror.example".to_owned(), Playbook::new().forever(reply));
+            })
+            .start();
+        // What is outside the VM's own root cannot be written in the simulated VM.
+        let place = vm.root.join("fetched").display().to_string();
+        let script = text(&script).replace("binary=/usr/local/bin/arc-enroll", &format!("binary={place}"));
+        let bundle = vm.root.join(".nexus/ca.pem");
+        let output = vm.command("sh").args(["-c", &script]).env("CURL_CA_BUNDLE", bundle).output();
+        output.expect("the script runs")
+    };
+    let refused = run("elsewhere.example", Door::Open);
+    let log = text(&refused.stdout);
+    assert_eq!(refused.status.code(), Some(17), "{log}");
+    assert!(
+        log.contains(r#""fault":"fetch.refused""#) && log.contains("refuses mirror.example:443"),
+        "{log}"
+    );
+    for door in [Door::Open, Door::ClosedFor(800)] {
+        let late = !matches!(door, Door::Open);
+        let fetched = run("mirror.example", door);
+        let log = text(&fetched.stdout);
+        assert_eq!(fetched.status.code(), Some(0), "{log}{}", text(&fetched.stderr));
+        assert!(log.ends_with("started: enroll\n") && log.contains("fetch.finished"), "{log}");
+        assert_eq!(log.contains(r#""fault":"fetch.proxy""#), late, "{log}");
+    }
 }

@@ -1,0 +1,11 @@
+# Replace these.
+vm_name                   = "vm01"
+vm_resource_group_id      = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/replace"
+location                  = "eastus"
+custom_location_id        = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/replace/providers/Microsoft.ExtendedLocation/customLocations/replace"
+cloud_services_network_id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/replace/providers/Microsoft.NetworkCloud/cloudServicesNetworks/replace"
+l3_network_id             = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/replace/providers/Microsoft.NetworkCloud/l3Networks/replace"
+vm_image                  = "replace.azurecr.io/ubuntu:22.04"
+ssh_public_key            = "ssh-ed25519 replace"
+arc_subscription_id       = "00000000-0000-0000-0000-000000000000"
+arc_resource_group        = "my-resource-group"
