@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tracing::warn;
 
 use super::sanity::Verdict;
-use super::{proxy_environment, Evidence, Vm};
+use super::{install, proxy_environment, Evidence, Vm};
 use crate::azcmagent::{self, MAIN_SERVICE, PROGRAM, SERVICES};
 use crate::fault::{self, Fault};
 use crate::host::commands::Run;
@@ -60,7 +60,11 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     }
     let old = if is_before(OLDEST_WHOLE) { ", older than Microsoft supports" } else { "" };
     let units = read_units(&shown);
-    judge_units(&units, vm.host.files.uptime())?;
+    if let Err(fault) = judge_units(&units, vm.host.files.uptime()) {
+        // Starting them would not bring what the package's scripts have not done.
+        let entry = if install::was_cut_off(vm) { &fault::AGENT_DPKG_INTERRUPTED } else { fault.entry };
+        return Err(entry.seen(fault.evidence.clone()));
+    }
     let probe = probe?;
     if !judge_proxy(vm, proxy.unwrap_or_default())? {
         judge_environment(vm, &units)?;

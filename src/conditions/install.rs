@@ -10,13 +10,13 @@ use super::proxy_environment::not_writable;
 use super::Vm;
 use crate::azcmagent::PROGRAM;
 use crate::fault::{self, Fault};
-use crate::host::commands::{tail, CommandError, Run};
+use crate::host::commands::{tail, CommandError, Finished, Run};
 use crate::host::files::Readable;
 use crate::host::https::{self, HttpsError, Request};
 use crate::packages::distribution::{repository_for, Family, Repository};
 use crate::packages::outcome::{self, Cause, Failure, Kind};
 use crate::packages::plan::{self, Command, Plan, Purpose};
-use crate::packages::{key, os_release::OsRelease};
+use crate::packages::{key, os_release::OsRelease, PACKAGE};
 use crate::settings::{Cloud, Install, Package, PackageSource};
 
 /// Time limit of one command of the package manager: the package has 85 MB and the link may be thin.
@@ -27,6 +27,10 @@ const FETCH_LIMIT: Duration = Duration::from_secs(60);
 
 /// Where fetched files are kept while they are needed, below `--root`; not /tmp, which may be cleaned or noexec.
 const WORK: &str = "/var/lib/arc-enroll/install";
+
+/// There as long as a package manager installs: found later, the power or the run went in the middle of it. Only
+/// dpkg remembers that by itself.
+const BEGUN: &str = "/var/lib/arc-enroll/install-begun";
 
 /// Installs azcmagent.
 ///
@@ -47,19 +51,40 @@ pub(super) async fn install(vm: &Vm) -> Result<(), Fault> {
     }
 }
 
-/// Lets dpkg finish what was cut off.
+/// Whether an installation was begun here that never came to its end, and may be made again.
+pub(super) fn was_cut_off(vm: &Vm) -> bool {
+    vm.settings.agent.install != Install::Never && vm.host.files.exists(BEGUN)
+}
+
+/// Finishes what was cut off: dpkg can do that; rpm has to forget the package, and then it is installed anew.
+///
+/// rpm writes a package down before it runs its scripts, and takes it for installed ever after. What the script
+/// would have done (users, units) is then missing.
 ///
 /// # Errors
-/// What it said.
+/// What stands in the way.
 pub(super) async fn finish_interrupted(vm: &Vm) -> Result<(), Fault> {
-    let mut run = Run::new("dpkg", &["--configure", "-a"], vm.within(INSTALL_LIMIT));
+    let family = family(vm).unwrap_or(Family::Apt);
+    let was_ours = was_cut_off(vm);
+    let command = if family == Family::Apt { &["dpkg", "--configure", "-a"][..] } else { &FORGET[..] };
+    let [program, args @ ..] = command else { return Ok(()) };
+    let mut run = Run::new(program, args, vm.within(INSTALL_LIMIT));
     run.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
-    match vm.host.commands.run(run).await {
-        Ok(finished) if finished.succeeded() => Ok(()),
-        Ok(finished) => Err(failed(vm, &outcome::classify(&finished.transcript))),
-        Err(error) => Err(not_run(&error)),
+    let finished = vm.host.commands.run(run).await.map_err(|error| not_run(&error))?;
+    // That rpm does not know the package is as good.
+    let is_done =
+        finished.succeeded() || family != Family::Apt && finished.transcript.contains("not installed");
+    if !is_done {
+        return Err(failed(vm, &outcome::classify(&finished.transcript)));
     }
+    if was_ours {
+        install(vm).await?;
+    }
+    Ok(())
 }
+
+/// Takes the package out of rpm's database and leaves its files and services alone.
+const FORGET: [&str; 7] = ["rpm", "--erase", "--justdb", "--nodeps", "--noscripts", "--allmatches", PACKAGE];
 
 async fn from_repository(vm: &Vm) -> Result<(), Fault> {
     let repository = repository(vm)?;
@@ -87,9 +112,18 @@ fn repository(vm: &Vm) -> Result<Repository, Fault> {
         .map_err(|unsupported| fault::AGENT_DISTRIBUTION.seen(unsupported.to_string()))
 }
 
+/// How this distribution installs packages; one that is not in the table, by the program of rpm's that it has.
+fn family(vm: &Vm) -> Result<Family, Fault> {
+    let by_program = |fault| {
+        let is_here = |family: &Family| vm.host.commands.find(family.program()).is_some();
+        Family::OF_RPM.into_iter().find(is_here).ok_or(fault)
+    };
+    repository(vm).map(|repository| repository.family).or_else(by_program)
+}
+
 /// The program by which this distribution installs packages.
 pub(super) fn package_manager(vm: &Vm) -> &'static str {
-    repository(vm).map_or("apt-get", |repository| repository.family.program())
+    family(vm).unwrap_or(Family::Apt).program()
 }
 
 fn source_lists(vm: &Vm, family: Family) -> Vec<(String, String)> {
@@ -157,7 +191,7 @@ async fn from_package(vm: &Vm, package: &Package) -> Result<(), Fault> {
 
 async fn install_file(vm: &Vm, path: &Path) -> Result<(), Fault> {
     let is_deb = path.extension().is_some_and(|extension| extension == "deb");
-    let family = if is_deb { Family::Apt } else { repository(vm)?.family };
+    let family = if is_deb { Family::Apt } else { family(vm)? };
     let real = vm.host.files.path(path).display().to_string();
     carry_out(vm, family, plan::from_file(family, &real)).await
 }
@@ -216,7 +250,7 @@ async fn run_script(vm: &Vm, script: &Path) -> Result<(), Fault> {
             .map_err(|error| not_writable(vm, &error))?;
         run.env.push(("PATH".to_owned(), format!("{}:{}", real("bin"), vm.host.commands.search_path())));
     }
-    let finished = vm.host.commands.run(run).await.map_err(|error| not_run(&error))?;
+    let finished = run_installer(vm, run).await?;
     let result = vm.host.files.read(&output).ok().flatten().unwrap_or_default();
     let _left_for_the_next_run = vm.host.files.remove(&output);
     if vm.host.commands.find(PROGRAM).is_some() {
@@ -274,15 +308,24 @@ fn a_second_attempt_helps(kind: Kind) -> bool {
 }
 
 async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<Option<Failure>, Fault> {
+    let pinned = vm.settings.agent.version.as_deref().unwrap_or_default();
+    let mut version = pinned.to_owned();
     for command in commands {
         let mut run = Run::new(command.program, &[], vm.within(INSTALL_LIMIT));
         run.args = command.arguments;
+        let wanted = format!("{PACKAGE}={pinned}");
+        if let Some(last) = run.args.last_mut().filter(|last| **last == wanted) {
+            *last = format!("{PACKAGE}={version}");
+        }
         run.env = command
             .environment
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let finished = vm.host.commands.run(run).await.map_err(|error| not_run(&error))?;
+        let finished = match command.purpose {
+            Purpose::Install => run_installer(vm, run).await?,
+            _ => vm.host.commands.run(run).await.map_err(|error| not_run(&error))?,
+        };
         let refreshes = matches!(command.purpose, Purpose::Refresh);
         let failure = match finished.code {
             Some(code) if family.succeeded(code) && refreshes => outcome::find(&finished.transcript),
@@ -296,8 +339,28 @@ async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<
         if let Some(failure) = failure.filter(|failure| !tolerated(failure)) {
             return Ok(Some(failure));
         }
+        if command.purpose == Purpose::Choose {
+            let Some(newest) = plan::chosen(&finished.stdout, pinned) else {
+                let line = format!("the repository has no {PACKAGE} {pinned}");
+                return Ok(Some(Failure { kind: Kind::VersionNotFound, line }));
+            };
+            version = newest;
+        }
     }
     Ok(None)
+}
+
+/// Runs what unpacks the package, and leaves a mark that lasts as long: see [`BEGUN`].
+async fn run_installer(vm: &Vm, run: Run<'_>) -> Result<Box<Finished>, Fault> {
+    let files = &vm.host.files;
+    files.write(BEGUN, b"", Readable::Everyone).map_err(|error| not_writable(vm, &error))?;
+    let finished = vm.host.commands.run(run).await;
+    let is_cut_off =
+        matches!(finished.as_ref().map_err(|error| &**error), Err(CommandError::TimedOut { .. }));
+    if !is_cut_off {
+        files.remove(BEGUN).map_err(|error| not_writable(vm, &error))?;
+    }
+    finished.map_err(|error| not_run(&error))
 }
 
 /// A package manager's failure as a fault.

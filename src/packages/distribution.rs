@@ -7,6 +7,11 @@
 //! products" (learn.microsoft.com/linux/packages): what was opened since 2025 (Debian 13, Ubuntu 25.10 and
 //! later, RHEL 10) is signed by the new key. Inferred: that SLES 16 is signed by it too, and the layout
 //! `<distribution>/<version>/prod` for Amazon Linux and SLES 16, which all the others share.
+//!
+//! Decided: ID_LIKE does not count. Whether the agent and its extensions work on a derivative is not promised by
+//! anybody, and its versions are not those of what it is like; who knows that a package works names it
+//! (`agent.install: package`). Service packs and minor versions do not count either, since one repository
+//! serves them all; the prerequisites page asks for SLES 12 SP5 and 15 SP3.
 
 use super::os_release::OsRelease;
 
@@ -26,6 +31,9 @@ pub enum Family {
 }
 
 impl Family {
+    /// Those of rpm, those first whose program is on no other's systems: dnf also goes by the name of yum.
+    pub const OF_RPM: [Self; 4] = [Self::Zypper, Self::Tdnf, Self::Dnf, Self::Yum];
+
     /// The program.
     pub fn program(self) -> &'static str {
         match self {
@@ -144,7 +152,7 @@ pub const DISTRIBUTIONS: [Distribution; 33] = [
     apt("ubuntu", "20.04", "ubuntu/20.04/prod", "focal", &KEY_2015, true),
     apt("ubuntu", "22.04", "ubuntu/22.04/prod", "jammy", &KEY_2015, true),
     apt("ubuntu", "24.04", "ubuntu/24.04/prod", "noble", &KEY_2015, true),
-    apt("ubuntu", "26.04", "ubuntu/26.04/prod", "resolute", &KEY_2025, true),
+    apt("ubuntu", "26.04", "ubuntu/26.04/prod", "resolute", &KEY_2025, false),
     rpm("rhel", "7", Family::Yum, "rhel/7/prod", &KEY_2015, false),
     rpm("rhel", "8", Family::Dnf, "rhel/8/prod", &KEY_2015, true),
     rpm("rhel", "9", Family::Dnf, "rhel/9/prod", &KEY_2015, true),
@@ -221,12 +229,14 @@ impl Repository {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsupported {
     /// The distribution is not in the table.
-    #[error("the agent is not packaged for {name} (ID={id})")]
+    #[error("the agent is not packaged for {name} (ID={id}); it is for {supported}")]
     Distribution {
         /// Its ID.
         id: String,
         /// Its name.
         name: String,
+        /// The distributions and versions that are.
+        supported: String,
     },
     /// This version of it is not.
     #[error("the agent is not packaged for {name}; of this distribution it is for {supported}")]
@@ -268,7 +278,21 @@ pub fn repository_for(release: &OsRelease, machine: &str) -> Result<Repository, 
 
 fn find(release: &OsRelease) -> Result<Distribution, Unsupported> {
     let mut versions = Vec::new();
-    for row in DISTRIBUTIONS.into_iter().filter(|row| row.id == release.id) {
+    let mut supported = String::new();
+    let mut last = "";
+    for row in DISTRIBUTIONS {
+        // The rows of a distribution follow each other: its name once, then its versions.
+        let before = if supported.is_empty() { "" } else { ", " };
+        supported.push_str(before);
+        if row.id != last {
+            supported.push_str(row.id);
+            supported.push(' ');
+        }
+        supported.push_str(row.version);
+        last = row.id;
+        if row.id != release.id {
+            continue;
+        }
         let version = release.version_id.as_deref().unwrap_or_default();
         let rest = version.strip_prefix(row.version);
         if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
@@ -278,7 +302,7 @@ fn find(release: &OsRelease) -> Result<Distribution, Unsupported> {
     }
     let name = release.display_name();
     if versions.is_empty() {
-        return Err(Unsupported::Distribution { id: release.id.clone(), name });
+        return Err(Unsupported::Distribution { id: release.id.clone(), name, supported });
     }
     Err(Unsupported::Version { name, supported: versions.join(", ") })
 }
@@ -302,7 +326,7 @@ mod tests {
             ("ubuntu", "20.04", Apt, "ubuntu/20.04/prod focal", "microsoft.asc", true),
             ("ubuntu", "22.04", Apt, "ubuntu/22.04/prod jammy", "microsoft.asc", true),
             ("ubuntu", "24.04", Apt, "ubuntu/24.04/prod noble", "microsoft.asc", true),
-            ("ubuntu", "26.04", Apt, "ubuntu/26.04/prod resolute", "microsoft-2025.asc", true),
+            ("ubuntu", "26.04", Apt, "ubuntu/26.04/prod resolute", "microsoft-2025.asc", false),
             ("rhel", "7.9", Yum, "rhel/7/prod", "microsoft.asc", false),
             ("rhel", "8.10", Dnf, "rhel/8/prod", "microsoft.asc", true),
             ("rhel", "9.4", Dnf, "rhel/9/prod", "microsoft.asc", true),
@@ -354,7 +378,7 @@ mod tests {
     fn what_is_not_in_the_table_is_told_apart() {
         let text =
             |id, version, machine| repository_for(&release(id, version), machine).unwrap_err().to_string();
-        assert_eq!(text("arch", "1", "x86_64"), "the agent is not packaged for arch 1 (ID=arch)");
+        assert_eq!(text("arch", "1", "x86_64"), "the agent is not packaged for arch 1 (ID=arch); it is for debian 11, 12, 13, ubuntu 18.04, 20.04, 22.04, 24.04, 26.04, rhel 7, 8, 9, 10, almalinux 8, 9, 10, rocky 8, 9, 10, ol 7, 8, 9, 10, centos 7, 8, amzn 2, 2023, sles 12, 15, 16, sles_sap 12, 15, 16, azurelinux 3");
         assert_eq!(text("ubuntu", "22.10", "x86_64"), "the agent is not packaged for ubuntu 22.10; of this distribution it is for 18.04, 20.04, 22.04, 24.04, 26.04");
         assert_eq!(
             text("debian", "120", "x86_64"),

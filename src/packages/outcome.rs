@@ -104,7 +104,8 @@ pub fn find(output: &str) -> Option<Failure> {
         return with(Kind::UnmetDependencies, line);
     }
     // Said while waiting; it is the reason only when nothing else was said before the time was up.
-    let line = first(&["Waiting for cache lock", "Waiting for process with pid"])?;
+    let line =
+        first(&["Waiting for cache lock", "Waiting for process with pid", "waiting for transaction lock"])?;
     with(Kind::Locked, line)
 }
 
@@ -124,6 +125,8 @@ const LOCKED: &[&str] = &[
     "System management is locked by the application",
     "currently holding the yum lock",
     "waiting for tdnf_instance lock",
+    // rpm's own lock; dnf goes on to say that the key or the package could not be imported.
+    "can't create transaction lock",
 ];
 
 const BROKEN_SOURCES: &[&str] = &[

@@ -25,6 +25,8 @@ pub enum Purpose {
     Refresh,
     /// Reads the indexes of all repositories; may fail, since mirrors may be out of reach.
     RefreshAll,
+    /// Lists the versions that there are, for a package manager that takes no beginning of one.
+    Choose,
     /// Installs the package.
     Install,
 }
@@ -105,8 +107,13 @@ pub fn from_repository(
     if let Some(scope) = &scope {
         first.push(refresh(family, scope));
     }
+    let mut second = vec![refresh_all(family)];
+    if family == Family::Zypper && version.is_some_and(is_beginning) {
+        first.push(choose(scope.as_ref()));
+        second.push(choose(None));
+    }
     first.push(install(family, scope.as_ref(), &packages, version.is_some()));
-    let second = vec![refresh_all(family), install(family, None, &packages, version.is_some())];
+    second.push(install(family, None, &packages, version.is_some()));
     Plan { files, attempts: [first, second] }
 }
 
@@ -119,16 +126,27 @@ pub fn from_file(family: Family, path: &str) -> Plan {
     let first = match family {
         // apt takes missing dependencies from the indexes it has; there is nothing to narrow.
         Family::Apt => install(family, None, &packages, true),
+        // zypper refuses a package that is signed by a key it does not know, which is the usual case here, and
+        // its one option against that would hold for the packages of repositories too.
+        Family::Zypper => {
+            let options = ["--upgrade", "--oldpackage", "--replacepkgs", "--nosignature", path];
+            command(Purpose::Install, "rpm", &options, &[])
+        }
         _ => install(family, Some(&nothing_else), &packages, true),
     };
     let mut attempts = [vec![first], vec![refresh_all(family), install(family, None, &packages, true)]];
-    for command in attempts.iter_mut().flatten().filter(|command| command.purpose == Purpose::Install) {
-        // The digest stands for the signature, whose key need not be known here. Inferred for tdnf.
-        let unsigned = match family {
-            Family::Zypper => "--allow-unsigned-rpm",
-            Family::Tdnf => "--nogpgcheck",
-            _ => continue,
-        };
+    // The digest stands for the signature, whose key need not be known here. Inferred for yum and tdnf.
+    let unsigned = match family {
+        Family::Apt => None,
+        Family::Zypper => Some("--allow-unsigned-rpm"),
+        Family::Tdnf => Some("--nogpgcheck"),
+        // Hardened systems check files as well.
+        Family::Dnf | Family::Yum => Some("--setopt=localpkg_gpgcheck=False"),
+    };
+    let installs = |command: &&mut Command| command.purpose == Purpose::Install && command.program != "rpm";
+    for (command, unsigned) in
+        attempts.iter_mut().flatten().filter(installs).zip(unsigned.into_iter().cycle())
+    {
         let last = command.arguments.len().saturating_sub(1);
         command.arguments.insert(last, unsigned.to_owned());
     }
@@ -229,32 +247,42 @@ fn files(repository: &Repository, url: &str, suite: Option<&str>, key: &str) -> 
     vec![key, list]
 }
 
-/// How the package and its version are named; a version of fewer than three parts means all that begin with it.
+/// Whether a version stands for all that begin with it: it has fewer than three parts.
+pub fn is_beginning(version: &str) -> bool {
+    version.split(['.', '-']).count() < 3
+}
+
+/// How the package and its version are named.
 ///
 /// apt, dnf and zypper tried; yum and tdnf inferred (the install script passes full versions only).
 fn packages(family: Family, version: Option<&str>) -> Vec<String> {
     let Some(version) = version else { return vec![PACKAGE.to_owned()] };
-    let parts: Vec<&str> = version.split(['.', '-']).collect();
-    let prefix = parts.len() < 3;
-    match family {
-        Family::Apt if prefix => vec![format!("{PACKAGE}={version}.*")],
-        Family::Apt => vec![format!("{PACKAGE}={version}")],
-        // zypper takes the best below the bound; a lower bound beside it would be solved on its own, and
-        // taken for the newest of all (tried). What came has to be looked at afterwards anyway.
-        Family::Zypper => match following(&parts).filter(|_| prefix) {
-            Some(next) => vec![format!("{PACKAGE}<{next}")],
-            None => vec![format!("{PACKAGE}={version}")],
-        },
-        _ if prefix => vec![format!("{PACKAGE}-{version}.*")],
-        _ => vec![format!("{PACKAGE}-{version}")],
-    }
+    let (separator, any) = match family {
+        Family::Apt => ("=", ".*"),
+        // An upper bound would be met by any older version, and a lower bound beside it is solved on its own
+        // (tried): the version is chosen first, see `chosen`.
+        Family::Zypper => ("=", ""),
+        _ => ("-", ".*"),
+    };
+    let any = if is_beginning(version) { any } else { "" };
+    vec![format!("{PACKAGE}{separator}{version}{any}")]
 }
 
-/// The version right after all that begin with these parts: the last part plus one.
-fn following(parts: &[&str]) -> Option<String> {
-    let (last, before) = parts.split_last()?;
-    let next = last.parse::<u32>().ok()?.checked_add(1)?;
-    Some(before.iter().map(|part| format!("{part}.")).chain([next.to_string()]).collect())
+/// Lists the versions, with the newest first.
+fn choose(scope: Option<&Listed>) -> Command {
+    let mut options = vec!["--non-interactive", "--no-refresh", "search", "--details", "--match-exact"];
+    if let Some(scope) = scope {
+        options.extend(["--repo", &scope.id]);
+    }
+    options.push(PACKAGE);
+    command(Purpose::Choose, Family::Zypper.program(), &options, ZYPP_ENVIRONMENT)
+}
+
+/// The newest version in a list of zypper's that begins with this one.
+pub fn chosen(list: &str, beginning: &str) -> Option<String> {
+    let versions = list.lines().filter_map(|line| line.split('|').nth(3)).map(str::trim);
+    let rest = |version: &str| version.strip_prefix(beginning).map(|rest| rest.starts_with('.'));
+    versions.into_iter().find(|version| rest(version) == Some(true)).map(str::to_owned)
 }
 
 fn command(
@@ -455,11 +483,24 @@ mod tests {
             [
                 "rpm --import /etc/pki/rpm-gpg/RPM-GPG-KEY-packages-microsoft-prod",
                 "zypper --non-interactive refresh packages-microsoft-prod",
-                "zypper --non-interactive --no-refresh install --repo packages-microsoft-prod --auto-agree-with-licenses --no-recommends --oldpackage azcmagent<1.64",
+                "zypper --non-interactive --no-refresh search --details --match-exact --repo packages-microsoft-prod azcmagent",
+                "zypper --non-interactive --no-refresh install --repo packages-microsoft-prod --auto-agree-with-licenses --no-recommends --oldpackage azcmagent=1.63",
                 "zypper --non-interactive refresh",
-                "zypper --non-interactive --no-refresh install --auto-agree-with-licenses --no-recommends --oldpackage azcmagent<1.64",
+                "zypper --non-interactive --no-refresh search --details --match-exact azcmagent",
+                "zypper --non-interactive --no-refresh install --auto-agree-with-licenses --no-recommends --oldpackage azcmagent=1.63",
             ]
         );
+        let plan = from_repository(&repository("sles", "15.6"), Some("1.28.02260-755"), "KEY", None);
+        assert!(plan.attempts.concat().iter().all(|command| command.purpose != Purpose::Choose));
+    }
+
+    /// Recorded from zypper 1.14.42.
+    #[test]
+    fn newest_version_of_a_list() {
+        let list = "S | Name      | Type    | Version        | Arch   | Repository\n--+-----------+---------+----------------+--------+-------------------\n  | azcmagent | package | 1.58.03228-700 | x86_64 | Microsoft packages\ni | azcmagent | package | 1.57.03160-512 | x86_64 | Microsoft packages\n  | azcmagent | package | 1.57.03100-1 | x86_64 | Microsoft packages\n";
+        assert_eq!(chosen(list, "1.57").as_deref(), Some("1.57.03160-512"));
+        assert_eq!(chosen(list, "1").as_deref(), Some("1.58.03228-700"));
+        assert_eq!((chosen(list, "1.5"), chosen("", "1.57")), (None, None));
     }
 
     #[test]
@@ -469,7 +510,7 @@ mod tests {
             (Family::Apt, "1.63", "azcmagent=1.63.*"),
             (Family::Dnf, "1.28.02260-755", "azcmagent-1.28.02260-755"),
             (Family::Zypper, "1.28.02260-755", "azcmagent=1.28.02260-755"),
-            (Family::Zypper, "1.x", "azcmagent=1.x"),
+            (Family::Zypper, "1.63", "azcmagent=1.63"),
         ] {
             assert_eq!(packages(family, Some(version)), [expected]);
         }
@@ -484,13 +525,15 @@ mod tests {
         );
         assert_eq!(
             first(Family::Dnf, "/a.rpm"),
-            "dnf -y --setopt=exit_on_lock=True --disablerepo=* install /a.rpm"
+            "dnf -y --setopt=exit_on_lock=True --disablerepo=* install --setopt=localpkg_gpgcheck=False /a.rpm"
         );
         assert_eq!(first(Family::Tdnf, "/a.rpm"), "tdnf -y --disablerepo=* install --nogpgcheck /a.rpm");
         assert_eq!(
             first(Family::Zypper, "/a.rpm"),
-            "zypper --non-interactive --no-refresh install --auto-agree-with-licenses --no-recommends --oldpackage --allow-unsigned-rpm /a.rpm"
+            "rpm --upgrade --oldpackage --replacepkgs --nosignature /a.rpm"
         );
+        assert!(lines(&from_file(Family::Zypper, "/a.rpm").attempts[1])[1]
+            .ends_with(" --oldpackage --allow-unsigned-rpm /a.rpm"));
         assert_eq!(from_file(Family::Yum, "/a.rpm").attempts[1].len(), 2);
     }
 

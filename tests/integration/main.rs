@@ -20,6 +20,8 @@ mod bundle;
 mod catalogue;
 /// Failure playbooks of connecting, and of what azcmagent says of the connection.
 mod connecting;
+/// Each supported distribution, and what is not.
+mod distributions;
 /// README, examples and help say what is so.
 mod docs;
 /// Doctor where hardly anything answers, without root, without curl.

@@ -37,11 +37,17 @@ pub fn save(guest: &Guest, packages: &Packages) {
     guest.write_json(&file(guest), packages);
 }
 
+/// What the repository has, the newest first.
+pub fn versions(guest: &Guest) -> Vec<String> {
+    let newest = if guest.plan.version.is_empty() { AGENT_VERSION } else { &guest.plan.version };
+    vec![newest.to_owned(), OLDER_VERSION.to_owned()]
+}
+
 /// The version that the repository has for a wanted one (`1.57`, `1.57.*`, in full); the newest when none is.
 pub fn offered(guest: &Guest, wanted: Option<&str>) -> Option<String> {
-    let newest = if guest.plan.version.is_empty() { AGENT_VERSION } else { &guest.plan.version };
-    let beginning = wanted.unwrap_or(newest).trim_end_matches('*').to_owned();
-    [newest, OLDER_VERSION].into_iter().find(|known| known.starts_with(&beginning)).map(str::to_owned)
+    let versions = versions(guest);
+    let beginning = wanted.unwrap_or(&versions[0]).trim_end_matches('*').to_owned();
+    versions.into_iter().find(|known| known.starts_with(&beginning))
 }
 
 /// Unpacks the stand-in as the package unpacks the agent, with the package's own words.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::agent_package::{install, load, offered, save, REPOSITORY};
+use crate::agent_package::{install, load, offered, remove, save, versions, REPOSITORY};
 use crate::guest::{perform, Guest};
 use crate::https_client::Call;
 
@@ -48,6 +48,13 @@ pub fn zypper(guest: &Guest) -> u8 {
     }
     match verb {
         "refresh" | "ref" => refresh(guest, zypper_error),
+        "search" | "se" => {
+            println!("S | Name      | Type    | Version | Arch | Repository\n--+-----------+---------+");
+            for version in load(guest).available.first().map_or(Vec::new(), |_| versions(guest)) {
+                println!("  | azcmagent | package | {version} | x86_64 | Microsoft packages");
+            }
+            0
+        }
         "install" | "in" => install_all(guest, &words, "=", |word| {
             println!("Package '{word}' not found.");
             104
@@ -64,6 +71,18 @@ pub fn rpm(guest: &Guest) -> u8 {
     }
     let last = guest.arguments.last().map_or("", String::as_str);
     match verb {
+        // A package file: what is in it is not looked at.
+        "--upgrade" => match offered(guest, None) {
+            Some(found) => {
+                install(guest, &found);
+                0
+            }
+            None => 1,
+        },
+        "--erase" => {
+            remove(guest);
+            0
+        }
         "--import" if !guest.path(last).exists() && !Path::new(last).exists() => {
             eprintln!("error: {last}: import read failed(2).");
             1
@@ -82,8 +101,18 @@ pub fn rpm(guest: &Guest) -> u8 {
     }
 }
 
+/// What is neither an option nor the value of one.
 fn words(guest: &Guest) -> Vec<&str> {
-    guest.arguments.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect()
+    let mut words = Vec::new();
+    let mut arguments = guest.arguments.iter().map(String::as_str);
+    while let Some(word) = arguments.next() {
+        match word {
+            "--repo" => drop(arguments.next()),
+            word if word.starts_with('-') => {}
+            word => words.push(word),
+        }
+    }
+    words
 }
 
 fn install_all(guest: &Guest, words: &[&str], between: &str, missing: impl Fn(&str) -> u8) -> u8 {

@@ -273,7 +273,7 @@ fn package_programs(os_release: &str) -> &'static [&'static str] {
     let id = os_release.lines().find_map(|line| line.strip_prefix("ID=")).unwrap_or("").trim_matches('"');
     match id {
         "debian" | "ubuntu" => &["apt-get", "apt", "dpkg", "dpkg-query"],
-        "sles" | "sle_hpc" | "opensuse-leap" => &["zypper", "rpm"],
+        "sles" | "sles_sap" | "opensuse-leap" | "opensuse-tumbleweed" | "sl-micro" => &["zypper", "rpm"],
         "azurelinux" | "mariner" => &["tdnf", "rpm"],
         _ => &["dnf", "yum", "rpm"],
     }

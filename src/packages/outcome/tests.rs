@@ -116,6 +116,12 @@ fn words_of_dnf_yum_and_tdnf() {
             Kind::Locked,
         ),
         ("warning: /x.rpm: Header V4 RSA/SHA256 Signature, key ID be1229cf: NOKEY\nPublic key for x.rpm is not installed\n", Kind::Untrusted),
+        // The key was to be imported while another program held rpm's own lock.
+        (
+            "error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Resource temporarily unavailable)\nKey import failed (code 2). Failing package is: azcmagent-1.58.03228-700.x86_64\n GPG Keys are configured as: file:///etc/pki/rpm-gpg/RPM-GPG-KEY-packages-microsoft-prod\nError: GPG check FAILED\n",
+            Kind::Locked,
+        ),
+        ("warning: waiting for transaction lock on /var/lib/rpm/.rpm.lock\n", Kind::Locked),
         ("waiting for tdnf_instance lock on /var/run/.tdnf-instance-lockfile\n", Kind::Locked),
         ("azcmagent package not found or not installed\nError(1011) : No matching packages\n", Kind::PackageNotFound),
     ];
