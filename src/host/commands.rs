@@ -25,6 +25,9 @@ const STANDARD_PATH: [&str; 7] =
 /// Output kept of one command; the rest is counted.
 const LARGEST_OUTPUT: usize = 1 << 20;
 
+/// Bytes kept of one line, however long a program goes on without a line feed; the rest is passed over.
+const LONGEST_LINE: usize = LARGEST_OUTPUT;
+
 /// How long a process group has between SIGTERM and SIGKILL: dpkg finishes its current file in that time.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -376,17 +379,37 @@ async fn read_lines(
 ) -> Option<String> {
     let mut reader = BufReader::new(pipe?);
     let mut line = Vec::new();
+    let mut is_cut = false;
     loop {
-        line.clear();
-        let read = reader.read_until(b'\n', &mut line).await;
-        if !matches!(read, Ok(bytes) if bytes > 0) {
+        let available = reader.fill_buf().await.unwrap_or_default();
+        let end = available.iter().position(|byte| *byte == b'\n');
+        let used = end.map_or(available.len(), |end| end + 1);
+        let kept = used.min(LONGEST_LINE.saturating_sub(line.len()));
+        line.extend_from_slice(available.get(..kept).unwrap_or_default());
+        is_cut |= kept < used;
+        reader.consume(used);
+        let is_over = used == 0;
+        if is_over && line.is_empty() {
             return None;
         }
-        let text = transcript.borrow_mut().add(&line, is_stdout);
-        if watch.is_some_and(|go_on| !go_on(&text)) {
-            return Some(text);
+        if end.is_some() || is_over {
+            if std::mem::take(&mut is_cut) {
+                cut_back(&mut line);
+            }
+            let text = transcript.borrow_mut().add(&line, is_stdout);
+            if watch.is_some_and(|go_on| !go_on(&text)) {
+                return Some(text);
+            }
+            line.clear();
         }
     }
+}
+
+/// Ends a line that was too long at a blank: half a token would not be known for one, and not be masked.
+fn cut_back(line: &mut Vec<u8>) {
+    let blank = line.iter().rposition(u8::is_ascii_whitespace);
+    line.truncate(blank.unwrap_or_default());
+    line.push(b'\n');
 }
 
 /// A process group that is told to stop when it is dropped before its end.
@@ -507,6 +530,20 @@ mod tests {
         run.limit = Duration::from_secs(10);
         let finished = block_on(commands().run(run)).unwrap();
         assert_eq!(finished.stdout, "done\n");
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_kept_whole() {
+        let words = "yes word | head -c 5000000 | tr '\\n' ' '; echo; echo after";
+        let finished = block_on(commands().run(sh(words))).unwrap();
+        let (line, after) = finished.stdout.split_once('\n').unwrap();
+        assert!((LONGEST_LINE - 10..=LONGEST_LINE).contains(&line.len()), "{}", line.len());
+        assert!(line.ends_with(" word"), "{:?}", line.get(line.len() - 10..));
+        assert_eq!(after, "after\n");
+        // Without a blank nothing of it is kept, and the next line is whole again.
+        let one = "head -c 5000000 /dev/zero | tr '\\0' x; echo; echo after; printf end";
+        let finished = block_on(commands().run(sh(one))).unwrap();
+        assert_eq!(finished.stdout, "\nafter\nend");
     }
 
     #[test]
