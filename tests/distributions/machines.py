@@ -166,6 +166,9 @@ class Machine:
         text = self.root.text("/var/log/cloud-init-output.log")
         return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 
+    def has_met(self, fault):
+        return any(line.get("fault") == fault for line in self.lines())
+
     def installed(self):
         """Which azcmagent rpm knows, as version and release."""
         code, said = self.root.run("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", "azcmagent", check=False)
