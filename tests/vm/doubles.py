@@ -87,5 +87,7 @@ class Nexus:
         return json.loads((self.state / "machines.json").read_text())
 
     def requests(self):
-        text = (self.state / "requests.jsonl").read_text()
-        return [json.loads(line) for line in text.splitlines()]
+        """All requests so far; the last line may be in the middle of being written."""
+        file = self.state / "requests.jsonl"
+        text = file.read_text() if file.exists() else ""
+        return [json.loads(line) for line in text.split("\n")[:-1]]

@@ -1,6 +1,6 @@
-"""The Debian 12 disk that every scenario starts from, made once and kept.
+"""The disks that the scenarios start from, one a Debian release, made once and kept.
 
-A scenario never boots this disk: it boots a copy, so that "first boot" means it.
+A scenario never boots such a disk: it boots a copy, so that "first boot" means it.
 """
 
 import hashlib
@@ -13,7 +13,8 @@ import tempfile
 
 from tools import Failure, run
 
-SUITE = "bookworm"
+# Debian 12 has the oldest cloud-init that is supported, Debian 13 one of today.
+SUITES = ("bookworm", "trixie")
 SIZE = "1536M"
 
 # What a Debian cloud image has and the agent or cloud-init may call. No sshd:
@@ -46,7 +47,7 @@ After=cloud-final.service
 [Service]
 Type=oneshot
 StandardOutput=journal+console
-ExecStart=/bin/sh -c 'mount -o ro LABEL=cidata /mnt && cp /mnt/probe.sh /mnt/rerun.sh /run/ && umount /mnt'
+ExecStart=/bin/sh -c 'mount -o ro LABEL=cidata /mnt && cp /mnt/*.sh /mnt/planted /run/ && umount /mnt'
 ExecStart=/bin/sh /run/probe.sh
 ExecStopPost=/bin/systemctl --no-block poweroff
 
@@ -71,13 +72,13 @@ def cache_folder():
     return pathlib.Path(home) / "arc-enroll-vm"
 
 
-def sources():
-    """apt sources of this machine when it is Debian 12, else mmdebstrap's own choice."""
+def sources(suite):
+    """apt sources of this machine when it is of that release, else mmdebstrap's own choice."""
     debian = pathlib.Path("/etc/apt/sources.list.d/debian.sources")
     release = pathlib.Path("/etc/os-release")
-    if release.is_file() and f"VERSION_CODENAME={SUITE}" in release.read_text():
+    if release.is_file() and f"VERSION_CODENAME={suite}" in release.read_text():
         for path in (debian, pathlib.Path("/etc/apt/sources.list")):
-            if path.is_file() and SUITE in path.read_text():
+            if path.is_file() and suite in path.read_text():
                 return [path]
     return []
 
@@ -88,8 +89,9 @@ def recipe():
 
 
 class Image:
-    def __init__(self, folder):
+    def __init__(self, folder, suite):
         self.folder = folder
+        self.suite = suite
         self.disk = folder / "disk.raw"
         self.kernel = folder / "vmlinuz"
         self.initrd = folder / "initrd"
@@ -108,7 +110,7 @@ def write(root, files):
         path.write_text(text)
 
 
-def bootstrap(root, early):
+def bootstrap(root, early, suite):
     """Unpack and configure the packages below `root`."""
     options = [
         'Acquire::Check-Valid-Until "false"', 'Acquire::Check-Date "false"',
@@ -121,7 +123,7 @@ def bootstrap(root, early):
         *[f"--dpkgopt=path-exclude={path}" for path in leave_out],
         # Before the kernel is configured, so that its initrd is made once.
         f'--essential-hook=cp -r "{early}/." "$1/"',
-        SUITE, root, *sources(),
+        suite, root, *sources(suite),
     )
 
 
@@ -143,7 +145,7 @@ def kernel_of(root):
     return kernels[-1], root / "boot" / f"initrd.img-{release}"
 
 
-def build(folder):
+def build(folder, suite):
     if os.geteuid() != 0:
         raise Failure("making the image needs root once; afterwards it is kept")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +154,7 @@ def build(folder):
         root, early, made = work / "root", work / "early", work / "made"
         made.mkdir()
         write(early, EARLY)
-        bootstrap(root, early)
+        bootstrap(root, early, suite)
         finish(root)
         kernel, initrd = kernel_of(root)
         shutil.copy(kernel, made / "vmlinuz")
@@ -167,14 +169,14 @@ def build(folder):
         shutil.rmtree(work, ignore_errors=True)
 
 
-def get(report):
+def get(suite, report):
     """The image of this recipe; older recipes' images are removed."""
-    folder = cache_folder() / recipe()
-    image = Image(folder)
+    folder = cache_folder() / f"{recipe()}-{suite}"
+    image = Image(folder, suite)
     if not image.complete():
         report(f"making the image {folder}")
-        build(folder)
+        build(folder, suite)
     for other in folder.parent.iterdir():
-        if other.name != folder.name and len(other.name) == len(folder.name):
+        if not other.name.startswith((recipe(), "making-")):
             shutil.rmtree(other, ignore_errors=True)
     return image

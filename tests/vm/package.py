@@ -10,7 +10,11 @@ from tools import Failure, run
 
 # What the stand-in calls itself (tests/nexus/spec.rs).
 VERSION = "1.58.03228.700"
-DEBIAN = "debian/12/prod"
+# Where packages.microsoft.com keeps them for each Debian, and under which key's name.
+RELEASES = {
+    "bookworm": ("debian/12/prod", "keys/microsoft.asc"),
+    "trixie": ("debian/13/prod", "keys/microsoft-2025.asc"),
+}
 UNITS = {
     "himdsd.service": ("Azure Connected Machine Agent Service", "himds", "/opt/azcmagent/bin/himds"),
     "arcproxyd.service": ("Azure Arc Proxy", "arcproxy", "/opt/azcmagent/bin/arcproxy"),
@@ -48,10 +52,32 @@ Priority: optional
 Description: Stand-in for the Azure Connected Machine agent, for tests
 """
 
-POSTINST = """\
+# What stands still where the kernel's command line says so, and tells it on the
+# console: there the power is cut. Never without that word, nor in the next boot.
+STALL = """\
+stall() {
+    case " $(cat /proc/cmdline) " in *" vm.stall=$1 "*) ;; *) return 0 ;; esac
+    echo "vm: stalled in $1" >/dev/console
+    sleep 1200
+}
+"""
+
+AZCMAGENT = f"""\
+#!/bin/sh
+# The machine is connected, and this is the first question after it.
+{STALL}
+if [ "$1" = show ] && [ -e /var/opt/azcmagent/cloudconfig.json ]; then
+    stall show
+fi
+exec /opt/azcmagent/bin/azcmagent "$@"
+"""
+
+POSTINST = f"""\
 #!/bin/sh
 set -e
+{STALL}
 [ "$1" = configure ] || exit 0
+stall postinst
 for user in himds arcproxy; do
     getent group "$user" >/dev/null || groupadd --system "$user"
     getent passwd "$user" >/dev/null ||
@@ -96,9 +122,8 @@ def make_deb(azcmagent, work, target):
     program.parent.mkdir(parents=True)
     shutil.copy(azcmagent, program)
     program.chmod(0o755)
-    link = tree / "usr/bin/azcmagent"
-    link.parent.mkdir(parents=True)
-    link.symlink_to("/opt/azcmagent/bin/azcmagent")
+    # The real one is a link. This one can stand still after connect.
+    write(tree / "usr/bin/azcmagent", AZCMAGENT, 0o755)
     for name, (description, user, daemon) in UNITS.items():
         unit = UNIT.format(description=description, user=user, program=daemon)
         write(tree / "usr/lib/systemd/system" / name, unit)
@@ -133,21 +158,21 @@ class Key:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def index(site, key):
+def index(top, suite, key):
     """Packages, Release and its two signatures, below the distribution's folder."""
-    top = site / DEBIAN
-    binary = top / "dists/bookworm/main/binary-amd64"
+    binary = top / f"dists/{suite}/main/binary-amd64"
     binary.mkdir(parents=True)
     packages = run("apt-ftparchive", "packages", "pool", cwd=top).encode()
     (binary / "Packages").write_bytes(packages)
     (binary / "Packages.gz").write_bytes(gzip.compress(packages))
+    name = f"microsoft-debian-{suite}-prod {suite}"
     about = {
-        "Origin": "microsoft-debian-bookworm-prod bookworm", "Label": "microsoft-debian-bookworm-prod bookworm",
-        "Suite": "bookworm", "Codename": "bookworm", "Architectures": "amd64", "Components": "main",
+        "Origin": name, "Label": name, "Suite": suite, "Codename": suite,
+        "Architectures": "amd64", "Components": "main",
     }
     options = [word for name, value in about.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
-    release = top / "dists/bookworm/Release"
-    text = run("apt-ftparchive", *options, "release", "dists/bookworm", cwd=top)
+    release = top / f"dists/{suite}/Release"
+    text = run("apt-ftparchive", *options, "release", f"dists/{suite}", cwd=top)
     release.write_text(text)
     key.gpg("--armor", "--detach-sign", "--output", str(release) + ".gpg", str(release))
     key.gpg("--clearsign", "--output", str(release.with_name("InRelease")), str(release))
@@ -159,13 +184,22 @@ def make_site(azcmagent, work):
     work = pathlib.Path(work)
     site = work / "packages"
     shutil.rmtree(site, ignore_errors=True)
-    pool = site / DEBIAN / "pool/main/a/azcmagent"
-    make_deb(azcmagent, work, pool / f"azcmagent_{VERSION}_amd64.deb")
+    file = f"pool/main/a/azcmagent/azcmagent_{VERSION}_amd64.deb"
     key = Key()
     try:
-        index(site, key)
-        (site / "keys").mkdir()
-        key.gpg("--armor", "--output", str(site / "keys/microsoft.asc"), "--export", key.fingerprint)
+        made = None
+        for suite, (folder, key_file) in RELEASES.items():
+            deb = site / folder / file
+            if made is None:
+                make_deb(azcmagent, work, deb)
+                made = deb
+            else:
+                deb.parent.mkdir(parents=True)
+                deb.hardlink_to(made)
+            index(site / folder, suite, key)
+            published = site / key_file
+            published.parent.mkdir(exist_ok=True)
+            key.gpg("--armor", "--output", str(published), "--export", key.fingerprint)
         return site, key.fingerprint
     finally:
         key.close()

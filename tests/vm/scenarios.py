@@ -1,138 +1,167 @@
 """The scenarios: what the VM is given, how often it boots, what must hold."""
 
 import dataclasses
-import json
 import pathlib
 import re
+import typing
 
 import checks
-import machine
-import seed
+import lasting
+import outages
 from doubles import Nexus
-from tools import Failure, run
+from tools import Failure
+from vm import Vm
 
-AGENT = "/usr/local/bin/arc-enroll"
 
-# The place in Azure that the simulated ARM knows (tests/nexus/spec.rs).
-TARGET = {
-    "subscription_id": "11111111-1111-4111-8111-111111111111",
-    "resource_group": "contoso-nexus-rg",
-    "location": "eastus",
-}
-
-# Commas, quotes, spaces and non-ASCII must arrive as they are written here.
-TAGS = {"Site": "Plant 7, hall B", "Owner": "Zoë O'Hara", "Tier": "edge"}
+@dataclasses.dataclass
+class Boot:
+    # What must hold after it.
+    checks: list
+    # Shell that the probe runs once cloud-init has ended; probe.sh has its functions.
+    ask: str = ""
+    # True when the power is to be cut; without it the probe switches the VM off.
+    cut: typing.Callable | None = None
+    # A word for the kernel's command line: where the stand-ins stand still (package.py).
+    word: str = ""
 
 
 @dataclasses.dataclass
 class Scenario:
     name: str
     about: str
-    # What must hold after each boot; there is one boot for each list.
     boots: list
     # What goes wrong around the VM, as `nexus serve --plan` reads it.
     plan: dict = dataclasses.field(default_factory=dict)
-    # What the probe runs by hand once cloud-init has ended.
-    rerun: str = f"exec {AGENT} enroll\n"
     # More of the configuration.
     settings: dict = dataclasses.field(default_factory=dict)
+    # More options of `arc-enroll user-data`, and a text to include.
+    options: tuple = ()
+    include: str = ""
+    suite: str = "bookworm"
+    # Whether it is one of those for which continuous integration has the time.
+    ci: bool = False
 
+
+SECOND_RUN = "answer rerun arc-enroll enroll"
+
+# What the timer does, by its own unit and within that unit's limits.
+UNIT = """\
+answer service-run systemctl start arc-enroll.service
+answer service-result systemctl show -p Result,ExecMainStatus arc-enroll.service
+answer drift drift
+answer service-repair systemctl start arc-enroll.service
+answer service-state systemctl is-active himdsd.service
+answer service-proxy azcmagent config get proxy.url
+"""
+
+WAIT_FOR_THE_TIMER = "answer rerun by_itself enrolled\n"
+
+# After a cut: does the timer finish, and is anything left in pieces?
+AFTER_A_CUT = WAIT_FOR_THE_TIMER + """\
+answer unfinished unfinished
+answer dpkg-audit dpkg --audit
+answer apt-check apt-get check
+answer units systemd-analyze verify arc-enroll.service arc-enroll.timer himdsd.service
+answer validate arc-enroll validate
+answer validate-lists apt-get indextargets
+"""
+
+REBOOTED = """\
+answer looks another_look
+answer tree tree
+answer another-look another_look
+answer drift drift
+answer service-repair by_itself without_drift
+answer service-state systemctl is-active himdsd.service
+answer service-proxy azcmagent config get proxy.url
+"""
+
+OFTEN = {"repair": {"every": "20s"}}
 
 # The sidecar has no token while the first boot lasts, and the role comes later still: the timer installs
 # azcmagent within the limits of its unit, and connects in a later run.
-LATE = {
+LATE_ROLE = {
     "imds": {"token": [{"act": {"reply": {"status": 503, "body": "no token yet"}}, "span": {"for": 8000}}]},
     "azure": {"access": {"denials": 6}},
 }
 
-WAIT_FOR_THE_TIMER = """\
-for _ in $(seq 150); do
-    grep -q '"outcome": "enrolled"' /var/lib/arc-enroll/status.json && exit 0
-    sleep 2
-done
-exit 1
-"""
+# Each time is counted from the first knock, so that a slow VM meets all of it.
+LATE_NETWORK = {
+    "imds": {"healthz": [{"act": "hang", "span": {"for": 90_000}}]},
+    "csn": {
+        "connect": [{"act": "close", "span": {"for": 60_000}}],
+        "hosts": {"packages.microsoft.com": [
+            {"act": {"reply": {"status": 403, "headers": {"X-Squid-Error": "ERR_ACCESS_DENIED 0"}}},
+             "span": {"times": 4}},
+        ]},
+    },
+    "azure": {"access": {"denials": 6}},
+}
+
+# The answer to the request that makes the machine does not come: Azure has it by then, the VM does not know.
+NO_ANSWER = {"azure": {"routes": {"machine.put": [{"act": {"late": 1_200_000}, "span": {"times": 1}}]}}}
+
+
+def put_was_sent(vm):
+    return any(seen["method"] == "PUT" and "/machines/" in seen["target"] for seen in vm.nexus.requests())
+
+
+def console_says(text):
+    return lambda vm: text in vm.console
+
 
 SCENARIOS = [
-    Scenario("first-boot", "a new VM enrols itself from its user-data", [checks.ENROLLED]),
+    Scenario("first-boot", "a new VM enrols itself from its user-data", ci=True, boots=[
+        Boot(checks.ENROLLED + checks.LOOKED_AFTER, SECOND_RUN + "\n" + UNIT),
+    ]),
     Scenario(
-        "late-role", "the first boot gives up, and the timer enrols the VM", [checks.ENROLLED_BY_TIMER],
-        plan=LATE, rerun=WAIT_FOR_THE_TIMER,
-        settings={"wait": {"token": "3s", "access": "3s"}, "repair": {"every": "10s"}},
+        "late-role", "the first boot gives up, cloud-init says so, and the timer enrols the VM", ci=True,
+        boots=[Boot(checks.ENROLLED_BY_TIMER, WAIT_FOR_THE_TIMER + UNIT)],
+        plan=LATE_ROLE, settings={"wait": {"token": "3s", "access": "3s"}, "repair": {"every": "10s"}},
+    ),
+    Scenario(
+        "cut-in-install", "the power is cut while dpkg configures azcmagent", ci=True, settings=OFTEN,
+        boots=[
+            Boot([lasting.nothing_in_azure], cut=console_says("vm: stalled in postinst"), word="vm.stall=postinst"),
+            Boot(lasting.RECOVERED + [lasting.dpkg_was_finished], AFTER_A_CUT),
+        ],
+    ),
+    Scenario(
+        "late-network", "sidecar silent for 90 s, proxy closed for 60 s, repository and role refused at first",
+        boots=[Boot(checks.ENROLLED + outages.NETWORK)], plan=LATE_NETWORK,
+    ),
+    Scenario(
+        "own-user-data", "a multi-part message: the user's cloud-config, which holds apt's lock, and a script",
+        boots=[Boot(checks.ENROLLED + outages.OWN_USER_DATA)], include=outages.INCLUDE,
+    ),
+    Scenario(
+        "cut-in-connect", "the power is cut when Azure has the machine and azcmagent does not know", settings=OFTEN,
+        plan=NO_ANSWER,
+        boots=[
+            Boot([checks.azure_has_one_machine], cut=put_was_sent),
+            Boot(lasting.RECOVERED + [lasting.connect_was_done_again], AFTER_A_CUT),
+        ],
+    ),
+    Scenario(
+        "cut-before-record", "the power is cut after azcmagent connect, before the run has ended", settings=OFTEN,
+        boots=[
+            Boot([checks.azure_has_one_machine], cut=console_says("vm: stalled in show"), word="vm.stall=show"),
+            Boot(lasting.RECOVERED + [checks.connect_was_safe, lasting.azure_was_not_told_again], AFTER_A_CUT),
+        ],
+    ),
+    Scenario(
+        "reboot", "by gzip user-data; a reboot changes nothing, drift is repaired by the timer",
+        settings=OFTEN, options=("--gzip",),
+        boots=[
+            Boot(checks.ENROLLED + [lasting.user_data_is_gzip], "answer looks another_look\nanswer tree tree\n"),
+            Boot(lasting.UNCHANGED, REBOOTED),
+        ],
+    ),
+    Scenario(
+        "debian-13", "a cloud-init of today", suite="trixie",
+        boots=[Boot(checks.ENROLLED + checks.LOOKED_AFTER, SECOND_RUN + "\n" + UNIT)],
     ),
 ]
-
-
-class Vm:
-    """One VM of a scenario: its files, and what they hold after a boot."""
-
-    name = "contoso-vm-01"
-    target = TARGET
-    tags = TAGS
-
-    def __init__(self, folder, nexus):
-        self.folder = folder
-        self.nexus = nexus
-        self.disk = folder / "disk.raw"
-        self.seed = folder / "seed.iso"
-        self.facts = {}
-        self.boot = 0
-
-    @property
-    def serial(self):
-        return self.folder / f"serial-{self.boot}.log"
-
-    @property
-    def answers(self):
-        return self.folder / "guest" / "vm-probe" / f"boot-{self.boot}"
-
-    def start(self, image):
-        """Boot once, until it switches itself off; returns the seconds."""
-        self.boot += 1
-        try:
-            seconds = machine.boot(image, self.disk, self.seed, self.serial, self.nexus.ports)
-        finally:
-            # A guest that did not come to its end has left a log all the same.
-            for path in ("/var/lib/vm-probe", "/var/log"):
-                seed.fetch_folder(self.disk, path, self.folder / "guest")
-        if not self.answers.is_dir():
-            raise Failure("the guest switched itself off without an answer")
-        return seconds
-
-    def probe(self, name):
-        """What the probe inside found."""
-        try:
-            return (self.answers / name).read_text(errors="replace")
-        except FileNotFoundError:
-            raise checks.Wrong(f"the probe left no {name}") from None
-
-    def code(self, name):
-        return int(self.probe(f"{name}.code"))
-
-    def file(self, path):
-        """A file of the disk as it is now."""
-        target = self.folder / "guest" / path.lstrip("/")
-        if not seed.fetch(self.disk, path, target):
-            raise checks.Wrong(f"{path} is not there")
-        return target.read_text(errors="replace")
-
-
-def configuration(fingerprint, more):
-    """JSON is YAML too, and this has no library to write the latter."""
-    return json.dumps(
-        {"azure": {**TARGET, "tags": TAGS}, "agent": {"repository_key": [fingerprint]}, **more},
-        indent=2, ensure_ascii=False,
-    ) + "\n"
-
-
-def user_data(agent, folder, fingerprint, more):
-    """What an operator would give to the VM, by the command he would use."""
-    config = folder / "config.yaml"
-    config.write_text(configuration(fingerprint, more))
-    target = folder / "user-data"
-    with target.open("wb") as file:
-        run(agent, "user-data", "--config", config, into=file)
-    return target.read_bytes()
 
 
 def perform(scenario, folder, shared, report):
@@ -140,16 +169,13 @@ def perform(scenario, folder, shared, report):
     folder.mkdir(parents=True)
     wrong = []
     with Nexus(shared.nexus, folder, shared.site, scenario.plan) as nexus:
-        vm = Vm(folder, nexus)
-        shared.image.copy_to(vm.disk)
-        seed.trust(vm.disk, nexus.authority)
-        data = user_data(shared.agent, folder, shared.fingerprint, scenario.settings)
-        vm.facts["user-data"] = f"{len(data)} bytes"
-        seed.make(vm.seed, data, vm.name, scenario.rerun)
-        for checklist in scenario.boots:
-            seconds = vm.start(shared.image)
-            report(f"boot {vm.boot} of {scenario.name} took {seconds:.0f} s")
-            wrong += examine(vm, checklist, report)
+        vm = Vm(folder, nexus, shared.images[scenario.suite])
+        data = vm.user_data(shared.agent, shared.fingerprint, scenario)
+        for boot in scenario.boots:
+            seconds = vm.start(boot, data)
+            ended = "was cut" if boot.cut else "took"
+            report(f"boot {vm.boot} of {scenario.name} {ended} {'after ' if boot.cut else ''}{seconds:.0f} s")
+            wrong += examine(vm, boot.checks, report)
     return vm, wrong
 
 
@@ -160,19 +186,20 @@ def examine(vm, checklist, report):
         try:
             check(vm)
             report(f"  ok     {name}")
-        except (checks.Wrong, KeyError, ValueError, OSError) as error:
+        except (checks.Wrong, KeyError, IndexError, ValueError, OSError) as error:
             seen = str(error) if isinstance(error, checks.Wrong) else repr(error)
             report(f"  WRONG  {name}: {seen[:500]}")
             wrong.append(name)
     return wrong
 
 
-def named(names):
+def chosen(names, ci):
+    """The scenarios of these names; without names all of them, or those marked for `ci`."""
     known = {scenario.name: scenario for scenario in SCENARIOS}
     for name in names:
         if name not in known:
             raise Failure(f"there is no scenario {name}; there are: {', '.join(known)}")
-    return [known[name] for name in names] or SCENARIOS
+    return [known[name] for name in names] or [scenario for scenario in SCENARIOS if scenario.ci or not ci]
 
 
 def tail(path, lines=40):

@@ -54,14 +54,16 @@ def trust(disk, authority):
             raise Failure("the certificate authority did not get into the image")
 
 
-def make(iso, user_data, name, rerun):
-    """The seed disk; the probe of the image's own unit travels with it."""
+def make(iso, user_data, name, boot, ask, planted):
+    """The seed disk; the probe of the image's own unit travels with it, with
+    the number of this boot and what it is asked beyond the usual."""
     files = {
         "user-data": user_data,
         "meta-data": f"instance-id: {name}\nlocal-hostname: {name}\n".encode(),
         "network-config": NETWORK.encode(),
         "probe.sh": (pathlib.Path(__file__).parent / "probe.sh").read_bytes(),
-        "rerun.sh": rerun.encode(),
+        "ask.sh": f"boot={boot}\nask() {{\n:\n{ask}\n}}\n".encode(),
+        "planted": planted.encode(),
     }
     with tempfile.TemporaryDirectory(prefix="vm-seed-") as folder:
         for file, content in files.items():
