@@ -21,7 +21,7 @@ SIZE = "1536M"
 # making its keys costs seconds of emulated time and nobody logs in.
 PACKAGES = [
     "systemd-sysv", "dbus", "udev", "linux-image-cloud-amd64", "cloud-init",
-    "curl", "ca-certificates", "iproute2", "netbase", "openssl", "gpgv",
+    "curl", "ca-certificates", "iproute2", "netbase", "openssl", "gpgv", "e2fsprogs",
 ]
 
 # An initrd that holds the disk driver only: udev has less to look at.

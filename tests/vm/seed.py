@@ -1,6 +1,7 @@
 """What makes a copy of the image a certain VM: its disk and its NoCloud seed."""
 
 import pathlib
+import shutil
 import tempfile
 
 import machine
@@ -33,7 +34,10 @@ def fetch(disk, path, target):
 
 
 def fetch_folder(disk, path, into):
-    pathlib.Path(into).mkdir(parents=True, exist_ok=True)
+    """Copy a folder out of the image, in place of what an earlier boot had in it."""
+    into = pathlib.Path(into)
+    into.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(into / pathlib.PurePath(path).name, ignore_errors=True)
     debugfs(disk, f'rdump "{path}" "{into}"')
 
 
