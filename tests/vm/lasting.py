@@ -27,9 +27,9 @@ def first_boot_left_no_record(vm):
 
 
 def lines_after_a_cut(vm):
-    """The log; of the line that was being written when the power was cut the end may be missing."""
-    text = vm.file("/var/log/cloud-init-output.log")
-    need("\0" not in text, "the log has holes")
+    """The log. Where the power was cut it may have zeros for what the disk had not got yet: it is
+    cloud-init's own file, written through a pipe, and nobody waits for the disk there."""
+    text = vm.file("/var/log/cloud-init-output.log").replace("\0", "")
     lines, torn = [], 0
     for line in text.splitlines():
         try:

@@ -92,7 +92,7 @@ answer timer systemctl show -p LoadState,ActiveState,UnitFileState,NextElapseUSe
 answer status arc-enroll status
 answer status-json arc-enroll status --output json
 # Where does a JWT still stand in memory? The dots tell it from other base64, as in user-data.
-jwt='eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}\.'
+jwt='eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}\.'
 answer tokens-in-tmpfs grep -rlaE "$jwt" /run /dev/shm /tmp --exclude=planted
 answer tokens-in-processes sh -c "grep -laE '$jwt' /proc/[0-9]*/environ /proc/[0-9]*/cmdline"
 answer tokens-planted grep -laE "$jwt" /run/planted
