@@ -11,11 +11,13 @@ mod condition;
 mod conditions;
 mod converge;
 mod fault;
+mod finding;
 mod host;
 mod imds;
 mod logging;
 mod packages;
 mod pairs;
+mod precheck;
 mod progress;
 mod proxy_settings;
 #[cfg(test)]

@@ -73,16 +73,16 @@ pub fn line(style: &Style, mark: Mark, name: &str, text: &str) -> String {
     shown
 }
 
-/// What stands in the way of a condition: its line, and below it what was seen and what to do.
-pub fn diagnosis(vm: &Vm, style: &Style, fault: &Fault) -> String {
+/// What stands in the way: the row's line, and below it what was seen and what to do.
+pub fn diagnosis(style: &Style, name: &str, fault: &Fault, person: &[String]) -> String {
     let entry = fault.entry;
-    let mut text = line(style, Mark::Bad, entry.condition.name(), entry.means);
+    let mut text = line(style, Mark::Bad, name, entry.means);
     text.push_str(&format!("        Fault: {}\n", entry.code));
     if !fault.evidence.is_empty() {
         text.push_str(&paragraph("        Seen: ", &fault.evidence));
     }
     text.push_str("        What to do:\n");
-    text.push_str(&steps(&entry.steps(|step| vm.fill(step)), 10));
+    text.push_str(&steps(person, 10));
     text
 }
 
@@ -102,10 +102,10 @@ pub fn probe(style: &Style, probe: &Probe) -> String {
     format!("  {}  {time} {shown}\n", style.paint(mark, word))
 }
 
-/// The verdict in one line.
-pub fn headline(style: &Style, fault: &Fault) -> String {
+/// The verdict in one line; `failed` is the word for what waiting does not help.
+pub fn headline(style: &Style, fault: &Fault, failed: &str) -> String {
     let entry = fault.entry;
-    let verdict = if entry.outlook == Outlook::Time { "NOT YET" } else { "NOT ENROLLED" };
+    let verdict = if entry.outlook == Outlook::Time { "NOT YET" } else { failed };
     let headline = format!("{verdict}: {} (exit code {})", entry.code, entry.exit_code());
     format!("\n{}\n", style.paint(Mark::Bad, &headline))
 }
@@ -113,7 +113,7 @@ pub fn headline(style: &Style, fault: &Fault) -> String {
 /// The verdict on a fault, with what was seen and what to do, filled with this VM's own values.
 pub fn verdict(vm: &Vm, style: &Style, fault: &Fault) -> String {
     let entry = fault.entry;
-    let mut text = headline(style, fault);
+    let mut text = headline(style, fault, "NOT ENROLLED");
     text.push_str(&paragraph("  ", entry.means));
     if !fault.evidence.is_empty() {
         text.push_str(&paragraph("  Seen: ", &fault.evidence));

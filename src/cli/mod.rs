@@ -68,6 +68,13 @@ pub enum Command {
     },
     /// Write user-data.
     UserData(UserData),
+    /// Check from the operator's side.
+    Precheck {
+        /// Name or id of the cloud services network.
+        csn: Option<String>,
+        /// Name or id of the VM.
+        vm: Option<String>,
+    },
     /// Show help.
     Help(Option<&'static Subcommand>),
     /// Show the version.
@@ -221,6 +228,7 @@ impl Read {
             }
             "validate" => Command::Validate { file },
             "user-data" => Command::UserData(self.user_data()?),
+            "precheck" => Command::Precheck { csn: self.text("csn")?, vm: self.text("vm")? },
             // A test goes through the table, so that this is never met.
             other => return Err(unknown_command(other)),
         })
@@ -417,6 +425,8 @@ mod tests {
             command("user-data --without-binary"),
             Command::UserData(UserData { without_binary: true, ..UserData::default() })
         );
+        let (csn, vm) = (Some("c".to_owned()), Some("v".to_owned()));
+        assert_eq!(command("precheck --csn c --vm=v"), Command::Precheck { csn, vm });
         assert_eq!(command("explain"), Command::Explain { code: None });
         assert_eq!(command("explain some-code"), Command::Explain { code: Some("some-code".to_owned()) });
         assert_eq!(command("bundle"), Command::Bundle { file: None });
@@ -433,7 +443,8 @@ mod tests {
             ("docter", "did you mean doctor?"),
             ("userdata", "did you mean user-data?"),
             ("bundel", "did you mean bundle?"),
-            ("precheck", "unknown command \"precheck\""),
+            ("prechek", "did you mean precheck?"),
+            ("doctor --vm x", "--vm belongs to precheck, not to doctor"),
             ("enroll --locaton x", "did you mean --location?"),
             ("enroll --subscription x", "did you mean --subscription-id?"),
             ("enroll --conf x", "did you mean --config?"),

@@ -149,7 +149,7 @@ pub static CONDITIONS: [&str; 11] = [
 ];
 
 /// Every subcommand, in the order of the help.
-pub static SUBCOMMANDS: [Subcommand; 9] = [
+pub static SUBCOMMANDS: [Subcommand; 10] = [
     Subcommand {
         name: "enroll",
         argument: "",
@@ -282,5 +282,27 @@ to stderr.
             Flag::new("without-binary", "", "the program is on the VM, by package or image"),
         ],
         example: "arc-enroll user-data --config nexus.yaml --base64 > user-data.b64",
+    },
+    Subcommand {
+        name: "precheck",
+        argument: "",
+        about_argument: "",
+        summary: "check network, identity and roles with az, from outside",
+        about: "\
+Runs on the operator's workstation, not as root, with the az CLI that is signed
+in there. Checks az and its networkcloud extension, the cluster's version, the
+cloud services network's egress endpoints, the VM's identity, its roles, the
+resource group and the resource providers; changes nothing. It works before the
+VM exists, and after. The exit code is that of the worst row.
+",
+        flags: &[
+            Flag::new(
+                "csn",
+                "NAME",
+                "the cloud services network, by name or id (default: the VM's own, or\nthe only one of the resource group)",
+            ),
+            Flag::new("vm", "NAME", "the VM, by name or id (default: that of azure.resource_name, if any)"),
+        ],
+        example: "arc-enroll precheck --config nexus.yaml --vm web-1",
     },
 ];

@@ -11,15 +11,22 @@ use crate::fault::{self, Entry, Fault};
 use crate::host::commands::says_any;
 use crate::host::https::{self, HttpsError, Request};
 use crate::host::tunnel::{self, Tunnel};
-use crate::settings::{Cloud, Install};
+use crate::settings::{Cloud, Install, Settings};
 
 /// Time for one endpoint, the proxy's way there included.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The endpoints that this VM needs (network requirements page, "always" and "connect"), without wildcards:
-/// of a wildcard the one name that every machine uses. ARM and Entra come first.
+/// The endpoints that this VM needs, where it has no azcmagent yet with the place that it comes from.
 pub(super) fn endpoints(vm: &Vm) -> Vec<String> {
-    let azure = &vm.settings.azure;
+    let is_absent = vm.host.commands.find(azcmagent::PROGRAM).is_none();
+    required(&vm.settings, is_absent)
+}
+
+/// The endpoints that these settings need (network requirements page, "always" and "connect"), without wildcards:
+/// of a wildcard the one name that every machine uses. ARM and Entra come first, the repository last, where
+/// azcmagent is to come from it.
+pub fn required(settings: &Settings, is_absent: bool) -> Vec<String> {
+    let azure = &settings.azure;
     let mut names = match azure.cloud {
         Cloud::Public => vec!["login.microsoftonline.com", "pas.windows.net"],
         Cloud::UsGovernment => {
@@ -46,8 +53,7 @@ pub(super) fn endpoints(vm: &Vm) -> Vec<String> {
             names.extend([policy, notification].into_iter().filter(|name| !name.is_empty()));
         }
     }
-    let is_absent = || vm.host.commands.find(azcmagent::PROGRAM).is_none();
-    if vm.settings.agent.install == Install::Repository && is_absent() {
+    if settings.agent.install == Install::Repository && is_absent {
         names.push("packages.microsoft.com");
     }
     names.into_iter().map(str::to_owned).collect()

@@ -22,6 +22,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
+pub use egress::required as required_endpoints;
 pub use proxy_environment::others as other_files;
 
 use crate::arm::{self, Arm, Permissions};
@@ -33,6 +34,7 @@ use crate::imds::{Claims, Token};
 use crate::secret::Secret;
 use crate::settings::{ResourceName, Settings};
 use crate::timer::Repeat;
+use crate::user_data::create_command;
 use sanity::Probe;
 
 /// What was seen of a condition that holds.
@@ -207,6 +209,8 @@ impl Vm {
         let first_endpoint = endpoints.first().cloned();
         let imds_host = self.settings.imds.endpoint.strip_prefix("http://");
         let imds_host = imds_host.and_then(|rest| rest.split(['/', ':']).next());
+        let at = |what: &str| format!("--name \"${what}_NAME\" --resource-group \"${what}_RESOURCE_GROUP\"");
+        let tenant_option = azure.tenant_id.as_ref().map_or(String::new(), |id| format!(" --tenant {id}"));
         let values = [
             ("{subscription_id}", of_target(azure.subscription_id.as_str(), "\"$SUBSCRIPTION_ID\"")),
             ("{resource_group}", of_target(azure.resource_group.as_str(), "\"$RESOURCE_GROUP\"")),
@@ -228,6 +232,22 @@ impl Vm {
             ("{holder}", or(lock::holder(&self.host.files), "PID")),
             ("{path}", or(self.learnt.path.borrow().clone(), "/")),
             ("{packages}", install::package_manager(self).to_owned()),
+            ("{cloud}", azure.cloud.name().to_owned()),
+            ("{tenant_option}", tenant_option),
+            (
+                "{create}",
+                create_command(azure, &self.settings.identity, "user-data.b64").replace(" \\\n   ", ""),
+            ),
+            // What only precheck knows, which fills it in before.
+            ("{az}", "az account show".to_owned()),
+            ("{csn_at}", at("CSN")),
+            ("{csn_of_vm}", "\"$CSN_ID\"".to_owned()),
+            ("{csn_egress_json}", "$ENDPOINTS".to_owned()),
+            ("{vm_at}", at("VM")),
+            ("{identity_at}", at("IDENTITY")),
+            ("{cluster_at}", at("CLUSTER")),
+            ("{cluster_name_at}", at("CLUSTER").replacen("--name ", "", 1)),
+            ("{cluster_target}", "\"$CLUSTER_VERSION\"".to_owned()),
         ];
         values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
     }

@@ -22,8 +22,8 @@ use crate::secret::Secret;
 const STANDARD_PATH: [&str; 7] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/azcmagent/bin"];
 
-/// Output kept of one command; the rest is counted.
-const LARGEST_OUTPUT: usize = 1 << 20;
+/// Output kept of one command; the rest is dropped. az may show a VM with user-data of a megabyte, twice.
+const LARGEST_OUTPUT: usize = 4 << 20;
 
 /// Bytes kept of one line, however long a program goes on without a line feed; the rest is passed over.
 const LONGEST_LINE: usize = LARGEST_OUTPUT;

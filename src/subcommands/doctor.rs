@@ -12,26 +12,13 @@ use crate::cli::{Invocation, Output};
 use crate::condition::Condition;
 use crate::conditions::sanity::{self, join_all};
 use crate::conditions::Vm;
-use crate::fault::{self, Fault};
+use crate::fault::Fault;
+use crate::finding::{self, exit_code, millis, worst, Finding, State};
 use crate::host::output;
-use crate::report::{self, Mark, Style};
+use crate::report::{self, Style};
 
 /// When every probe has to have ended; a program that does not heed its end is killed 5 s later.
 pub const LIMIT: Duration = Duration::from_secs(14);
-
-/// What came of observing one condition.
-pub struct Finding {
-    condition: Condition,
-    state: State,
-    elapsed: Duration,
-}
-
-enum State {
-    Holds(String),
-    Fails(Fault),
-    /// Because of an earlier one.
-    Skipped(Condition),
-}
 
 pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
     let mut vm = match vm_to_look_at(invocation, environment) {
@@ -70,7 +57,7 @@ pub async fn examine(vm: &mut Vm) -> Vec<Finding> {
             let cause = first_cause(condition, findings, news).await;
             let started = Instant::now();
             let state = match cause {
-                Some(cause) => State::Skipped(cause),
+                Some(cause) => State::Skipped(cause.name()),
                 None => match vm.observe(condition).await {
                     Ok(evidence) => State::Holds(evidence),
                     Err(fault) => State::Fails(fault),
@@ -79,7 +66,9 @@ pub async fn examine(vm: &mut Vm) -> Vec<Finding> {
             if let (Condition::Egress, Some(cause)) = (condition, cause) {
                 sanity::skip_endpoints(vm, cause);
             }
-            findings.borrow_mut().push(Finding { condition, state, elapsed: started.elapsed() });
+            let elapsed = started.elapsed();
+            let finding = Finding { check: None, condition, state, steps: None, elapsed };
+            findings.borrow_mut().push(finding);
             news.notify_waiters();
         }));
     }
@@ -109,48 +98,6 @@ async fn first_cause(
         }
     }
     None
-}
-
-impl Finding {
-    fn holds(&self) -> bool {
-        matches!(self.state, State::Holds(_))
-    }
-
-    fn fault(&self) -> Option<&Fault> {
-        match &self.state {
-            State::Fails(fault) => Some(fault),
-            State::Holds(_) | State::Skipped(_) => None,
-        }
-    }
-
-    fn to_json(&self, vm: &Vm) -> Value {
-        let (state, evidence, cause) = match &self.state {
-            State::Holds(evidence) => ("holds", Some(evidence), None),
-            State::Fails(fault) => ("fails", Some(&fault.evidence), None),
-            State::Skipped(cause) => ("skipped", None, Some(cause.name())),
-        };
-        let entry = self.fault().map(|fault| fault.entry);
-        json!({
-            "condition": self.condition.name(), "number": self.condition.number(), "state": state,
-            "evidence": evidence, "cause": cause, "elapsed_ms": millis(self.elapsed),
-            "fault": entry.map(|entry| entry.code), "means": entry.map(|entry| entry.means),
-            "causes": entry.map(|entry| entry.causes), "exit_code": entry.map(|entry| entry.exit_code()),
-            "remedy": entry.map(|entry| fault::unmarked(entry.steps(|step| vm.fill(step)))),
-        })
-    }
-}
-
-/// What only a person can mend is worse than what may pass; among equals the first, for the others may be its echo.
-fn worst(findings: &[Finding]) -> Option<&Fault> {
-    findings.iter().filter_map(Finding::fault).min_by_key(|fault| fault.entry.outlook)
-}
-
-fn exit_code(findings: &[Finding]) -> u8 {
-    worst(findings).map_or(0, |fault| fault.entry.exit_code())
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Everything that was measured; secrets are masked by whoever prints it.
@@ -189,15 +136,7 @@ pub fn to_json(vm: &Vm, findings: &[Finding]) -> Value {
 fn to_text(vm: &Vm, style: Style, findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
-        let name = finding.condition.name();
-        text.push_str(&match &finding.state {
-            State::Holds(evidence) => report::line(&style, Mark::Good, name, evidence),
-            State::Fails(fault) => report::diagnosis(vm, &style, fault),
-            State::Skipped(cause) => {
-                let why = format!("not looked at: {} does not hold", cause.name());
-                report::line(&style, Mark::Skipped, name, &why)
-            }
-        });
+        text.push_str(&finding.to_text(vm, style));
     }
     text.push_str("\nNetwork, as the agents reach it:\n");
     let probes = vm.learnt.probes.borrow();
@@ -210,11 +149,6 @@ fn to_text(vm: &Vm, style: Style, findings: &[Finding]) -> String {
     for unseen in vm.learnt.unseen.borrow().iter() {
         text.push_str(&report::paragraph("\nNot seen: ", unseen));
     }
-    text.push_str(&match worst(findings) {
-        Some(fault) => {
-            format!("{}  More: arc-enroll explain {}\n", report::headline(&style, fault), fault.code())
-        }
-        None => "\nEvery condition holds.\n".to_owned(),
-    });
+    text.push_str(&finding::verdict(findings, style, "NOT ENROLLED", "Every condition holds."));
     text
 }

@@ -3,6 +3,7 @@
 mod bundle;
 mod doctor;
 mod enroll;
+mod precheck;
 mod print;
 mod status;
 mod token;
@@ -47,6 +48,9 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
         Command::Bundle { file } => bundle::run(invocation, environment, file.as_deref()).await,
         Command::Env => print::env(invocation, environment),
         Command::Validate { file } => print::validate(invocation, file.as_ref()),
+        Command::Precheck { csn, vm } => {
+            precheck::run(invocation, environment, csn.as_deref(), vm.as_deref()).await
+        }
         Command::UserData(wanted) => write_user_data::run(invocation, wanted),
     }
 }

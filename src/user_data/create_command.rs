@@ -51,7 +51,7 @@ fn is_vm_name(name: &str) -> bool {
 }
 
 /// The text as one word of a shell.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | ':' | '+' | ',');
     if !text.is_empty() && text.chars().all(plain) {

@@ -9,7 +9,7 @@ mod create_command;
 mod fetch;
 mod include;
 
-pub use create_command::create_command;
+pub use create_command::{create_command, quoted};
 pub use fetch::{endpoint_to_add, Fetch, FetchUrl};
 
 use base64::engine::general_purpose::STANDARD;

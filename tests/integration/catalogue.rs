@@ -7,6 +7,7 @@ mod connected;
 mod identity;
 pub mod machine;
 mod network;
+mod operator;
 
 use std::collections::BTreeSet;
 
@@ -168,11 +169,18 @@ fn every_fault_of_the_catalogue_is_met() {
     let listed: Value = serde_json::from_str(&run.stdout).expect("it is JSON");
     let listed: BTreeSet<&str> =
         listed.as_array().into_iter().flatten().filter_map(|entry| entry["code"].as_str()).collect();
-    let met: BTreeSet<&str> =
-        [machine::CODES, network::CODES, identity::CODES, agent::CODES, access::CODES, connected::CODES]
-            .concat()
-            .into_iter()
-            .collect();
+    let met: BTreeSet<&str> = [
+        machine::CODES,
+        network::CODES,
+        identity::CODES,
+        agent::CODES,
+        access::CODES,
+        connected::CODES,
+        operator::CODES,
+    ]
+    .concat()
+    .into_iter()
+    .collect();
     let missing: Vec<_> = listed.difference(&met).collect();
     assert!(missing.is_empty(), "no test meets {missing:?}");
     let unknown: Vec<_> = met.difference(&listed).collect();

@@ -38,6 +38,8 @@ mod mounts;
 mod operator;
 /// Log and record.
 mod output;
+/// What the operator sees from outside.
+mod precheck;
 /// The path through a real proxy.
 mod real_proxy;
 mod reconnecting;

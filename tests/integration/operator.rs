@@ -171,9 +171,19 @@ fn misspelt_commands_and_flags_name_the_near_one() {
 
 #[test]
 fn help_is_on_standard_output_and_fits_eighty_columns() {
-    for command in
-        ["", "enroll", "doctor", "status", "token", "env", "explain", "bundle", "validate", "user-data"]
-    {
+    for command in [
+        "",
+        "enroll",
+        "doctor",
+        "status",
+        "token",
+        "env",
+        "explain",
+        "bundle",
+        "validate",
+        "user-data",
+        "precheck",
+    ] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let (code, stdout, stderr) = agent(&arguments);
         assert_eq!((code, stderr.as_str()), (0, ""), "{command}");

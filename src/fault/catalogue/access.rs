@@ -164,9 +164,9 @@ entries! {
         agent: "azcmagent registers it where the identity may; enrolling alone does not give that right.",
         again_from: Condition::Access,
         person: lines![
-            "`az provider register --namespace Microsoft.HybridCompute --subscription {subscription_id}`",
-            "`az provider register --namespace Microsoft.GuestConfiguration --subscription {subscription_id}`",
-            "`az provider register --namespace Microsoft.HybridConnectivity --subscription {subscription_id}`",
+            "`az provider register --namespace Microsoft.HybridCompute --subscription {subscription_id} --wait`",
+            "`az provider register --namespace Microsoft.GuestConfiguration --subscription {subscription_id} --wait`",
+            "`az provider register --namespace Microsoft.HybridConnectivity --subscription {subscription_id} --wait`",
             "Then run: `arc-enroll enroll`",
         ],
         guide: "Error: Failed to connect to Azure Arc",

@@ -6,6 +6,7 @@ mod connected;
 mod identity;
 mod machine;
 mod network;
+mod operator;
 
 pub use access::*;
 pub use agent::*;
@@ -13,6 +14,7 @@ pub use connected::*;
 pub use identity::*;
 pub use machine::*;
 pub use network::*;
+pub use operator::*;
 
 use std::time::Duration;
 
@@ -57,6 +59,6 @@ const COMMON: Entry = Entry {
 
 /// Every kind of fault there is, in the order of the conditions within each part.
 pub fn catalogue() -> impl Iterator<Item = &'static Entry> {
-    let parts = [MACHINE, NETWORK, IDENTITY, AGENT, ACCESS, CONNECTED];
+    let parts = [MACHINE, NETWORK, IDENTITY, AGENT, ACCESS, CONNECTED, OPERATOR];
     parts.into_iter().flatten().copied()
 }
