@@ -299,9 +299,9 @@ VM exists, and after. The exit code is that of the worst row.
             Flag::new(
                 "csn",
                 "NAME",
-                "the cloud services network, by name or id (default: the VM's own, or\nthe only one of the resource group)",
+                "cloud services network, by name or id (default: the VM's own,\nor the only one of the resource group)",
             ),
-            Flag::new("vm", "NAME", "the VM, by name or id (default: that of azure.resource_name, if any)"),
+            Flag::new("vm", "NAME", "VM, by name or id (default: that of azure.resource_name)"),
         ],
         example: "arc-enroll precheck --config nexus.yaml --vm web-1",
     },
