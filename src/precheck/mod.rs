@@ -1,15 +1,17 @@
 //! What the operator can see of a VM's way to Azure Arc from outside, before the VM exists and after: the checks
 //! that the guide makes with `az`.
 //!
-//! Four rounds of questions, those of a round at the same time, since az takes seconds to start; each file judges
-//! one subject by what came back.
+//! What can be asked is asked at the same time, since az takes seconds to start, and what the answers name next;
+//! each file judges one subject by what came back.
 
 pub mod az;
 mod identity;
 mod network;
 pub mod place;
 mod roles;
+mod rows;
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -17,12 +19,12 @@ use serde_json::Value;
 use crate::condition::Condition;
 use crate::conditions::sanity::{join_all, Test};
 use crate::conditions::Vm;
-use crate::fault::{self, Entry, Fault};
+use crate::fault::{Entry, Fault};
 use crate::finding::{Finding, State};
 use crate::host::Host;
-use crate::settings::{Guid, Identity};
+use crate::settings::Identity;
 use crate::user_data::{create_command, quoted};
-use az::{text, Failure, Kind, Reply};
+use az::{Failure, Reply};
 use place::Place;
 
 /// When everything has to have ended; a program that does not heed its end is killed 5 s later.
@@ -97,126 +99,157 @@ impl Row {
         Self::Fails { fault: entry.seen(seen), values: Vec::new(), without: Vec::new() }
     }
 
+    fn holds(&self) -> bool {
+        matches!(self, Self::Holds(_))
+    }
+
     fn failed(failure: &Failure) -> Self {
         let values = vec![("{az}", failure.command.clone())];
         Self::Fails { fault: failure.fault(), values, without: Vec::new() }
     }
 }
 
-/// An answer and how long it took.
+/// What was asked by which name, the answer, and how long it took.
 struct Answer {
+    name: String,
     reply: Reply,
     elapsed: Duration,
 }
 
-/// Asks all of these at the same time; a question that there is none of has no answer.
-async fn ask_all(az: &Host, questions: Vec<Option<String>>) -> Vec<Option<Answer>> {
-    let places: Vec<std::cell::OnceCell<Answer>> =
-        questions.iter().map(|_| std::cell::OnceCell::new()).collect();
+/// Questions by name.
+type Questions = Vec<(String, String)>;
+
+/// Asks all of these at the same time.
+async fn ask_all(az: &Host, questions: &Questions, answers: &RefCell<Vec<Answer>>) {
     let mut asking: Vec<Test<'_>> = Vec::new();
-    for (question, place) in questions.iter().zip(&places) {
-        let Some(question) = question else { continue };
+    for (name, question) in questions {
         asking.push(Box::pin(async move {
             let started = Instant::now();
             let reply = az::ask(az, question).await;
-            let _first = place.set(Answer { reply, elapsed: started.elapsed() });
+            answers.borrow_mut().push(Answer { name: name.clone(), reply, elapsed: started.elapsed() });
         }));
     }
     join_all(asking).await;
-    places.into_iter().map(std::cell::OnceCell::into_inner).collect()
 }
 
-/// Looks at everything, in the time of four questions.
+/// Looks at everything, in the time of four questions: what the answers name is asked for next.
 pub async fn examine(vm: &Vm, az: &Host, wanted: &Wanted) -> Vec<Finding> {
     az.commands.end_by(Instant::now() + LIMIT);
-    let mut look = Look::new(vm, wanted);
-    let questions = look.first_questions();
-    look.hear_first(ask_all(az, questions).await);
-    if look.is_signed_in {
-        let questions = look.second_questions();
-        look.hear_second(ask_all(az, questions).await);
-        let questions = look.third_questions();
-        look.hear_third(ask_all(az, questions).await);
-        let questions = look.fourth_questions();
-        look.hear_fourth(ask_all(az, questions).await);
+    let azure = &vm.settings.azure;
+    let of_arc = azure.resource_name.as_ref().and_then(|name| Place::named(name.as_str(), VM, azure));
+    let mut look = Look { vm, wanted, machine: wanted.vm.clone().or(of_arc), answers: Vec::new() };
+    loop {
+        let questions = look.questions();
+        if questions.is_empty() {
+            return look.findings();
+        }
+        let answers = RefCell::new(std::mem::take(&mut look.answers));
+        ask_all(az, &questions, &answers).await;
+        look.answers = answers.into_inner();
     }
-    look.into_findings()
 }
 
-/// What is known so far, and the rows that follow from it.
+/// What is known so far.
 struct Look<'a> {
     vm: &'a Vm,
     wanted: &'a Wanted,
-    subscription: String,
-    group_id: String,
     /// The VM that is looked at: the one that was named, or the one of the Arc machine's name.
-    vm_place: Option<Place>,
-    is_signed_in: bool,
-    has_extension: bool,
-    subscription_state: String,
-    csn_place: Option<Place>,
-    csn_of_vm: Option<Place>,
-    cluster: Option<Place>,
-    is_cluster_asked: bool,
-    principal: Option<String>,
-    assignments: Vec<roles::Assignment>,
-    unknown_roles: Vec<String>,
-    rows: Vec<(&'static str, Row, Duration)>,
+    machine: Option<Place>,
+    answers: Vec<Answer>,
 }
 
-mod rounds;
+impl Look<'_> {
+    fn answer(&self, name: &str) -> Option<&Answer> {
+        self.answers.iter().find(|answer| answer.name == name)
+    }
 
-impl<'a> Look<'a> {
-    fn new(vm: &'a Vm, wanted: &'a Wanted) -> Self {
-        let azure = &vm.settings.azure;
+    fn reply(&self, name: &str) -> Option<&Reply> {
+        self.answer(name).map(|answer| &answer.reply)
+    }
+
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.reply(name).and_then(|reply| reply.as_ref().ok())
+    }
+
+    fn group_id(&self) -> String {
+        let azure = &self.vm.settings.azure;
+        format!("/subscriptions/{}/resourceGroups/{}", azure.subscription_id, azure.resource_group)
+    }
+
+    /// What can be asked now and was not yet.
+    fn questions(&self) -> Questions {
+        let azure = &self.vm.settings.azure;
         let subscription = format!("--subscription {}", azure.subscription_id);
-        let group_id =
-            format!("/subscriptions/{}/resourceGroups/{}", azure.subscription_id, azure.resource_group);
-        let of_arc = azure.resource_name.as_ref().and_then(|name| Place::named(name.as_str(), VM, azure));
-        Self {
-            vm,
-            wanted,
-            subscription,
-            group_id,
-            vm_place: wanted.vm.clone().or(of_arc),
-            is_signed_in: false,
-            has_extension: false,
-            subscription_state: String::new(),
-            csn_place: wanted.csn.clone(),
-            csn_of_vm: None,
-            cluster: None,
-            is_cluster_asked: false,
-            principal: None,
-            assignments: Vec::new(),
-            unknown_roles: Vec::new(),
-            rows: Vec::new(),
+        let mut all: Questions = Vec::new();
+        let mut add = |name: &str, question: String| {
+            if self.answer(name).is_none() {
+                all.push((name.to_owned(), question));
+            }
+        };
+        add("version", "version".to_owned());
+        add("az", format!("account show {subscription}"));
+        if !self.az().holds() {
+            return all;
         }
+        let group = &azure.resource_group;
+        add("resource-group", format!("group show --name {group} {subscription}"));
+        for name in PROVIDERS {
+            let members = "--query {registrationState:registrationState}";
+            add(name, format!("provider show --namespace {name} {subscription} {members}"));
+        }
+        match &self.vm.settings.identity {
+            Identity::System => {}
+            Identity::ResourceId(id) => {
+                if let Some(place) = Place::of_id(id.as_str(), USER_IDENTITY) {
+                    add("identity", format!("identity show {}", place.words()));
+                }
+            }
+            Identity::ClientId(_) | Identity::ObjectId(_) => {
+                add("identity", format!("identity list {subscription}"))
+            }
+        }
+        if self.extension().holds() {
+            if let Some(place) = &self.machine {
+                add("vm", format!("networkcloud virtualmachine show {} {OF_VM}", place.words()));
+            }
+            if self.wanted.csn.is_none() {
+                let list = "networkcloud cloudservicesnetwork list --resource-group";
+                add("csns", format!("{list} {group} {subscription}"));
+            }
+            if let Some(place) = self.csn_place() {
+                add("csn", format!("networkcloud cloudservicesnetwork show {}", place.words()));
+            }
+            if let Some(place) = self.cluster() {
+                let members = "--query {clusterVersion:clusterVersion,availableUpgradeVersions:availableUpgradeVersions}";
+                add("platform", format!("networkcloud cluster show {} {members}", place.words()));
+            }
+        }
+        if let Some(principal) = self.principal() {
+            let list = format!(
+                "role assignment list --assignee {principal} --fill-principal-name false {subscription}"
+            );
+            add("roles", format!("{list} --scope {} --include-inherited", self.group_id()));
+            add("other roles", format!("{list} --all"));
+        }
+        for id in self.unknown_roles() {
+            let scope = self.group_id();
+            add(&id, format!("role definition list --name {id} --scope {scope} {subscription}"));
+        }
+        all
     }
 
-    fn row(&mut self, check: &'static str, elapsed: Duration, row: Row) {
-        self.rows.push((check, row, elapsed));
-    }
-
-    /// The row of this name, where there is one already.
-    fn known(&self, check: &str) -> Option<&Row> {
-        self.rows.iter().find(|(name, ..)| *name == check).map(|(_, row, _)| row)
-    }
-
-    /// The rows in their order; those that nothing was learnt of fail with what they need.
-    fn into_findings(mut self) -> Vec<Finding> {
+    /// The rows in their order.
+    fn findings(&self) -> Vec<Finding> {
+        if let Some(principal) = self.principal() {
+            self.vm.learnt.claims.borrow_mut().oid = Some(principal);
+        }
         let mut findings = Vec::new();
         for (check, condition) in CHECKS {
-            let at = self.rows.iter().position(|(name, ..)| *name == check);
-            let (row, elapsed) = match at {
-                Some(at) => {
-                    let (_, row, elapsed) = self.rows.swap_remove(at);
-                    (row, elapsed)
-                }
-                // A system-assigned identity is the VM's affair alone.
-                None if check == "identity" && self.is_signed_in => continue,
-                None => (Row::Skipped("az"), Duration::ZERO),
-            };
-            let (state, steps) = match row {
+            // A system-assigned identity is the VM's affair alone.
+            if check == "identity" && self.vm.settings.identity == Identity::System {
+                continue;
+            }
+            let (state, steps) = match self.row(check) {
                 Row::Holds(evidence) => (State::Holds(evidence), None),
                 Row::Skipped(cause) => (State::Skipped(cause), None),
                 Row::Open(why) => (State::Open(why), None),
@@ -225,6 +258,8 @@ impl<'a> Look<'a> {
                     (State::Fails(fault), Some(steps))
                 }
             };
+            let asked = if check == "providers" { PROVIDERS[0] } else { check };
+            let elapsed = self.answer(asked).map_or(Duration::ZERO, |answer| answer.elapsed);
             findings.push(Finding { check: Some(check), condition, state, steps, elapsed });
         }
         findings
@@ -238,7 +273,7 @@ impl<'a> Look<'a> {
             let unnamed = || format!("--name \"${name}\" --resource-group {group} --subscription {id}");
             place.map_or_else(unnamed, Place::pasted)
         };
-        let cluster = place(self.cluster.as_ref(), "CLUSTER_NAME");
+        let cluster = place(self.cluster().as_ref(), "CLUSTER_NAME");
         let user = match &self.vm.settings.identity {
             Identity::ResourceId(id) => Place::of_id(id.as_str(), USER_IDENTITY),
             _ => None,
@@ -250,12 +285,9 @@ impl<'a> Look<'a> {
         let common = [
             ("arc-enroll enroll", "arc-enroll precheck".to_owned()),
             ("arc-enroll precheck", format!("arc-enroll precheck{config}")),
-            ("{csn_at}", place(self.csn_place.as_ref(), "CSN_NAME")),
-            (
-                "{csn_of_vm}",
-                self.csn_of_vm.as_ref().map_or(String::new(), |csn| format!("\"{}\"", csn.id(CSN))),
-            ),
-            ("{vm_at}", place(self.vm_place.as_ref(), "VM_NAME")),
+            ("{csn_at}", place(self.csn_place().as_ref(), "CSN_NAME")),
+            ("{csn_of_vm}", self.csn_of_vm().map_or(String::new(), |csn| format!("\"{}\"", csn.id(CSN)))),
+            ("{vm_at}", place(self.machine.as_ref(), "VM_NAME")),
             ("{identity_at}", place(user.as_ref(), "IDENTITY_NAME")),
             ("{cluster_name_at}", cluster.replacen("--name ", "", 1)),
             ("{cluster_at}", cluster),
@@ -277,10 +309,10 @@ impl<'a> Look<'a> {
         let settings = &self.vm.settings;
         let mut command =
             create_command(&settings.azure, &settings.identity, "user-data.b64").replace(" \\\n   ", "");
-        if let Some(csn) = &self.csn_place {
+        if let Some(csn) = self.csn_place() {
             command = command.replace("$CLOUD_SERVICES_NETWORK_ID", &csn.id(CSN));
         }
-        if let Some(vm) = &self.vm_place {
+        if let Some(vm) = &self.machine {
             command = command.replace("\"$VM_NAME\"", &quoted(&vm.name));
         }
         if let Identity::ResourceId(id) = &settings.identity {

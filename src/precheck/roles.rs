@@ -95,12 +95,11 @@ pub fn unknown(assignments: &[Assignment], group: &str) -> Vec<String> {
     ids
 }
 
-/// Takes in what a role definition allows.
-pub fn learn(assignments: &mut [Assignment], id: &str, definitions: &Value) {
-    let first = definitions.as_array().and_then(|all| all.first());
-    let Some(permissions) = first.map(|definition| list(definition, "permissions").to_vec()) else { return };
-    for one in assignments.iter_mut().filter(|one| one.role_id == id) {
-        one.definition = Some(Permissions::of(permissions.clone()));
+/// Takes in what role definitions allow.
+pub fn learn<'v>(assignments: &mut [Assignment], definition: &dyn Fn(&str) -> Option<&'v Value>) {
+    for one in assignments {
+        let first = definition(&one.role_id).and_then(Value::as_array).and_then(|all| all.first());
+        one.definition = first.map(|first| Permissions::of(list(first, "permissions").to_vec()));
     }
 }
 

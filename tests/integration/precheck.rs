@@ -137,7 +137,7 @@ fn an_identity_of_another_subscription_is_known_by_the_vm() {
         world["identities"] = json!([]);
     });
     let desk = Desk::new(&world).configured(&format!("identity: {{client_id: {USER_CLIENT}}}\n"));
-    assert!(row(&desk, &["--vm", VM], "identity", "holds").contains("not listed in this subscription"));
+    assert!(row(&desk, &["--vm", VM], "identity", "holds").contains("az does not list it"));
     assert!(row(&desk, &["--vm", VM], "roles", "holds").contains(MANAGER.0));
 }
 

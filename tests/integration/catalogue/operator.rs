@@ -74,14 +74,14 @@ faults! {
 
     extension_absent "host.az-extension" => Met::new("extension", 3)
         .world(|world| world["version"]["extensions"] = json!({}))
-        .seen("az version lists no networkcloud extension (azure-cli 2.91.0)")
+        .seen("azure-cli 2.91.0, networkcloud that az version does not list")
         .remedy("az extension add --name networkcloud")
         .without("extension update")
         .without("az upgrade");
 
     extension_old "host.az-extension" => Met::new("extension", 3)
         .world(|world| world["version"]["extensions"]["networkcloud"] = "3.0.1".into())
-        .seen("networkcloud 3.0.1")
+        .seen("azure-cli 2.91.0, networkcloud 3.0.1")
         .remedy("az extension update --name networkcloud")
         .without("extension add");
 
