@@ -1,6 +1,7 @@
 //! What `precheck` says on the operator's workstation, with a stand-in for az.
 
 pub mod desk;
+mod real_az;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use serde_json::{json, Value};
 
 use crate::http1::{play, Answer, Request};
-use crate::nexus::spec::Denial;
+use crate::nexus::spec::{Denial, USER_CLIENT, USER_OBJECT};
 use crate::token::{date, epoch, us_date};
 use crate::world::State;
 
@@ -29,8 +29,21 @@ enum Resource {
     Group,
     Permissions,
     Machine(String),
-    Provider { namespace: String, register: bool },
+    /// What only an operator's az asks for.
+    Operator(Listing),
+    Provider {
+        namespace: String,
+        register: bool,
+    },
     Other,
+}
+
+/// The listings that az reads for `precheck`.
+#[derive(Debug, PartialEq)]
+enum Listing {
+    Identities,
+    RoleAssignments,
+    RoleDefinitions,
 }
 
 impl Resource {
@@ -39,6 +52,7 @@ impl Resource {
             Self::Subscription => "subscription".to_owned(),
             Self::Group => "group".to_owned(),
             Self::Permissions => "permissions".to_owned(),
+            Self::Operator(_) => "operator".to_owned(),
             Self::Machine(_) => format!("machine.{}", method.to_ascii_lowercase()),
             Self::Provider { .. } => "provider".to_owned(),
             Self::Other => "other".to_owned(),
@@ -55,6 +69,10 @@ impl Resource {
                 "DELETE" => "Microsoft.HybridCompute/machines/delete".to_owned(),
                 _ => "Microsoft.HybridCompute/machines/write".to_owned(),
             },
+            Self::Operator(Listing::Identities) => {
+                "Microsoft.ManagedIdentity/userAssignedIdentities/read".to_owned()
+            }
+            Self::Operator(_) => "Microsoft.Authorization/roleAssignments/read".to_owned(),
             Self::Provider { namespace, register: true } => format!("{namespace}/register/action"),
             Self::Provider { .. } => "Microsoft.Resources/subscriptions/providers/read".to_owned(),
             Self::Other => "Microsoft.Resources/unknown/read".to_owned(),
@@ -70,6 +88,12 @@ struct Target {
 
 /// Answers one request.
 pub fn answer(state: &mut State, request: &Request) -> Answer {
+    if request.path() == "/subscriptions" {
+        return match authenticate(state, request) {
+            Ok(_) => Answer::json(200, &json!({"value": [subscription(state)]})),
+            Err(refusal) => *refusal,
+        };
+    }
     let Some(target) = parse(request.path()) else {
         return Answer::json(404, &error("InvalidResourceType", "The resource type could not be found."));
     };
@@ -108,16 +132,11 @@ fn healthy(state: &mut State, request: &Request, target: &Target) -> Answer {
 }
 
 fn serve(state: &mut State, request: &Request, target: &Target) -> Answer {
-    let subscription = &state.azure.subscription;
     match &target.resource {
-        Resource::Subscription => {
-            let id = format!("/subscriptions/{subscription}");
-            let body = json!({"id": id, "subscriptionId": subscription, "tenantId": state.azure.tenant,
-                "displayName": "Contoso", "state": "Enabled"});
-            Answer::json(200, &body)
-        }
+        Resource::Subscription => Answer::json(200, &subscription(state)),
+        Resource::Operator(listing) => Answer::json(200, &json!({"value": operator(state, listing)})),
         Resource::Group => {
-            let name = &state.azure.resource_group;
+            let (name, subscription) = (&state.azure.resource_group, &state.azure.subscription);
             let id = format!("/subscriptions/{subscription}/resourceGroups/{name}");
             let body = json!({"id": id, "name": name, "location": state.azure.location,
                 "properties": {"provisioningState": "Succeeded"}});
@@ -140,6 +159,39 @@ fn serve(state: &mut State, request: &Request, target: &Target) -> Answer {
         Resource::Other => {
             Answer::json(404, &error("InvalidResourceType", "The resource type could not be found."))
         }
+    }
+}
+
+fn subscription(state: &State) -> Value {
+    let subscription = &state.azure.subscription;
+    json!({"id": format!("/subscriptions/{subscription}"), "subscriptionId": subscription,
+        "tenantId": state.azure.tenant, "displayName": "Contoso", "state": "Enabled"})
+}
+
+/// A user-assigned identity with the guide's first role on the resource group.
+fn operator(state: &State, listing: &Listing) -> Value {
+    const MANAGER: &str = "f5819b54-e033-4d82-ac66-4fec3cbf3f4c";
+    let subscription = format!("/subscriptions/{}", state.azure.subscription);
+    let group = format!("{subscription}/resourceGroups/{}", state.azure.resource_group);
+    let role = format!("{subscription}/providers/Microsoft.Authorization/roleDefinitions/{MANAGER}");
+    match listing {
+        Listing::Identities => json!([{
+            "id": format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/contoso-arc-uami"),
+            "name": "contoso-arc-uami", "location": state.azure.location,
+            "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
+            "properties": {"principalId": USER_OBJECT, "clientId": USER_CLIENT, "tenantId": state.azure.tenant},
+        }]),
+        Listing::RoleAssignments => json!([{
+            "id": format!("{group}/providers/Microsoft.Authorization/roleAssignments/{USER_OBJECT}"),
+            "name": USER_OBJECT, "type": "Microsoft.Authorization/roleAssignments",
+            "properties": {"principalId": USER_OBJECT, "principalType": "ServicePrincipal", "scope": group,
+                "roleDefinitionId": role},
+        }]),
+        Listing::RoleDefinitions => json!([{
+            "id": role, "name": MANAGER, "type": "Microsoft.Authorization/roleDefinitions",
+            "properties": {"roleName": "Azure Connected Machine Resource Manager", "type": "BuiltInRole",
+                "permissions": [], "assignableScopes": ["/"]},
+        }]),
     }
 }
 
@@ -348,6 +400,15 @@ fn parse(path: &str) -> Option<Target> {
         }
         ["subscriptions", _, "providers", _, "register"] => {
             (None, Resource::Provider { namespace: parts[3].clone(), register: true })
+        }
+        ["subscriptions", _, "providers", "microsoft.managedidentity", "userassignedidentities"] => {
+            (None, Resource::Operator(Listing::Identities))
+        }
+        ["subscriptions", .., "providers", "microsoft.authorization", "roleassignments"] => {
+            (None, Resource::Operator(Listing::RoleAssignments))
+        }
+        ["subscriptions", .., "providers", "microsoft.authorization", "roledefinitions"] => {
+            (None, Resource::Operator(Listing::RoleDefinitions))
         }
         ["subscriptions", _, "resourcegroups", _] => (Some(parts[3].clone()), Resource::Group),
         ["subscriptions", _, "resourcegroups", _, "providers", "microsoft.authorization", "permissions"] => {

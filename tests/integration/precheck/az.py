@@ -75,7 +75,7 @@ def answer(words: list) -> object:
     if not account:
         fail(1, "Please run 'az login' to setup account.")
     if account["id"] != option("--subscription"):
-        fail(1, f"Subscription '{option('--subscription')}' not found. Check the ID or name and try again.")
+        fail(1, f"Subscription '{option('--subscription')}' not found. Check the spelling and casing and try again.")
     if words[0] == "account":
         return account
     if words[0] == "group":
