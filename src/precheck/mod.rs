@@ -39,10 +39,26 @@ pub const VM: &str = "Microsoft.NetworkCloud/virtualMachines";
 const CLUSTER: &str = "Microsoft.NetworkCloud/clusters";
 const USER_IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
 
-/// Keeps the user-data, a megabyte, out of the answer; the names stay those of the resource.
-const OF_VM: &str =
-    "--query {name:name,id:id,identity:identity,clusterId:clusterId,provisioningState:provisioningState,\
-                     cloudServicesNetworkAttachment:cloudServicesNetworkAttachment}";
+/// Every question, with the name of its answer; it is asked once all that is in braces is known. What is chosen of
+/// a VM leaves out its user-data, a megabyte; the members keep their names.
+const QUESTIONS: &str = "\
+version: version
+az: account show {subscription}
+resource-group: group show --name {group} {at}
+Microsoft.HybridCompute: provider show --namespace Microsoft.HybridCompute {at}
+Microsoft.GuestConfiguration: provider show --namespace Microsoft.GuestConfiguration {at}
+Microsoft.HybridConnectivity: provider show --namespace Microsoft.HybridConnectivity {at}
+identity: identity {identity}
+vm: {nexus} virtualmachine show {vm} --query {name:name,id:id,identity:identity,clusterId:clusterId,cloudServicesNetworkAttachment:cloudServicesNetworkAttachment}
+csns: {nexus} cloudservicesnetwork {list} --resource-group {group} {at}
+csn: {nexus} cloudservicesnetwork show {csn}
+platform: {nexus} cluster show {cluster}
+roles: role assignment list --assignee {principal} --fill-principal-name false {at} --scope {scope} --include-inherited
+other roles: role assignment list --assignee {principal} --fill-principal-name false {at} --all
+";
+
+/// What a role allows.
+const ROLE: &str = "{role}: role definition list --name {role} --scope {scope} {at}";
 
 /// What a subscription has to be registered for (Arc prerequisites); `access.provider-unregistered` names the same.
 const PROVIDERS: [&str; 3] =
@@ -180,60 +196,41 @@ impl Look<'_> {
     fn questions(&self) -> Questions {
         let azure = &self.vm.settings.azure;
         let subscription = format!("--subscription {}", azure.subscription_id);
-        let mut all: Questions = Vec::new();
-        let mut add = |name: &str, question: String| {
-            if self.answer(name).is_none() {
-                all.push((name.to_owned(), question));
-            }
-        };
-        add("version", "version".to_owned());
-        add("az", format!("account show {subscription}"));
-        if !self.az().holds() {
-            return all;
-        }
-        let group = &azure.resource_group;
-        add("resource-group", format!("group show --name {group} {subscription}"));
-        for name in PROVIDERS {
-            let members = "--query {registrationState:registrationState}";
-            add(name, format!("provider show --namespace {name} {subscription} {members}"));
-        }
-        match &self.vm.settings.identity {
-            Identity::System => {}
+        let is_signed_in = self.az().holds();
+        let words = |place: Option<Place>| place.map(|place| place.words());
+        let identity = match &self.vm.settings.identity {
+            Identity::System => None,
             Identity::ResourceId(id) => {
-                if let Some(place) = Place::of_id(id.as_str(), USER_IDENTITY) {
-                    add("identity", format!("identity show {}", place.words()));
-                }
+                words(Place::of_id(id.as_str(), USER_IDENTITY)).map(|words| "show ".to_owned() + &words)
             }
-            Identity::ClientId(_) | Identity::ObjectId(_) => {
-                add("identity", format!("identity list {subscription}"))
+            Identity::ClientId(_) | Identity::ObjectId(_) => Some("list ".to_owned() + &subscription),
+        };
+        let known = [
+            ("{group}", is_signed_in.then(|| azure.resource_group.to_string())),
+            ("{at}", is_signed_in.then(|| subscription.clone())),
+            ("{subscription}", Some(subscription)),
+            ("{nexus}", (is_signed_in && self.extension().holds()).then(|| "networkcloud".to_owned())),
+            ("{list}", self.wanted.csn.is_none().then(|| "list".to_owned())),
+            ("{vm}", words(self.machine.clone())),
+            ("{csn}", words(self.csn_place())),
+            ("{cluster}", words(self.cluster())),
+            ("{identity}", identity.filter(|_| is_signed_in)),
+            ("{principal}", self.principal()),
+            ("{scope}", Some(self.group_id())),
+        ];
+        let mut lines: Vec<String> = QUESTIONS.lines().map(str::to_owned).collect();
+        lines.extend(self.unknown_roles().iter().map(|id| ROLE.replace("{role}", id)));
+        let mut all: Questions = Vec::new();
+        for line in lines {
+            let mut question = Some(line);
+            for (name, value) in &known {
+                question = question.filter(|text| value.is_some() || !text.contains(name));
+                question = question.map(|text| text.replace(name, value.as_deref().unwrap_or_default()));
             }
-        }
-        if self.extension().holds() {
-            if let Some(place) = &self.machine {
-                add("vm", format!("networkcloud virtualmachine show {} {OF_VM}", place.words()));
+            let parts = question.as_deref().and_then(|text| text.split_once(": "));
+            if let Some((name, question)) = parts.filter(|(name, _)| self.answer(name).is_none()) {
+                all.push((name.to_owned(), question.to_owned()));
             }
-            if self.wanted.csn.is_none() {
-                let list = "networkcloud cloudservicesnetwork list --resource-group";
-                add("csns", format!("{list} {group} {subscription}"));
-            }
-            if let Some(place) = self.csn_place() {
-                add("csn", format!("networkcloud cloudservicesnetwork show {}", place.words()));
-            }
-            if let Some(place) = self.cluster() {
-                let members = "--query {clusterVersion:clusterVersion,availableUpgradeVersions:availableUpgradeVersions}";
-                add("platform", format!("networkcloud cluster show {} {members}", place.words()));
-            }
-        }
-        if let Some(principal) = self.principal() {
-            let list = format!(
-                "role assignment list --assignee {principal} --fill-principal-name false {subscription}"
-            );
-            add("roles", format!("{list} --scope {} --include-inherited", self.group_id()));
-            add("other roles", format!("{list} --all"));
-        }
-        for id in self.unknown_roles() {
-            let scope = self.group_id();
-            add(&id, format!("role definition list --name {id} --scope {scope} {subscription}"));
         }
         all
     }

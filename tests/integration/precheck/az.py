@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -IS
 """The Azure CLI as precheck meets it: answers from world.json beside it, with the words and exit codes of azure-cli
 2.91 and the networkcloud extension. It does not heed --query, as a reply of another version might not."""
 
