@@ -54,11 +54,6 @@ impl Permissions {
         }
     }
 
-    /// The permissions of role definitions, as they stand there.
-    pub fn of(assignments: Vec<Value>) -> Self {
-        Self { assignments, is_whole: true }
-    }
-
     /// Whether an action is allowed: by one assignment's actions without its exceptions.
     pub fn grants(&self, action: &str) -> bool {
         let grants = |assignment: &Value| {

@@ -246,7 +246,6 @@ impl Vm {
             ("{vm_at}", at("VM")),
             ("{identity_at}", at("IDENTITY")),
             ("{cluster_at}", at("CLUSTER")),
-            ("{cluster_name_at}", at("CLUSTER").replacen("--name ", "", 1)),
             ("{cluster_target}", "\"$CLUSTER_VERSION\"".to_owned()),
         ];
         values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))

@@ -11,10 +11,12 @@ use crate::settings::Identity;
 /// How a VM's identity stands, and its principal where it is the one asked for.
 pub fn of_vm(vm: &Value, wanted: &Identity) -> (Row, Option<String>) {
     let name = text(vm, "name");
-    let identity = member(vm, "identity").cloned().unwrap_or_default();
-    let kind = text(&identity, "type");
-    let users = identity.get("userAssignedIdentities").and_then(Value::as_object);
-    let users: Vec<(&String, &Value)> = users.into_iter().flatten().collect();
+    let identity = member(vm, "identity").unwrap_or(&Value::Null);
+    let kind = text(identity, "type");
+    let mut users: Vec<(&String, &Value)> = Vec::new();
+    if let Some(Value::Object(members)) = identity.get("userAssignedIdentities") {
+        users.extend(members);
+    }
     let has_system = kind.contains("SystemAssigned");
     if !has_system && users.is_empty() {
         let told = if kind.is_empty() { "none" } else { kind };
@@ -26,16 +28,16 @@ pub fn of_vm(vm: &Value, wanted: &Identity) -> (Row, Option<String>) {
         found.map(|(_, user)| text(user, "principalId").to_owned())
     };
     let principal = match wanted {
-        Identity::System => has_system.then(|| text(&identity, "principalId").to_owned()),
+        Identity::System => has_system.then(|| text(identity, "principalId").to_owned()),
         Identity::ResourceId(id) => of_user(&|known, _| known.eq_ignore_ascii_case(id.as_str())),
         Identity::ClientId(id) => of_user(&|_, user| is(user, "clientId", id.as_str())),
         Identity::ObjectId(id) => of_user(&|_, user| is(user, "principalId", id.as_str())),
     };
-    let mut has: Vec<&str> = users.iter().map(|(id, _)| id.as_str()).collect();
-    if has_system {
-        has.insert(0, "a system-assigned identity");
+    let mut has =
+        String::from(if has_system { "a system-assigned identity" } else { "no system-assigned identity" });
+    for (id, _) in &users {
+        has.push_str(&format!(", {id}"));
     }
-    let has = has.join(", ");
     match principal {
         Some(principal) => {
             let shown = if principal.is_empty() { "not told" } else { &principal };

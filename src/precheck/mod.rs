@@ -270,7 +270,6 @@ impl Look<'_> {
             let unnamed = || format!("--name \"${name}\" --resource-group {group} --subscription {id}");
             place.map_or_else(unnamed, Place::pasted)
         };
-        let cluster = place(self.cluster().as_ref(), "CLUSTER_NAME");
         let user = match &self.vm.settings.identity {
             Identity::ResourceId(id) => Place::of_id(id.as_str(), USER_IDENTITY),
             _ => None,
@@ -286,8 +285,7 @@ impl Look<'_> {
             ("{csn_of_vm}", self.csn_of_vm().map_or(String::new(), |csn| format!("\"{}\"", csn.id(CSN)))),
             ("{vm_at}", place(self.machine.as_ref(), "VM_NAME")),
             ("{identity_at}", place(user.as_ref(), "IDENTITY_NAME")),
-            ("{cluster_name_at}", cluster.replacen("--name ", "", 1)),
-            ("{cluster_at}", cluster),
+            ("{cluster_at}", place(self.cluster().as_ref(), "CLUSTER_NAME")),
             ("{create}", self.create()),
         ];
         let steps =

@@ -6,46 +6,61 @@ use serde_json::Value;
 use super::az::{list, text};
 use super::Row;
 use crate::conditions::required_endpoints;
-use crate::fault::{self};
-use crate::settings::{Install, PackageSource, Settings};
+use crate::fault;
+use crate::settings::{Install, Package, PackageSource, Settings};
 
-/// A name that has to be reachable, and its port.
-type Endpoint = (String, u64);
-
-/// Everything that a VM with these settings will ask for: first what Arc needs, then where azcmagent comes from.
-fn needed(settings: &Settings) -> (Vec<Endpoint>, Vec<Endpoint>) {
-    let port = |name: &str| (name.to_owned(), 443);
-    let arc = required_endpoints(settings, false).iter().map(|name| port(name)).collect();
-    let source = match &settings.agent.install {
-        Install::Repository => vec![port("packages.microsoft.com")],
-        // The script fetches the package from the repository.
-        Install::Script => vec![port("aka.ms"), port("packages.microsoft.com")],
-        Install::Package(package) => match &package.source {
-            PackageSource::Url(url) => vec![of_url(url)],
-            PackageSource::File(_) => Vec::new(),
-        },
-        Install::Never => Vec::new(),
-    };
-    (arc, source)
+/// A name that has to be reachable.
+struct Endpoint {
+    host: String,
+    port: u64,
+    /// Whether Arc needs it, so that the platform's defaults are to hold it.
+    is_of_arc: bool,
 }
 
-fn of_url(url: &str) -> Endpoint {
+/// Everything that a VM with these settings will ask for: what Arc needs, then where azcmagent comes from.
+fn needed(settings: &Settings) -> Vec<Endpoint> {
+    let mut all = Vec::new();
+    let mut add = |host: &str, port, is_of_arc| all.push(Endpoint { host: host.to_owned(), port, is_of_arc });
+    for name in required_endpoints(settings, false) {
+        add(&name, 443, true);
+    }
+    if settings.agent.install == Install::Script {
+        add("aka.ms", 443, false);
+    }
+    match &settings.agent.install {
+        // The script fetches the package from the repository.
+        Install::Repository | Install::Script => add("packages.microsoft.com", 443, false),
+        Install::Package(Package { source: PackageSource::Url(url), .. }) => {
+            let (host, port) = of_url(url);
+            add(host, port, false);
+        }
+        Install::Package(_) | Install::Never => {}
+    }
+    all
+}
+
+fn of_url(url: &str) -> (&str, u64) {
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     let usual = if scheme == "http" { 80 } else { 443 };
     match host.rsplit_once(':') {
-        Some((name, port)) => (name.to_owned(), port.parse().unwrap_or(usual)),
-        None => (host.to_owned(), usual),
+        Some((name, port)) => (name, port.parse().unwrap_or(usual)),
+        None => (host, usual),
     }
 }
 
-/// Whether one of these lists lets it out.
-fn lets_out(lists: &[&[Value]], (host, port): &Endpoint) -> bool {
-    let entries = lists.iter().copied().flatten().flat_map(|category| list(category, "endpoints"));
-    let mut of_port =
-        entries.filter(|entry| entry.get("port").and_then(Value::as_u64).is_none_or(|p| p == *port));
-    of_port.any(|entry| covers(text(entry, "domainName"), host))
+/// Whether a list lets it out.
+fn lets_out(categories: &[Value], host: &str, port: u64) -> bool {
+    for category in categories {
+        for entry in list(category, "endpoints") {
+            let is_of_port = entry.get("port").and_then(Value::as_u64).is_none_or(|known| known == port);
+            if is_of_port && covers(text(entry, "domainName"), host) {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// Whether a domain of the list is this name: `.io` and `*.io` stand for everything below, as in the guide's lists.
@@ -76,79 +91,67 @@ pub fn state(csn: &Value) -> Row {
 
 /// Whether a network lets out what the settings need, the endpoints that it lacks, and what mends it.
 pub fn egress(csn: &Value, settings: &Settings) -> (Row, Vec<String>) {
-    let (arc, source) = needed(settings);
     let has_defaults = text(csn, "enableDefaultEgressEndpoints").eq_ignore_ascii_case("true");
     let (enabled, additional) = (list(csn, "enabledEgressEndpoints"), list(csn, "additionalEgressEndpoints"));
     // Which names the defaults are is not published: without the list of what is enabled, the guide's word for it.
     let is_by_default = has_defaults && enabled.is_empty();
-    let lacking = |wanted: &[Endpoint]| -> Vec<Endpoint> {
-        wanted.iter().filter(|one| !lets_out(&[enabled, additional], one)).cloned().collect()
-    };
-    let lacks_of_arc = if is_by_default { Vec::new() } else { lacking(&arc) };
-    let lacks_of_source = lacking(&source);
-    let defaults =
-        if has_defaults { "default endpoints are enabled" } else { "default endpoints are not enabled" };
-    let told = if enabled.is_empty() { "; what is enabled is not listed" } else { "" };
-    if lacks_of_arc.is_empty() && lacks_of_source.is_empty() {
-        let count = arc.len() + source.len();
-        return (
-            Row::Holds(format!("{defaults}{told}; all {count} that this configuration needs are let out")),
-            Vec::new(),
-        );
+    let needed = needed(settings);
+    let (mut names, mut to_add) = (Vec::new(), Vec::new());
+    for Endpoint { host, port, is_of_arc } in &needed {
+        if *is_of_arc && is_by_default || [enabled, additional].iter().any(|all| lets_out(all, host, *port)) {
+            continue;
+        }
+        names.push(if *port == 443 { host.clone() } else { format!("{host}:{port}") });
+        // What the defaults bring need not be listed by hand.
+        if has_defaults || !is_of_arc {
+            to_add.push(one(host, Some(*port)));
+        }
     }
-    let mut lacks = lacks_of_arc.clone();
-    lacks.extend_from_slice(&lacks_of_source);
-    let names: Vec<String> = lacks.iter().map(shown).collect();
-    let seen = format!("{defaults}{told}; it lacks {}", names.join(", "));
-    // What the defaults bring need not be listed by hand.
-    let to_add = if has_defaults { lacks } else { lacks_of_source };
-    let mut without = Vec::new();
+    let mut seen = format!("default endpoints are {}enabled", if has_defaults { "" } else { "not " });
+    if enabled.is_empty() {
+        seen.push_str(", what is enabled is not listed");
+    }
+    if names.is_empty() {
+        let count = needed.len();
+        return (Row::Holds(format!("{seen}; all {count} that this configuration needs are let out")), names);
+    }
+    seen.push_str(&format!("; it lacks {}", names.join(", ")));
+    let json = if to_add.is_empty() { None } else { egress_json(additional, &to_add) };
+    let mut without = match (&json, to_add.is_empty()) {
+        (Some(_), _) => vec!["no shell command"],
+        (None, false) => vec!["Let out what is missing"],
+        (None, true) => vec!["no shell command", "Let out what is missing"],
+    };
     if has_defaults {
         without.push("platform's defaults");
     }
-    let json = egress_json(additional, &to_add);
-    without.push(if json.is_some() { "no shell command" } else { "Let out what is missing" });
-    if to_add.is_empty() {
-        without.extend(["no shell command", "Let out what is missing"]);
-    }
-    let row = Row::Fails {
-        fault: fault::EGRESS_CSN.seen(seen),
-        values: vec![("{csn_egress_json}", json.unwrap_or_default())],
-        without,
-    };
-    (row, names)
-}
-
-fn shown((host, port): &Endpoint) -> String {
-    if *port == 443 {
-        host.clone()
-    } else {
-        format!("{host}:{port}")
-    }
+    let values = vec![("{csn_egress_json}", json.unwrap_or_default())];
+    (Row::Fails { fault: fault::EGRESS_CSN.seen(seen), values, without }, names)
 }
 
 /// The list of additional endpoints with these in it too, as az takes it in double quotes; nothing where the list
 /// holds what does not belong there.
-fn egress_json(present: &[Value], more: &[Endpoint]) -> Option<String> {
-    let is_safe = |text: &&str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || " ._-*:/".contains(c))
-    };
-    let mut categories = Vec::new();
+fn egress_json(present: &[Value], more: &[String]) -> Option<String> {
+    let mut json = String::from("[");
     for category in present {
-        let name = Some(text(category, "category")).filter(is_safe)?;
         let mut endpoints = Vec::new();
         for endpoint in list(category, "endpoints") {
-            let domain = Some(text(endpoint, "domainName")).filter(is_safe)?;
-            let port = endpoint.get("port").and_then(Value::as_u64);
-            endpoints.push(one(domain, port));
+            endpoints
+                .push(one(safe(text(endpoint, "domainName"))?, endpoint.get("port").and_then(Value::as_u64)));
         }
         if !endpoints.is_empty() {
-            categories.push(in_category(name, &endpoints));
+            json.push_str(&in_category(safe(text(category, "category"))?, &endpoints));
+            json.push(',');
         }
     }
-    let added: Vec<String> = more.iter().map(|(host, port)| one(host, Some(*port))).collect();
-    categories.push(in_category("azure-arc", &added));
-    Some(format!("[{}]", categories.join(",")))
+    json.push_str(&in_category("azure-arc", more));
+    Some(json + "]")
+}
+
+/// A text without what means something to a shell or to az.
+fn safe(text: &str) -> Option<&str> {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || " ._-*:/".contains(c);
+    Some(text).filter(|text| !text.is_empty() && text.chars().all(is_safe))
 }
 
 fn one(domain: &str, port: Option<u64>) -> String {
@@ -188,17 +191,17 @@ mod tests {
         let lists =
             |port: Value| vec![json!({"category": "c", "endpoints": [{"domainName": "a.b", "port": port}]})];
         for (port, is_let_out) in [(json!(443), true), (json!(null), true), (json!(80), false)] {
-            assert_eq!(lets_out(&[&lists(port.clone())], &("a.b".to_owned(), 443)), is_let_out, "{port}");
+            assert_eq!(lets_out(&lists(port.clone()), "a.b", 443), is_let_out, "{port}");
         }
-        assert_eq!(of_url("https://h.example:8443/x.deb"), ("h.example".to_owned(), 8443));
-        assert_eq!(of_url("http://h.example/x.deb"), ("h.example".to_owned(), 80));
+        assert_eq!(of_url("https://h.example:8443/x.deb"), ("h.example", 8443));
+        assert_eq!(of_url("http://h.example/x.deb"), ("h.example", 80));
     }
 
     #[test]
     fn the_list_keeps_what_it_has_and_takes_no_words_of_a_shell() {
         let present = [json!({"category": "own", "endpoints": [{"domainName": ".ubuntu.com", "port": 80}]})];
         assert_eq!(
-            egress_json(&present, &[("a.b".to_owned(), 443)]).unwrap(),
+            egress_json(&present, &[one("a.b", Some(443))]).unwrap(),
             "[{'category':'own','endpoints':[{'domainName':'.ubuntu.com','port':80}]},\
              {'category':'azure-arc','endpoints':[{'domainName':'a.b','port':443}]}]"
         );

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::az::{list, text};
+use super::az::{member, text};
 use super::Row;
 use crate::arm::{Permissions, LIST_ACCESS, READ, WRITE};
 use crate::fault;
@@ -99,7 +99,9 @@ pub fn unknown(assignments: &[Assignment], group: &str) -> Vec<String> {
 pub fn learn<'v>(assignments: &mut [Assignment], definition: &dyn Fn(&str) -> Option<&'v Value>) {
     for one in assignments {
         let first = definition(&one.role_id).and_then(Value::as_array).and_then(|all| all.first());
-        one.definition = first.map(|first| Permissions::of(list(first, "permissions").to_vec()));
+        let permissions = first.and_then(|first| member(first, "permissions"));
+        // As ARM lists what an identity may do.
+        one.definition = permissions.and_then(|all| Permissions::read(&format!("{{\"value\":{all}}}")));
     }
 }
 

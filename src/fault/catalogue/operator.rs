@@ -128,7 +128,7 @@ entries! {
         causes: lines!["Its runtime is older than 4.7.0; its management bundle has to be 2510.1 at least, too."],
         person: lines![
             "See what it can become: `az networkcloud cluster show {cluster_at} --query \"{version:clusterVersion, available:availableUpgradeVersions[].targetClusterVersion}\"`",
-            "Have who runs the cluster upgrade it: `az networkcloud cluster update-version --cluster-name {cluster_name_at} --target-cluster-version {cluster_target}`",
+            "Have who runs the cluster upgrade it: `az networkcloud cluster update-version {cluster_at} --target-cluster-version {cluster_target}`",
             "Then run: `arc-enroll precheck`",
         ],
         guide: "Feature support versions",

@@ -120,7 +120,7 @@ faults! {
         })
         .seen("its runtime is 4.1.1")
         .remedy(format!(
-            "az networkcloud cluster update-version --cluster-name cluster-1 --resource-group {RESOURCE_GROUP} \
+            "az networkcloud cluster update-version --name cluster-1 --resource-group {RESOURCE_GROUP} \
              --subscription {SUBSCRIPTION} --target-cluster-version 4.7.3"
         ));
 
