@@ -71,7 +71,8 @@ def perform(case, roots, workshop, state, program):
 # What several scenarios look at.
 
 def ends_enrolled(stage, run, version=NEWEST):
-    equal((run.code, run.last["outcome"]), (0, "enrolled"), f"the end, with fault {run.fault} ({run.last['message']}),")
+    ended = f"the end, with fault {run.fault} ({run.last['message']}),"
+    equal((run.code, run.last["outcome"]), (0, "enrolled"), ended)
     machine = stage.machine
     equal(machine.installed(), version, "what rpm calls installed")
     himds = machine.units().get("himdsd.service", {})
@@ -92,11 +93,12 @@ def proxy_is_used_by_hand(stage):
     if machine.family == "zypper":
         # Debian's zypper asks libproxy, which does not know SUSE's file: its values are taken as SUSE's login
         # scripts take them.
-        script = '. /etc/sysconfig/proxy; [ "$PROXY_ENABLED" = yes ] && https_proxy=$HTTPS_PROXY no_proxy=$NO_PROXY "$@"'
+        script = '. /etc/sysconfig/proxy; [ "$PROXY_ENABLED" = yes ] && https_proxy=$HTTPS_PROXY "$@"'
         refresh = ("zypper", "--non-interactive", "refresh", "--force", "packages-microsoft-prod")
         machine.root.run("sh", "-c", script, "sh", *refresh)
     else:
-        program = next(name for name in ("dnf", "yum", "tdnf") if machine.root.file(f"/usr/bin/{name}").is_file())
+        here = [name for name in ("dnf", "yum", "tdnf") if machine.root.file(f"/usr/bin/{name}").is_file()]
+        program = here[0]
         # tdnf's own file is not one that dnf would read under that name.
         options = ["--config", "/etc/tdnf/tdnf.conf"] if program == "tdnf" else []
         machine.root.run(program, *options, "-y", "--refresh", "--disablerepo=distribution-*", "makecache")
@@ -118,7 +120,8 @@ def installs(stage, agent=None, version=NEWEST, programs=()):
     equal(again.code, 0, "the second run's exit code")
     for program in ("dnf", "yum", "tdnf", "zypper", "rpm"):
         equal(again.commands(program), [], f"what the second run did with {program}")
-    equal([one["target"] for one in stage.nexus.requests("azure")[calls:]], [], "what the second run asked for")
+    asked = [one["target"] for one in stage.nexus.requests("azure")[calls:]]
+    equal(asked, [], "what the second run asked for")
 
 
 def is_refused(stage, code, fault, agent=None, evidence="", nothing_asked=False):
@@ -128,7 +131,8 @@ def is_refused(stage, code, fault, agent=None, evidence="", nothing_asked=False)
     run = machine.enroll()
     ends_with(run, code, fault)
     equal(machine.installed(), None, "what rpm calls installed")
-    check(evidence in run.last["message"] or evidence in run.said, f"{evidence!r} is not said: {run.last['message']}")
+    said = run.last["message"]
+    check(evidence in said or evidence in run.said, f"{evidence!r} is not said: {said}")
     if nothing_asked:
         user_agent = "ZYpp" if machine.family == "zypper" else "libdnf"
         equal(stage.asked_by(user_agent), [], "what the package manager asked for")
@@ -145,7 +149,8 @@ def finds_it_listed(stage, place):
     machine.configure()
     run = machine.enroll()
     ends_enrolled(stage, run)
-    check(not machine.root.text(f"/etc/{folder}/packages-microsoft-prod.repo"), "the repository is listed twice")
+    ours = machine.root.text(f"/etc/{folder}/packages-microsoft-prod.repo")
+    check(not ours, "the repository is listed twice")
 
 
 def waits_for_the_repository(stage):
@@ -169,7 +174,7 @@ def waits_for_the_lock(stage, holder):
     machine.root.write("/run/slow-may-end", "")
     said, _ = other.communicate(timeout=30)
     # zypper says 106 where other repositories could not be refreshed.
-    check(other.returncode in (0, 106), f"what the other one ended with is {other.returncode} ({said[-500:]})")
+    check(other.returncode in (0, 106), f"the other one ended with {other.returncode} ({said[-500:]})")
     going.communicate(timeout=120)
     run = machine.enroll()
     ends_enrolled(stage, run)
@@ -194,8 +199,7 @@ def survives_a_power_cut(stage):
     machine.root.write("/run/hold-post", "")
     machine.configure()
     going = machine.begin_to_enroll()
-    until(lambda: machine.root.file("/usr/bin/azcmagent").is_symlink(), "the package is unpacked", going, limit=90)
-    until(lambda: machine.installed() == NEWEST, "rpm has written it down", going)
+    until(lambda: machine.installed() == NEWEST, "the package is unpacked", going, limit=90)
     machine.root.cut_power()
     # As systemd does at the boot.
     machine.root.run("systemctl", "daemon-reload")
@@ -226,8 +230,9 @@ def takes_a_file(stage):
     machine.configure({"install": "package", "package": {"file": machine.bring(package), "sha256": digest}})
     run = machine.enroll()
     ends_enrolled(stage, run)
-    equal([one for one in stage.nexus.requests("azure") if one["host"] == PACKAGES and one["target"] != "/"], [],
-          f"what {PACKAGES} was asked for")
+    # The network test of azcmagent's own endpoints may look at the front page.
+    fetched = [target for target in stage.asked_by("") if target != "/"]
+    equal(fetched, [], f"what {PACKAGES} was asked for")
 
 
 def leaves_alone_what_is_there(stage):
@@ -286,7 +291,8 @@ CASES = [
     case("zypper-wrong-key", "sles-15", is_refused, code=19, fault="agent.repository-key", agent=OTHER_KEY,
          nothing_asked=True),
     case("dnf-wrong-signature", "rhel-9", is_refused, site="foreign", code=19, fault="agent.repository-key"),
-    case("zypper-wrong-signature", "sles-15", is_refused, site="foreign", code=19, fault="agent.repository-key"),
+    case("zypper-wrong-signature", "sles-15", is_refused, site="foreign", code=19,
+         fault="agent.repository-key"),
     case("dnf-dependency", "rhel-9", installs, site="depending"),
     case("zypper-dependency", "sles-15", installs, site="depending"),
     case("dnf-listed", "rhel-9", finds_it_listed, place="rhel/9/prod"),

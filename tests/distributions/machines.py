@@ -42,6 +42,16 @@ best=True
 skip_if_unavailable=False
 """
 
+# As Azure Linux ships it.
+TDNF_CONF = """\
+[main]
+gpgcheck=1
+installonly_limit=3
+clean_requirements_on_remove=0
+repodir=/etc/yum.repos.d
+cachedir=/var/cache/tdnf
+"""
+
 # As SUSE ships it, without its comments.
 SYSCONFIG_PROXY = """\
 PROXY_ENABLED="no"
@@ -86,7 +96,8 @@ skip_if_unavailable=True
 def release_text(name):
     ident, version, like, pretty = RELEASES[name]
     like = f'ID_LIKE="{like}"\n' if like else ""
-    return f'NAME="{pretty.split(" ")[0]}"\nID="{ident}"\n{like}VERSION_ID="{version}"\nPRETTY_NAME="{pretty}"\n'
+    first = pretty.split(" ", maxsplit=1)[0]
+    return f'NAME="{first}"\nID="{ident}"\n{like}VERSION_ID="{version}"\nPRETTY_NAME="{pretty}"\n'
 
 
 class Machine:
@@ -127,7 +138,7 @@ class Machine:
         if name == "azurelinux-3":
             # There is no tdnf to be had: dnf understands the same words, as far as they are used here.
             root.file("/usr/bin/dnf").rename(root.file("/usr/bin/tdnf"))
-            root.write("/etc/tdnf/tdnf.conf", "[main]\ngpgcheck=1\ninstallonly_limit=3\nrepodir=/etc/yum.repos.d\n")
+            root.write("/etc/tdnf/tdnf.conf", TDNF_CONF)
             root.hide("/etc/yum.repos.d/distribution.repo")
             root.write("/etc/yum.repos.d/azurelinux-official-ms-oss.repo", AZURE_LINUX)
             key = self.workshop.root.file("/workshop/key.asc").read_text()

@@ -145,8 +145,10 @@ class Workshop:
 
     def make_key(self, home):
         self.root.file(home).mkdir(mode=0o700)
-        gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback"]
-        self.root.run(*gpg, "--quick-generate-key", f"Repository of {home} <nobody@localhost>", "rsa2048", "sign", "never")
+        unattended = ["--batch", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback"]
+        gpg = ["gpg", "--homedir", home, *unattended]
+        name = f"Repository of {home} <nobody@localhost>"
+        self.root.run(*gpg, "--quick-generate-key", name, "rsa2048", "sign", "never")
         listing = self.root.run(*gpg, "--with-colons", "--fingerprint")[1]
         self.root.run(*gpg, "--armor", "--output", f"{home}.asc", "--export")
         return re.search(r"^fpr:+([0-9A-F]{40}):", listing, re.M).group(1)
@@ -215,9 +217,8 @@ class Workshop:
         for package in packages:
             shutil.copy(package, place)
         self.root.run("createrepo_c", "--quiet", "--simple-md-filenames", inside)
-        self.root.run(
-            "gpg", "--homedir", home, "--batch", "--quiet", "--armor", "--detach-sign", f"{inside}/repodata/repomd.xml",
-        )
+        sign = ["--batch", "--quiet", "--armor", "--detach-sign"]
+        self.root.run("gpg", "--homedir", home, *sign, f"{inside}/repodata/repomd.xml")
         return place
 
     def site(self, name, packages, home="/workshop/key"):
@@ -242,12 +243,14 @@ class Nexus:
         (state / "plan.json").write_text(json.dumps(plan))
         self.command = [
             program, "serve", "--sidecar", "169.254.169.254:80", "--proxy", "169.254.0.11:3128",
-            "--packages", site, "--state", state, "--ca-out", state.parent / "ca.pem", "--plan", state / "plan.json",
+            "--packages", site, "--state", state, "--ca-out", state.parent / "ca.pem",
+            "--plan", state / "plan.json",
         ]
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            self.command, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         for line in self.process.stdout:
             if "CSN proxy at" in line:
@@ -265,7 +268,7 @@ class Nexus:
         seen = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [
             one for one in seen
-            if server in (None, one["server"]) and (agent is None or agent in one["headers"].get("user-agent", ""))
+            if server in (None, one["server"]) and (agent or "") in one["headers"].get("user-agent", "")
         ]
 
     def machines(self):

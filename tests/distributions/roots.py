@@ -52,7 +52,8 @@ class Root:
         """The first process, below which all others of this machine live."""
         self.keeper = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "sh", "-c",
-             'mount -t proc proc "$0/proc" && exec chroot "$0" sh -c "echo up && exec sleep infinity"', self.path],
+             'mount -t proc proc "$0/proc" && exec chroot "$0" sh -c "echo up && exec sleep infinity"',
+             self.path],
             env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
         )
         if self.keeper.stdout.readline() != "up\n":
@@ -88,7 +89,8 @@ class Root:
         """A command on the machine: its exit code and everything that it said."""
         done = subprocess.run(
             self.command(words), env={**ENVIRONMENT, **(environment or {})}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=limit, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=limit,
+            check=False,
         )
         if check and done.returncode != 0:
             raise Failure(f"{' '.join(map(str, words))} ended with {done.returncode}:\n{done.stdout[-3000:]}")
