@@ -352,13 +352,11 @@ async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<
 
 /// Runs what unpacks the package, and leaves a mark that lasts as long: see [`BEGUN`].
 async fn run_installer(vm: &Vm, run: Run<'_>) -> Result<Box<Finished>, Fault> {
-    let files = &vm.host.files;
-    files.write(BEGUN, b"", Readable::Everyone).map_err(|error| not_writable(vm, &error))?;
+    // Where nothing can be written the mark is missed only if the power goes too.
+    let _logged = vm.host.files.write(BEGUN, b"", Readable::Everyone);
     let finished = vm.host.commands.run(run).await;
-    let is_cut_off =
-        matches!(finished.as_ref().map_err(|error| &**error), Err(CommandError::TimedOut { .. }));
-    if !is_cut_off {
-        files.remove(BEGUN).map_err(|error| not_writable(vm, &error))?;
+    if !matches!(finished.as_ref().map_err(|error| &**error), Err(CommandError::TimedOut { .. })) {
+        let _left_to_be_written_over = vm.host.files.remove(BEGUN);
     }
     finished.map_err(|error| not_run(&error))
 }
