@@ -77,9 +77,10 @@ pub(super) async fn finish_interrupted(vm: &Vm) -> Result<(), Fault> {
     if !is_done {
         return Err(failed(vm, &outcome::classify(&finished.transcript)));
     }
-    if was_ours {
-        install(vm).await?;
+    if was_ours && family != Family::Apt {
+        return install(vm).await;
     }
+    let _mark_of_the_script = vm.host.files.remove(BEGUN);
     Ok(())
 }
 
@@ -352,8 +353,10 @@ async fn run_attempt(vm: &Vm, family: Family, commands: Vec<Command>) -> Result<
 
 /// Runs what unpacks the package, and leaves a mark that lasts as long: see [`BEGUN`].
 async fn run_installer(vm: &Vm, run: Run<'_>) -> Result<Box<Finished>, Fault> {
-    // Where nothing can be written the mark is missed only if the power goes too.
-    let _logged = vm.host.files.write(BEGUN, b"", Readable::Everyone);
+    if run.program != Family::Apt.program() {
+        // Where nothing can be written the mark is missed only if the power goes too.
+        let _logged = vm.host.files.write(BEGUN, b"", Readable::Everyone);
+    }
     let finished = vm.host.commands.run(run).await;
     if !matches!(finished.as_ref().map_err(|error| &**error), Err(CommandError::TimedOut { .. })) {
         let _left_to_be_written_over = vm.host.files.remove(BEGUN);

@@ -1,8 +1,5 @@
 //! Failure playbooks of azcmagent's package: installing it in each of the ways, its services, its proxy.
 
-use std::os::unix::fs::symlink;
-
-use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::ending::{assert_enrolled, assert_stopped, evidence, patient};
@@ -10,7 +7,7 @@ use crate::nexus::run::Run;
 use crate::nexus::spec::{
     HttpAct, Outcome, Playbook, Reply, Unit, AGENT_VERSION, PACKAGE, PACKAGE_SHA256, SERVICES,
 };
-use crate::nexus::vm::{self, nexus_program, Vm};
+use crate::nexus::vm::{self, Vm};
 
 const KEYRING: &str = "usr/share/keyrings/packages-microsoft-prod.asc";
 const LIST: &str = "etc/apt/sources.list.d/packages-microsoft-prod.list";
@@ -184,38 +181,6 @@ fn dpkg_that_cannot_be_finished_is_tried_a_bounded_number_of_times() {
     let run = vm.run(&["enroll"]);
     assert_not_installed(&vm, &run, "agent.package-manager-interrupted", 75);
     assert_eq!(vm.calls_of("dpkg --configure").len(), 1, "{}", run.text());
-}
-
-/// Killed while the package manager installs, the services being there and their scripts not done: the next run
-/// has the installation finished, by dpkg, and where rpm has the packages by installing anew.
-#[test]
-fn installation_that_was_cut_off_is_finished() {
-    for (id, version, install, finish) in [
-        ("debian", "12", "apt-get install", "dpkg --configure"),
-        ("rocky", "9.4", "dnf install", "rpm --erase"),
-        ("sles", "15.6", "zypper install", "rpm --erase"),
-    ] {
-        let hang = Playbook::new().once(Outcome::Hang { stdout: String::new() });
-        let vm = Vm::new().os(id, version, "bookworm").call(install, hang).start();
-        let mut going = vm.agent(&["enroll"]).spawn();
-        going.wait_until("the package manager installs", |vm| !vm.calls_of(install).is_empty());
-        going.signal(Signal::SIGKILL);
-        going.finish();
-        assert!(vm.path("var/lib/arc-enroll/install-begun").exists(), "{id}");
-        // The program is unpacked; nothing has started its services.
-        symlink(nexus_program(), vm.path("usr/bin/azcmagent")).expect("a program");
-        let run = vm.run(&["enroll"]);
-        assert_enrolled(&vm, &run);
-        let met = run.events("condition.fails");
-        assert!(
-            met.iter().any(|line| line["fault"] == "agent.package-manager-interrupted"),
-            "{}",
-            run.text()
-        );
-        assert_eq!(vm.calls_of(finish).len(), 1, "{id}: {}", run.text());
-        assert_eq!(vm.calls_of(install).len(), 2, "{id}");
-        assert!(!vm.path("var/lib/arc-enroll/install-begun").exists(), "{id}");
-    }
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! Each distribution that azcmagent supports, by an os-release like its own: which repository, which key and
 //! which package manager the real program takes. What the real package managers make of it is tests/distributions.
 
+use std::os::unix::fs::symlink;
 use std::thread;
 
+use nix::sys::signal::Signal;
+
+use crate::ending::assert_enrolled;
+use crate::nexus::spec::{Outcome, Playbook, PACKAGE, PACKAGE_SHA256};
 use crate::nexus::vm::{self, Vm};
 
 /// A row: an image's os-release, and what has to be done on it.
@@ -213,17 +218,17 @@ fn what_is_not_supported_is_told_with_what_is() {
 /// Whoever knows that a package works names it: the program that is there installs it.
 #[test]
 fn package_that_is_named_is_installed_where_the_table_ends() {
-    let package = crate::nexus::spec::PACKAGE_SHA256;
     for (name, id, like, file, call) in [
         ("openSUSE Leap 15.6", "opensuse-leap", "suse opensuse", "/srv/azcmagent.rpm", "rpm --upgrade"),
         ("Fedora Linux 41", "fedora", "", "/srv/azcmagent.rpm", "dnf install"),
     ] {
-        let lines = format!("agent:\n  install: package\n  package: {{file: {file}, sha256: {package}}}\n");
+        let lines =
+            format!("agent:\n  install: package\n  package: {{file: {file}, sha256: {PACKAGE_SHA256}}}\n");
         let config = vm::config().replacen("agent:\n", &lines, 1);
         let vm = Vm::new()
             .config(&config)
             .file("etc/os-release", &os_release(name, id, "41", like))
-            .file(file.trim_start_matches('/'), crate::nexus::spec::PACKAGE)
+            .file(file.trim_start_matches('/'), PACKAGE)
             .start();
         let run = vm.run(&["enroll"]);
         assert_eq!(run.code, Some(0), "{name}: {}", run.text());
@@ -237,11 +242,41 @@ fn os_release_of_the_vendor_counts_where_etc_has_none() {
     let vm = Vm::new().start();
     vm.write("usr/lib/os-release", &os_release("Rocky Linux 9.5 (Blue Onyx)", "rocky", "9.5", "rhel"));
     std::fs::remove_file(vm.path("etc/os-release")).expect("there was one");
-    std::os::unix::fs::symlink(vm::nexus_program(), vm.path("usr/bin/dnf")).expect("a dnf");
+    symlink(vm::nexus_program(), vm.path("usr/bin/dnf")).expect("a dnf");
     assert_eq!(vm.run(&["enroll"]).code, Some(0));
     assert_eq!(vm.calls_of("dnf install").len(), 1);
     let vm = Vm::new().file("etc/os-release", "BUILD_ID=rolling\n").start();
     let run = vm.run(&["enroll"]);
     assert_eq!(run.last()["fault"], "agent.distribution-unsupported");
     assert!(run.last().to_string().contains("(ID=linux)"), "{}", run.text());
+}
+
+/// Killed while the package manager installs, the services being there and their scripts not done: the next run
+/// installs anew, since rpm takes the package for installed.
+#[test]
+fn installation_that_was_cut_off_is_finished() {
+    for (id, version, install, finish) in
+        [("rocky", "9.4", "dnf install", "rpm --erase"), ("sles", "15.6", "zypper install", "rpm --erase")]
+    {
+        let hang = Playbook::new().once(Outcome::Hang { stdout: String::new() });
+        let vm = Vm::new().os(id, version, "").call(install, hang).start();
+        let mut going = vm.agent(&["enroll"]).spawn();
+        going.wait_until("the package manager installs", |vm| !vm.calls_of(install).is_empty());
+        going.signal(Signal::SIGKILL);
+        going.finish();
+        assert!(vm.path("var/lib/arc-enroll/install-begun").exists(), "{id}");
+        // The program is unpacked; nothing has started its services.
+        symlink(vm::nexus_program(), vm.path("usr/bin/azcmagent")).expect("a program");
+        let run = vm.run(&["enroll"]);
+        assert_enrolled(&vm, &run);
+        let met = run.events("condition.fails");
+        assert!(
+            met.iter().any(|line| line["fault"] == "agent.package-manager-interrupted"),
+            "{}",
+            run.text()
+        );
+        assert_eq!(vm.calls_of(finish).len(), 1, "{id}: {}", run.text());
+        assert_eq!(vm.calls_of(install).len(), 2, "{id}");
+        assert!(!vm.path("var/lib/arc-enroll/install-begun").exists(), "{id}");
+    }
 }
