@@ -36,6 +36,9 @@ seconds() {
     echo "${up%.*}"
 }
 begun=$(seconds)
+elapsed() {
+    echo "$((($(seconds) - begun) * 1000))"
+}
 
 # What may be shown of a text: printable, without what a URL may hold as a key.
 shown() {
@@ -47,8 +50,9 @@ json() {
 
 # say LEVEL CONDITION EVENT MESSAGE MEMBERS: one line of the log.
 say() {
-    line=$(printf '{"timestamp":"%s","level":"%s","run_id":"%s","condition":"%s","event":"%s","message":"%s",%s}' \
-        "$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)" "$1" "$run_id" "$2" "$3" "$(json "$4")" "$5")
+    members='"timestamp":"%s","level":"%s","run_id":"%s","condition":"%s","event":"%s","message":"%s",%s'
+    # shellcheck disable=SC2059 # The format is the line above.
+    line=$(printf "{$members}" "$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)" "$1" "$run_id" "$2" "$3" "$(json "$4")" "$5")
     printf '%s\n' "$line"
     # Under cloud-init standard output is the log; a person's terminal is not.
     if [ -t 1 ]; then printf '%s\n' "$line" >> "$log"; fi
@@ -58,8 +62,9 @@ say() {
 finish() {
     outcome=failed
     if [ "$1" = 75 ]; then outcome=waiting; fi
+    rest="\"elapsed_ms\":$(elapsed),\"next\":\"$(json "$next")\""
     say error "$condition" run.finished "arc-enroll was not fetched: $message" \
-        "\"outcome\":\"$outcome\",\"fault\":\"$fault\",\"exit_code\":$1,\"elapsed_ms\":$((($(seconds) - begun) * 1000)),\"next\":\"$(json "$next")\""
+        "\"outcome\":\"$outcome\",\"fault\":\"$fault\",\"exit_code\":$1,$rest"
     exit "$1"
 }
 
@@ -122,22 +127,27 @@ fetch() {
 
 # diagnose CODE: what curl's exit code and the statuses mean; sets `again` to whether waiting can help.
 diagnose() {
-    csn="az networkcloud cloudservicesnetwork update --name \"\$CSN_NAME\" --resource-group \"\$CSN_RESOURCE_GROUP\" --additional-egress-endpoints \"[{'category':'arc-enroll','endpoints':[{'domainName':'$host','port':$port}]}]\" (this replaces the list: keep what it already has)"
+    endpoints="[{'category':'arc-enroll','endpoints':[{'domainName':'$host','port':$port}]}]"
+    csn="az networkcloud cloudservicesnetwork update --name \"\$CSN_NAME\""
+    csn="$csn --resource-group \"\$CSN_RESOURCE_GROUP\" --additional-egress-endpoints \"$endpoints\""
+    csn="$csn (this replaces the list: keep what it already has)"
     status=$http
     if [ "$connect" -ge 400 ]; then status=tunnel$connect; fi
     again=wait exit_code=17
     case $1:$status in
         0:*)
-            met fetch.digest egress "$place is not the binary expected: its SHA-256 is $(sha256sum "$new" | cut -d ' ' -f 1), not $sha256" \
+            found=$(sha256sum "$new" | cut -d ' ' -f 1)
+            met fetch.digest egress "$place is not the binary expected: its SHA-256 is $found, not $sha256" \
                 "Host the very file that this user-data was made for, or make the user-data anew"
             again=few ;;
         23:*)
-            met fetch.not-written host "$binary cannot be written: $(shown "$words"); df: $(df -Pk /usr/local/bin | tail -n 1)" \
+            room=$(df -Pk /usr/local/bin | tail -n 1)
+            met fetch.not-written host "$binary cannot be written: $(shown "$words"); df: $room" \
                 "Make room below /usr/local, or mount it writable"
             again=few exit_code=11 ;;
         35:* | 51:* | 53:* | 54:* | 58:* | 59:* | 60:* | 77:* | 83:* | 90:* | 91:*)
             met fetch.tls egress "TLS with $host fails: $(shown "$words")" \
-                "Install the authority of the certificate on the VM, check its clock, or host the file by http, for its SHA-256 is checked" ;;
+                "Install its authority on the VM, check the clock, or host the file by http: its SHA-256 is checked" ;;
         *:407 | *:tunnel407)
             met fetch.proxy-authentication proxy "the proxy $proxy asks for a user and a password (407)" \
                 "Set proxy.url with user and password in the configuration, and make the user-data anew"
@@ -145,32 +155,39 @@ diagnose() {
         *:403 | *:tunnel403)
             # By http it is not told whether the proxy or the host says this; the proxy does so by default.
             if [ "$status" = tunnel403 ] || { [ -n "$proxy" ] && [ "${place%%:*}" = http ]; }; then
-                met fetch.refused egress "the proxy $proxy refuses $host:$port (403)" "Add $host to the egress endpoints: $csn"
+                met fetch.refused egress "the proxy $proxy refuses $host:$port (403)" \
+                    "Add $host to the egress endpoints: $csn"
             else
-                met fetch.denied egress "$place answers 403" "Allow the download there, or renew the key in the URL"
+                met fetch.denied egress "$place answers 403" \
+                    "Allow the download there, or renew the key in the URL"
                 again=few
             fi ;;
         *:401)
             met fetch.denied egress "$place answers 401" "Allow the download without signing in"
             again=few ;;
         *:404 | *:410)
-            met fetch.missing egress "$place answers $status: there is no such file" "Put the binary there, or correct --fetch-url"
+            met fetch.missing egress "$place answers $status: there is no such file" \
+                "Put the binary there, or correct --fetch-url"
             again=few ;;
         *:tunnel*)
-            met fetch.unreachable egress "the proxy $proxy answers $connect for $host:$port" "See that $host is among the egress endpoints and answers: $csn"
+            met fetch.unreachable egress "the proxy $proxy answers $connect for $host:$port" \
+                "See that $host is among the egress endpoints and answers: $csn"
             exit_code=75 ;;
         22:*)
             met fetch.unreachable egress "$place answers $status" "Look at the host of the file"
             exit_code=75 ;;
         5:* | 7:* | 97:*)
             if [ -n "$proxy" ]; then
-                met fetch.proxy proxy "the proxy $proxy cannot be reached: $(shown "$words")" "See that the VM has its cloud services network attached"
+                met fetch.proxy proxy "the proxy $proxy cannot be reached: $(shown "$words")" \
+                    "See that the VM has its cloud services network attached"
             else
-                met fetch.unreachable egress "$host:$port cannot be reached: $(shown "$words")" "Let the VM reach $host:$port, or set proxy.url"
+                met fetch.unreachable egress "$host:$port cannot be reached: $(shown "$words")" \
+                    "Let the VM reach $host:$port, or set proxy.url"
             fi
             exit_code=75 ;;
         *)
-            met fetch.unreachable egress "$place cannot be fetched: $(shown "$words")" "See that $host is among the egress endpoints and answers: $csn"
+            met fetch.unreachable egress "$place cannot be fetched: $(shown "$words")" \
+                "See that $host is among the egress endpoints and answers: $csn"
             exit_code=75 ;;
     esac
 }
@@ -203,7 +220,8 @@ try() {
 install_it() {
     chmod 0755 "$new"
     if ! "$new" --version > /dev/null 2>&1; then
-        met fetch.not-executable host "the binary is the right one, but does not run: /usr/local/bin is mounted noexec, or this is not its processor ($(uname -m))" \
+        cause="/usr/local/bin is mounted noexec, or this is not its processor ($(uname -m))"
+        met fetch.not-executable host "the binary is the right one, but does not run: $cause" \
             "Mount /usr/local with exec, or host a binary for $(uname -m)"
         finish 3
     fi
@@ -220,9 +238,11 @@ trap 'rm -f "$new"' EXIT
 trap 'met fetch.interrupted host "the run was told to stop" ""; finish 75' HUP INT TERM
 
 if ! is_right "$binary"; then
-    say info egress fetch.started "fetching arc-enroll" "\"url\":\"$(json "$(shown "$url")")\",\"proxy\":\"$proxy\""
+    say info egress fetch.started "fetching arc-enroll" \
+        "\"url\":\"$(json "$(shown "$url")")\",\"proxy\":\"$proxy\""
     if [ -z "$curl$python" ]; then
-        met fetch.no-downloader host "there is neither curl nor python3 on this VM" "Put curl into the image, or make the user-data without --fetch-url"
+        met fetch.no-downloader host "there is neither curl nor python3 on this VM" \
+            "Put curl into the image, or make the user-data without --fetch-url"
         finish 3
     fi
     # What an interrupted run left.
@@ -236,13 +256,15 @@ if ! is_right "$binary"; then
         left=$((window - ($(seconds) - begun)))
         if [ "$fault $message" != "$told" ]; then
             told="$fault $message"
-            say warn "$condition" fetch.failed "$message" "\"fault\":\"$fault\",\"remaining_ms\":$((left > 0 ? left * 1000 : 0))"
+            say warn "$condition" fetch.failed "$message" \
+                "\"fault\":\"$fault\",\"remaining_ms\":$((left > 0 ? left * 1000 : 0))"
         fi
         if [ "$again" = few ]; then few=$((few - 1)); fi
         if [ "$again" = never ] || [ "$few" = 0 ] || [ "$left" -le 0 ]; then finish "$exit_code"; fi
         sleep "$((delay < left ? delay : left))"
         delay=$((delay < 16 ? delay * 2 : 30))
     done
-    say info egress fetch.finished "arc-enroll is fetched, and its SHA-256 is right" "\"elapsed_ms\":$((($(seconds) - begun) * 1000))"
+    say info egress fetch.finished "arc-enroll is fetched, and its SHA-256 is right" \
+        "\"elapsed_ms\":$(elapsed)"
 fi
 exec "$binary" enroll

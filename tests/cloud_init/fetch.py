@@ -136,7 +136,7 @@ class FetchChecks:
         fault, changes = name.split(" ")[0], dict(changes)
         binary = stand_in(0)
         more = {"url": changes.pop("url")} if "url" in changes else {}
-        script = self.script(binary, settings=configuration("2s" if exit_code in (75, 17) else "20s"), **more)
+        script = self.script(binary, settings=configuration("1s" if exit_code in (75, 17) else "20s"), **more)
         changes["without"] = [*changes.get("without", []), *without]
         machine, code, lines, output = self.ran(script, plan, self.files(binary), **changes)
         last = lines[-1]
@@ -230,7 +230,7 @@ class FetchChecks:
         assert "'domainName':'mirror.example','port':80" in error and "az networkcloud virtualmachine create" in error, error
         self.checks.assert_valid(user_data)
         script = "#!/bin/sh\necho their script\nexit 4\n"
-        for options, include in (((), None), (("--gzip",), None), ((), script), (("--gzip",), script)):
+        for options, include in (((), None), (("--gzip",), None), ((), script)):
             user_data, _ = self.made(binary, *options, include=include)
             machine = self.machines.boot(user_data, self.files(binary), neighbours({}))
             self.checks.assert_installed(machine, binary)
@@ -243,15 +243,17 @@ class FetchChecks:
 
     def boots_fail(self):
         binary = stand_in(0)
-        for plan, fault in (({"replies": ["/srv/other"]}, "fetch.digest"), ({"replies": [403]}, "fetch.refused")):
-            for include, where in ((None, "runcmd"), ("#cloud-config\nruncmd: ['true']\n", "zz-arc-enroll")):
-                user_data, _ = self.made(binary, include=include, settings=configuration("2s"))
-                machine = self.machines.boot(user_data, self.files(binary), neighbours(plan))
-                last = lines_of(machine.text("/var/log/cloud-init-output.log"))[-1]
-                assert (last["event"], last["fault"], last["exit_code"]) == ("run.finished", fault, 17), last
-                word, errors = machine.status()
-                assert word == "status: error" and f"failures ({where})" in errors, f"{word}: {errors}"
-                assert machine.read(BINARY) is None
+        theirs = "#cloud-config\nruncmd: ['true']\n"
+        for reply, fault, include, where in (
+            ("/srv/other", "fetch.digest", None, "runcmd"), (403, "fetch.refused", theirs, "zz-arc-enroll"),
+        ):
+            user_data, _ = self.made(binary, include=include, settings=configuration("1s"))
+            machine = self.machines.boot(user_data, self.files(binary), neighbours({"replies": [reply]}))
+            last = lines_of(machine.text("/var/log/cloud-init-output.log"))[-1]
+            assert (last["event"], last["fault"], last["exit_code"]) == ("run.finished", fault, 17), last
+            word, errors = machine.status()
+            assert word == "status: error" and f"failures ({where})" in errors, f"{word}: {errors}"
+            assert machine.read(BINARY) is None
 
     def itself(self):
         """The agent's own bytes, with the digest that it wrote itself; it starts, and fails for there is no Azure."""
@@ -270,7 +272,9 @@ class FetchChecks:
             assert code == 0 and len(user_data) < 8000, f"{code}: {len(user_data)} bytes, {error}"
             return self.machines.boot(user_data, files), user_data
 
-        for options, include in (((), None), (("--gzip",), None), ((), "#!/bin/sh\nexit 0\n")):
+        for options, include, place, exit_code in (
+            ((), None, BINARY, 0), (("--gzip",), None, PACKAGED, 17), ((), "#!/bin/sh\nexit 0\n", PACKAGED, 0),
+        ):
             machine, user_data = booted(*options, include=include)
             if not options and not include:
                 self.checks.assert_valid(user_data)
@@ -278,12 +282,10 @@ class FetchChecks:
             assert (last["fault"], last["exit_code"], last["outcome"]) == ("binary.absent", 3, "failed"), last
             assert "install the package arc-enroll" in last["next"], last
             assert machine.status()[0] == "status: error"
-            for place in (BINARY, PACKAGED):
-                for exit_code in (0, 17):
-                    machine, _ = booted(*options, include=include, files=[(place.lstrip("/"), stand_in(exit_code))])
-                    assert machine.text("/root/started") == "enroll\n", place
-                    assert machine.text("/etc/arc-enroll/config.yaml") == configuration()
-                    assert machine.status()[0] == ("status: error" if exit_code else "status: done")
+            machine, _ = booted(*options, include=include, files=[(place.lstrip("/"), stand_in(exit_code))])
+            assert machine.text("/root/started") == "enroll\n", place
+            assert machine.text("/etc/arc-enroll/config.yaml") == configuration()
+            assert machine.status()[0] == ("status: error" if exit_code else "status: done")
 
     def refuses(self):
         for options, word in (
