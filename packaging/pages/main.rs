@@ -1,7 +1,7 @@
 //! Prints what packages ship about the command line: the man page, and the completions of bash, zsh and fish.
 //!
-//! All of it is made from the table that the program itself reads, so that it is right whenever the program is. It is
-//! a program of its own, since the binary in user-data needs none of it.
+//! All of it is made from the table that the program itself reads, so that it is right whenever the program
+//! is. It is a program of its own, since the binary in user-data needs none of it.
 
 mod bash;
 mod fish;

@@ -8,19 +8,21 @@ use super::table::{
 
 /// What the program is about, for those who meet it on a machine.
 const DESCRIPTION: &str = "\
-arc-enroll makes a Linux VM on Azure Operator Nexus an Azure Arc-enabled server, without anybody logging in. It sets \
-the proxy, gets a token for the managed identity of the VM, installs and configures azcmagent, connects the machine, \
-waits for whatever comes up late, and logs what it did as JSON lines. When something stands in the way that only a \
-person can move, it says what, and prints the command to type.
+arc-enroll makes a Linux VM on Azure Operator Nexus an Azure Arc-enabled server, without anybody logging \
+in. It sets the proxy, gets a token for the managed identity of the VM, installs and configures \
+azcmagent, connects the machine, waits for whatever comes up late, and logs what it did as JSON lines. \
+When something stands in the way that only a person can move, it says what, and prints the command to \
+type.
 
-A VM is enrolled when eleven conditions hold. The program observes a condition; if it does not hold, finds out why; \
-repairs what can be repaired, waits where waiting can help; and observes again. On a VM that is enrolled it changes \
-nothing.";
+A VM is enrolled when eleven conditions hold. The program observes a condition; if it does not hold, \
+finds out why; repairs what can be repaired, waits where waiting can help; and observes again. On a VM \
+that is enrolled it changes nothing.";
 
 const CONFIGURATION: &str = "\
-The configuration is YAML. azure.subscription_id, azure.resource_group and azure.location have no default; every \
-other key has one. Every key, with its default and what it is for, is in /usr/share/arc-enroll/config.yaml. An unknown \
-key is an error that names the nearest right one; arc-enroll validate checks a file.";
+The configuration is YAML. azure.subscription_id, azure.resource_group and azure.location have no \
+default; every other key has one. Every key, with its default and what it is for, is in \
+/usr/share/arc-enroll/config.yaml. An unknown key is an error that names the nearest right one; \
+arc-enroll validate checks a file.";
 
 /// Files and directories; a test looks for each in the program or in the packages.
 const FILES: [(&str, &str); 13] = [
@@ -55,13 +57,15 @@ const FILES: [(&str, &str); 13] = [
 ];
 
 const REMOVAL: &str = "\
-Installing the package starts nothing, so that it can be part of an image. Removing it stops the timer and takes away \
-the units and what enroll has set beside them. Purging it, which is a word of dpkg, takes away the configuration and the \
-record as well. The enrollment stays: azcmagent with its services, the repository that it came from, the proxy settings \
-and the Arc machine in Azure. To end that too, run azcmagent disconnect first.";
+Installing the package starts nothing, so that it can be part of an image. Removing it stops the timer \
+and takes away the units and what enroll has set beside them. Purging it, which is a word of dpkg, takes \
+away the configuration and the record as well. The enrollment stays: azcmagent with its services, the \
+repository that it came from, the proxy settings and the Arc machine in Azure. To end that too, run \
+azcmagent disconnect first.";
 
 const IMAGE: &str = "\
-In an image that has the package, the user-data of a VM only has to bring the configuration and to start the program:";
+In an image that has the package, the user-data of a VM only has to bring the configuration and to start \
+the program:";
 
 const CLOUD_CONFIG: &str = "\
 #cloud-config
@@ -160,8 +164,8 @@ fn environment(text: &mut String) {
     item(text, trust, "the trust store of this machine, handed on to curl and azcmagent");
     paragraph(
         text,
-        "Proxy variables are read too: entries of NO_PROXY are kept, and a proxy that contradicts the configuration \
-         is told.",
+        "Proxy variables are read too: entries of NO_PROXY are kept, and a proxy that contradicts the \
+         configuration is told.",
     );
 }
 

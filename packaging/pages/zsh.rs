@@ -4,9 +4,10 @@ use super::table::{Flag, SUBCOMMANDS};
 use super::{common, offer, offer_for, one_line, Offer};
 
 const CODES: &str = r#"_arc_enroll_codes() {
+  local list
   local -a codes
-  # The words of the command line as zsh keeps them: the program may be called by a path.
-  codes=(${(f)"$(_call_program codes ${_arc_enroll_program} explain 2>/dev/null | sed -n 's/^      \([^ ]*\) .*/\1/p')"})
+  list=$(_call_program codes $_arc_enroll_program explain 2>/dev/null | sed -n 's/^      \([^ ]*\) .*/\1/p')
+  codes=(${(f)list})
   compadd -a codes
 }
 "#;

@@ -138,7 +138,7 @@ impl From<lexopt::Error> for UsageError {
 struct Read {
     subcommand: Option<&'static Subcommand>,
     argument: Option<OsString>,
-    /// Options with their values, as far as they do not name the target; of several of a kind the last counts.
+    /// Options with their values, as far as they do not name the target; of several the last counts.
     given: Vec<(&'static Flag, OsString)>,
 }
 

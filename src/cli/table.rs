@@ -1,7 +1,8 @@
 //! The command line as data: help, the parser, the man page and the completions of shells are made from it.
 //!
-//! Nothing here uses the rest of the program, so that `packaging/pages` can include this file: what it makes is for
-//! packages, and the binary in user-data does not carry it. Texts are broken into lines as help shows them.
+//! Nothing here uses the rest of the program, so that `packaging/pages` can include this file: what it makes
+//! is for packages, and the binary in user-data does not carry it. Texts are broken into lines as help shows
+//! them.
 
 /// An option.
 #[derive(Debug, PartialEq)]
@@ -44,8 +45,8 @@ pub struct Target {
 pub struct Subcommand {
     /// As it is typed.
     pub name: &'static str,
-    /// Its argument, which may always be left out; empty when it takes none. Shells complete a FILE, and a CODE with
-    /// the codes of the faults.
+    /// Its argument, which may always be left out; empty when it takes none. Shells complete a FILE, and a
+    /// CODE with the codes of the faults.
     pub argument: &'static str,
     /// What the argument is.
     pub about_argument: &'static str,

@@ -16,8 +16,21 @@ ROTATION = "/etc/logrotate.d/arc-enroll"
 LOG = "/var/log/cloud-init-output.log"
 LINK = "/etc/systemd/system/timers.target.wants/arc-enroll.timer"
 TOOLS = [
-    "bash-completion", "ca-certificates", "cloud-init", "cpio", "curl", "fish", "groff", "lintian", "logrotate", "man-db", "mandoc",
-    "rpm", "rpmlint", "systemd", "zsh",
+    "bash-completion",
+    "ca-certificates",
+    "cloud-init",
+    "cpio",
+    "curl",
+    "fish",
+    "groff",
+    "lintian",
+    "logrotate",
+    "man-db",
+    "mandoc",
+    "rpm",
+    "rpmlint",
+    "systemd",
+    "zsh",
 ]
 
 # Of cloud-init 25.1 in Debian 13, which rotates its logs itself.
@@ -104,16 +117,20 @@ class Checks:
         root.done("apt-get", "install", "-qy", "--no-install-recommends", root.take(self.deb))
         return root
 
-    def newer_deb(self):
-        """The same package with a higher version and another default configuration."""
+    def newer(self):
+        """The same package with a higher version, another default configuration and another program."""
+        newer = self.scratch / "newer.deb"
+        if newer.exists():
+            return newer
         tree = self.scratch / "newer"
         subprocess.run(["dpkg-deb", "--raw-extract", self.deb, tree], check=True)
         control = tree / "DEBIAN/control"
         control.write_text(re.sub(r"(?m)^(Version: .*)$", r"\1+newer", control.read_text()))
         (tree / DEFAULTS.lstrip("/")).write_text("# newer\n")
         (tree / "usr/bin/arc-enroll").write_text(NEWER)
-        newer = self.scratch / "newer.deb"
-        subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, newer], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["dpkg-deb", "--root-owner-group", "--build", tree, newer], check=True, stdout=subprocess.DEVNULL
+        )
         return newer
 
     def with_rpm(self):
@@ -148,7 +165,13 @@ class Checks:
         root.write("/etc/environment", "HTTPS_PROXY=http://169.254.0.11:3128\n")
 
     def assert_traces_gone(self, root):
-        for name in [*DROP_INS, LINK, "/run/arc-enroll", "/usr/bin/arc-enroll", "/usr/lib/systemd/system/arc-enroll.timer"]:
+        for name in [
+            *DROP_INS,
+            LINK,
+            "/run/arc-enroll",
+            "/usr/bin/arc-enroll",
+            "/usr/lib/systemd/system/arc-enroll.timer",
+        ]:
             assert not root.exists(name), f"{name} is left"
         for name in [ADMINISTRATORS, "/etc/environment"]:
             assert root.exists(name), f"{name} is not the package's to remove"
@@ -180,12 +203,15 @@ class Checks:
 
     def deb_installs(self):
         root = self.installed
-        self.assert_shipped(root, {
-            ROTATION: "0644 0:0",
-            "/usr/lib/systemd/system-preset/80-arc-enroll.preset": "0644 0:0",
-            "/usr/share/zsh/vendor-completions/_arc-enroll": "0644 0:0",
-            "/usr/share/doc/arc-enroll/copyright": "0644 0:0",
-        })
+        self.assert_shipped(
+            root,
+            {
+                ROTATION: "0644 0:0",
+                "/usr/lib/systemd/system-preset/80-arc-enroll.preset": "0644 0:0",
+                "/usr/share/zsh/vendor-completions/_arc-enroll": "0644 0:0",
+                "/usr/share/doc/arc-enroll/copyright": "0644 0:0",
+            },
+        )
         self.assert_not_enabled(root)
         assert not root.done("dpkg", "--verify", "arc-enroll"), "a file is not as in the package"
         status = root.done("dpkg-query", "--show", "--showformat=${Conffiles}", "arc-enroll")
@@ -208,7 +234,7 @@ class Checks:
         root.write(CONFIG, CONFIGURED, 0o600)
         root.path(ROTATION).unlink()
         self.leave_traces(root)
-        newer = root.take(self.newer_deb(), "/root/newer.deb")
+        newer = root.take(self.newer(), "/root/newer.deb")
         root.done("apt-get", "install", "-qy", newer)
         assert root.text(CONFIG) == CONFIGURED and root.mode(CONFIG) == "0600 0:0"
         assert root.text(DEFAULTS) == "# newer\n"
@@ -233,7 +259,10 @@ class Checks:
         root.done("dpkg", "--purge", "arc-enroll")
         for name in ("/etc/arc-enroll", "/var/lib/arc-enroll", ROTATION):
             assert not root.exists(name), f"{name} is left by a purge"
-        assert "arc-enroll" not in root.run(["dpkg-query", "--list", "arc-enroll"]).stdout.split("no packages")[0]
+        assert (
+            "arc-enroll"
+            not in root.run(["dpkg-query", "--list", "arc-enroll"]).stdout.split("no packages")[0]
+        )
 
     def deb_takes_units_that_the_program_wrote(self):
         root = self.with_deb()
@@ -251,9 +280,13 @@ class Checks:
 
     def rpm_installs_and_is_erased(self):
         root = self.with_rpm()
-        self.assert_shipped(root, {ROTATION: "0644 0:0", "/usr/share/zsh/site-functions/_arc-enroll": "0644 0:0"})
+        self.assert_shipped(
+            root, {ROTATION: "0644 0:0", "/usr/share/zsh/site-functions/_arc-enroll": "0644 0:0"}
+        )
         self.assert_not_enabled(root)
-        assert not root.run(["rpm", "--verify", "--nodeps", "arc-enroll"]).stdout, "a file is not as in the package"
+        assert not root.run(
+            ["rpm", "--verify", "--nodeps", "arc-enroll"]
+        ).stdout, "a file is not as in the package"
         assert sorted(root.done("rpm", "-qc", "arc-enroll").split()) == [CONFIG, ROTATION]
         self.leave_traces(root)
         for name in OWN_UNITS:
@@ -283,7 +316,9 @@ class Checks:
         def upgrade(root):
             root.done("apt-get", "install", "-qy", root.take(newer, "/root/newer.deb"))
             root.done("systemctl", "start", "arc-enroll.service")
-            assert root.text("/newer.log") == "newer enroll --if-idle\n", "the timer's unit does not run the new program"
+            assert (
+                root.text("/newer.log") == "newer enroll --if-idle\n"
+            ), "the timer's unit does not run the new program"
 
         self.on_a_running_machine(
             lambda root: root.done("apt-get", "install", "-qy", root.take(self.deb)),
@@ -299,11 +334,15 @@ class Checks:
         )
 
     def on_a_running_machine(self, install, upgrade, remove):
-        """Nothing starts until `enroll` says so; then the timer goes on over an upgrade, and ends with the package."""
+        """Nothing starts until `enroll` says so; the timer goes on over an upgrade and ends with the package."""
         root = self.roots.new().boot()
         try:
             install(root)
-            assert self.timer(root) == {"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "disabled"}
+            assert self.timer(root) == {
+                "LoadState": "loaded",
+                "ActiveState": "inactive",
+                "UnitFileState": "disabled",
+            }
             assert root.mode("/run/arc-enroll") == "0755 0:0"
             root.write(CONFIG, CONFIGURED, 0o600)
             # There is no sidecar: not yet, says the run, and leaves the timer to go on.
@@ -318,7 +357,9 @@ class Checks:
                 state = root.done("systemctl", "show", "--property=NeedDaemonReload", f"arc-enroll.{unit}")
                 assert state.strip() == "NeedDaemonReload=no", f"systemd has not read the {unit} anew"
             remove(root)
-            assert self.timer(root)["ActiveState"] == "inactive" and self.timer(root)["LoadState"] == "not-found"
+            assert (
+                self.timer(root)["ActiveState"] == "inactive" and self.timer(root)["LoadState"] == "not-found"
+            )
             assert not any(root.exists(name) for name in (*DROP_INS, LINK))
             failed = root.done("systemctl", "list-units", "--failed", "--plain", "--no-legend")
             assert not failed.strip(), failed
@@ -326,13 +367,17 @@ class Checks:
             root.end()
 
     def timer(self, root):
-        told = root.done("systemctl", "show", "--property=LoadState,ActiveState,UnitFileState", "arc-enroll.timer")
+        told = root.done(
+            "systemctl", "show", "--property=LoadState,ActiveState,UnitFileState", "arc-enroll.timer"
+        )
         return dict(line.split("=", 1) for line in told.splitlines())
 
     # What the files are for.
 
     def units(self):
-        said = self.installed.run(["systemd-analyze", "verify", "--man=no", "arc-enroll.service", "arc-enroll.timer"])
+        said = self.installed.run(
+            ["systemd-analyze", "verify", "--man=no", "arc-enroll.service", "arc-enroll.timer"]
+        )
         ours = [line for line in said.stdout.splitlines() if "arc-enroll" in line]
         assert said.returncode == 0 and not ours, said.stdout
 
@@ -341,17 +386,26 @@ class Checks:
         tree = root.path("/root/tree")
         subprocess.run(["dpkg-deb", "--extract", self.deb, tree], check=True)
         for name in ("passwd", "group"):
-            root.write(f"/root/tree/etc/{name}", "root:x:0:0::/:/bin/sh\n" if name == "passwd" else "root:x:0:\n")
+            root.write(
+                f"/root/tree/etc/{name}", "root:x:0:0::/:/bin/sh\n" if name == "passwd" else "root:x:0:\n"
+            )
         said = root.done("systemd-tmpfiles", "--create", "--root=/root/tree", "arc-enroll.conf")
         assert not said.strip(), said
         assert root.mode("/root/tree/run/arc-enroll") == "0755 0:0"
         # What an installation that was cut off has fetched goes after ten days, the record never.
-        for name in ("install/old", "install/new", "status.json"):
-            root.write(f"/root/tree/var/lib/arc-enroll/{name}", "x")
-        # Its age is that of the youngest of its times, which only a later clock makes old.
+        rule = "/root/tree/usr/lib/tmpfiles.d/arc-enroll.conf"
+        fetched, record = (
+            f"/root/tree/var/lib/arc-enroll/{name}" for name in ("install/a.deb", "status.json")
+        )
+        root.write(fetched, "x")
+        root.write(record, "x")
         root.done("systemd-tmpfiles", "--clean", "--root=/root/tree", "arc-enroll.conf")
-        assert root.exists("/root/tree/var/lib/arc-enroll/install/new")
-        assert root.exists("/root/tree/var/lib/arc-enroll/status.json")
+        assert root.exists(fetched) and root.exists(record)
+        # No file can be made old here, as one of its times is that of its change: the rule is made stricter.
+        assert " 10d\n" in root.text(rule)
+        root.write(rule, root.text(rule).replace(" 10d\n", " 0\n"))
+        root.done("systemd-tmpfiles", "--clean", "--root=/root/tree", "arc-enroll.conf")
+        assert not root.exists(fetched) and root.exists(record)
 
     def rotation(self):
         root = self.with_deb()
@@ -378,31 +432,40 @@ class Checks:
         root.done("dpkg", "--install", root.take(self.newer(), "/root/newer.deb"))
         assert not root.exists(ROTATION)
 
-    def newer(self):
-        newer = self.scratch / "newer.deb"
-        return newer if newer.exists() else self.newer_deb()
-
     def man_page(self):
         root = self.installed
-        for words in (["mandoc", "-T", "lint", "-W", "warning"], ["env", "MANWIDTH=80", "man", "--warnings", "-l", "-Tutf8", "-Z"]):
+        for words in (
+            ["mandoc", "-T", "lint", "-W", "warning"],
+            ["env", "MANWIDTH=80", "man", "--warnings", "-l", "-Tutf8", "-Z"],
+        ):
             said = root.run([*words, "/usr/share/man/man8/arc-enroll.8.gz"])
-            complaints = [line for line in said.stdout.splitlines() if re.search(r"warning|WARNING|ERROR|error:", line)]
+            complaints = [
+                line for line in said.stdout.splitlines() if re.search(r"warning|WARNING|ERROR|error:", line)
+            ]
             assert said.returncode == 0 and not complaints, complaints
         page = root.done("sh", "-c", "MANWIDTH=500 man -P cat arc-enroll | col -bx")
-        assert "arc-enroll(8)" in root.done("sh", "-c", "mandb -q -c && whatis arc-enroll").replace(" (8)", "(8)")
+        assert "arc-enroll(8)" in root.done("sh", "-c", "mandb -q -c && whatis arc-enroll").replace(
+            " (8)", "(8)"
+        )
         help_text = root.done("arc-enroll", "--help")
         for name in names_of(help_text):
             assert f"\n   arc-enroll {name}" in page, f"{name} is not in the man page"
-            for option in re.findall(r"(?m)^  +(?:-\w, )?(--[a-z0-9-]+)", root.done("arc-enroll", name, "--help")):
+            for option in re.findall(
+                r"(?m)^  +(?:-\w, )?(--[a-z0-9-]+)", root.done("arc-enroll", name, "--help")
+            ):
                 assert re.search(rf"(?m)^ +(-\w, )?{option}\b", page), f"{option} is not in the man page"
         for option in re.findall(r"(?m)^  (?:-\w, )?(--[a-z-]+)", help_text):
             assert re.search(rf"(?m)^ +(-\w, )?{option}\b", page), f"{option} is not in the man page"
         for name in re.findall(r"\[([A-Z_]+_?[A-Z]+)\]$", help_text, re.MULTILINE):
-            assert re.search(rf"(?m)^ +{name}$", page.split("ENVIRONMENT")[1]), f"{name} is not in the man page"
+            assert re.search(
+                rf"(?m)^ +{name}$", page.split("ENVIRONMENT")[1]
+            ), f"{name} is not in the man page"
         codes = re.findall(r"  (\d+)  +[a-z]", help_text.split("Exit codes:")[1])
         assert len(codes) == 16
         for code in codes:
-            assert re.search(rf"(?m)^ +{code}  +\w", page.split("EXIT STATUS")[1]), f"exit code {code} is not in the man page"
+            assert re.search(
+                rf"(?m)^ +{code}  +\w", page.split("EXIT STATUS")[1]
+            ), f"exit code {code} is not in the man page"
 
     def files_of_the_man_page(self):
         """Each is one that the program knows or the package has."""
@@ -417,17 +480,26 @@ class Checks:
             assert known or unit and f".d/{unit.group(2)}" in source, f"nobody knows {path}"
 
     def bash(self):
-        terminal = Terminal(self.installed, ["bash", "--norc", "--noprofile", "-i"], [
-            "PS1='> '; bind 'set bell-style none'; bind 'set enable-bracketed-paste off'; cd /root; touch my.yaml",
-            ". /usr/share/bash-completion/bash_completion",
-        ])
+        terminal = Terminal(
+            self.installed,
+            ["bash", "--norc", "--noprofile", "-i"],
+            [
+                "PS1='> '; bind 'set bell-style none'; bind 'set enable-bracketed-paste off'",
+                "cd /root; touch my.yaml",
+                ". /usr/share/bash-completion/bash_completion",
+            ],
+        )
         self.complete(terminal)
 
     def zsh(self):
-        terminal = Terminal(self.installed, ["zsh", "-f", "-i"], [
-            "PS1='> '; unsetopt zle_bracketed_paste beep; cd /root; touch my.yaml",
-            "autoload -U compinit; compinit -u -D",
-        ])
+        terminal = Terminal(
+            self.installed,
+            ["zsh", "-f", "-i"],
+            [
+                "PS1='> '; unsetopt zle_bracketed_paste beep; cd /root; touch my.yaml",
+                "autoload -U compinit; compinit -u -D",
+            ],
+        )
         self.complete(terminal)
 
     def complete(self, terminal):
@@ -441,14 +513,24 @@ class Checks:
             "arc-enroll doctor --cloud AzureU": ["arc-enroll", "doctor", "--cloud", "AzureUSGovernment"],
             "arc-enroll token --identity s": ["arc-enroll", "token", "--identity", "system"],
             "arc-enroll --config my": ["arc-enroll", "--config", "my.yaml"],
-            "arc-enroll --config my.yaml validate m": ["arc-enroll", "--config", "my.yaml", "validate", "my.yaml"],
+            "arc-enroll --config my.yaml validate m": [
+                "arc-enroll",
+                "--config",
+                "my.yaml",
+                "validate",
+                "my.yaml",
+            ],
             "arc-enroll --location my": ["arc-enroll", "--location", "my"],
             "arc-enroll explain imds.ref": ["arc-enroll", "explain", "imds.refused"],
             "arc-enroll doctor --if": ["arc-enroll", "doctor", "--if"],
             "arc-enroll doctor my": ["arc-enroll", "doctor", "my"],
         }
         for name in names:
-            shortest = next(name[:end] for end in range(1, len(name) + 1) if sum(other.startswith(name[:end]) for other in names) == 1)
+            shortest = next(
+                name[:end]
+                for end in range(1, len(name) + 1)
+                if sum(other.startswith(name[:end]) for other in names) == 1
+            )
             cases[f"arc-enroll {shortest}"] = ["arc-enroll", name]
         try:
             for typed, expected in cases.items():
@@ -464,14 +546,24 @@ class Checks:
 
         def offered(typed):
             script = f"cd /root; complete -C '{typed}'"
-            return {line.split("\t")[0] for line in root.done("fish", "--no-config", "-c", f"source /usr/share/fish/vendor_completions.d/arc-enroll.fish; {script}").splitlines()}
+            return {
+                line.split("\t")[0]
+                for line in root.done(
+                    "fish",
+                    "--no-config",
+                    "-c",
+                    f"source /usr/share/fish/vendor_completions.d/arc-enroll.fish; {script}",
+                ).splitlines()
+            }
 
         help_text = root.done("arc-enroll", "--help")
         assert offered("arc-enroll ") == set(names_of(help_text))
         assert offered("arc-enroll --config /x ") == set(names_of(help_text))
         assert offered("arc-enroll --output ") == {"text", "json"}
         assert offered("arc-enroll doctor --cloud AzureU") == {"AzureUSGovernment"}
-        assert "--if-idle" in offered("arc-enroll enroll --") and "--if-idle" not in offered("arc-enroll doctor --")
+        assert "--if-idle" in offered("arc-enroll enroll --") and "--if-idle" not in offered(
+            "arc-enroll doctor --"
+        )
         everywhere = set(re.findall(r"(?m)^  (?:-\w, )?(--[a-z-]+)", help_text))
         assert everywhere <= {word.rstrip("=") for word in offered("arc-enroll doctor --")}
         listed = re.findall(r"(?m)^      ([a-z.-]+\.[a-z-]+) ", root.done("arc-enroll", "explain"))
@@ -494,19 +586,27 @@ class Checks:
     def golden_image(self):
         """The package in the image, the configuration by user-data."""
         root = self.with_deb(
-            ("/etc/cloud/cloud.cfg.d/99_test.cfg",
-             "datasource_list: [NoCloud, None]\ncloud_init_modules: [write-files]\ncloud_config_modules: [runcmd]\n"
-             "cloud_final_modules: [scripts-user]\n"),
+            (
+                "/etc/cloud/cloud.cfg.d/99_test.cfg",
+                "datasource_list: [NoCloud, None]\ncloud_init_modules: [write-files]\n"
+                "cloud_config_modules: [runcmd]\n"
+                "cloud_final_modules: [scripts-user]\n",
+            ),
             ("/var/lib/cloud/seed/nocloud-net/meta-data", "instance-id: test\n"),
         )
         page = root.done("sh", "-c", "MANWIDTH=500 man -P cat arc-enroll | col -bx")
         example = page.split("#cloud-config\n")[1].split("\nSEE ALSO")[0]
         lines = ["#cloud-config", *(line.removeprefix(" " * 11) for line in example.splitlines())]
-        user_data = "\n".join(lines).replace("00000000-0000-0000-0000-000000000000", "11111111-2222-3333-4444-555555555555")
+        user_data = "\n".join(lines).replace(
+            "00000000-0000-0000-0000-000000000000", "11111111-2222-3333-4444-555555555555"
+        )
         root.write("/var/lib/cloud/seed/nocloud-net/user-data", user_data + "\n")
         for log in root.path("/var/log").glob("cloud-init*.log"):
             log.unlink()
-        stages = "; ".join(f"cloud-init {stage}" for stage in ("init --local", "init", "modules --mode=config", "modules --mode=final"))
+        stages = "; ".join(
+            f"cloud-init {stage}"
+            for stage in ("init --local", "init", "modules --mode=config", "modules --mode=final")
+        )
         root.run(["sh", "-c", f"{stages}; exit 0"])
         assert root.mode(CONFIG) == "0600 0:0", root.mode(CONFIG)
         assert "resource_group: my-rg" in root.text(CONFIG)
@@ -523,13 +623,31 @@ def main():
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as scratch:
         checks = Checks(Roots(directory, TOOLS), scratch)
         for name in (
-            "lintian", "rpmlint", "maintainer_scripts", "requirements",
-            "deb_installs", "first_boot_of_an_image_enables_nothing", "deb_keeps_a_configuration", "deb_upgrades",
-            "deb_is_removed_and_purged", "deb_takes_units_that_the_program_wrote",
-            "rpm_installs_and_is_erased", "rpm_keeps_a_configuration", "deb_on_a_running_machine", "rpm_on_a_running_machine",
-            "units", "tmpfiles", "rotation", "rotation_beside_that_of_cloud_init",
-            "man_page", "files_of_the_man_page", "bash", "zsh", "fish",
-            "enroll_says_what_is_missing", "golden_image",
+            "lintian",
+            "rpmlint",
+            "maintainer_scripts",
+            "requirements",
+            "deb_installs",
+            "first_boot_of_an_image_enables_nothing",
+            "deb_keeps_a_configuration",
+            "deb_upgrades",
+            "deb_is_removed_and_purged",
+            "deb_takes_units_that_the_program_wrote",
+            "rpm_installs_and_is_erased",
+            "rpm_keeps_a_configuration",
+            "deb_on_a_running_machine",
+            "rpm_on_a_running_machine",
+            "units",
+            "tmpfiles",
+            "rotation",
+            "rotation_beside_that_of_cloud_init",
+            "man_page",
+            "files_of_the_man_page",
+            "bash",
+            "zsh",
+            "fish",
+            "enroll_says_what_is_missing",
+            "golden_image",
         ):
             if not sys.argv[1:] or name in sys.argv[1:]:
                 checks.run(name.replace("_", " "), getattr(checks, name))

@@ -15,8 +15,16 @@ ENVIRONMENT = {
 }
 
 # What these tests look for must not come from the machine they run on.
-OURS = ("etc/arc-enroll", "usr/local/bin/arc-enroll", "usr/bin/arc-enroll", "var/lib/arc-enroll", "var/lib/cloud", "var/lib/rpm",
-        "etc/cloud/cloud-init.disabled", "usr/sbin/policy-rc.d")
+OURS = (
+    "etc/arc-enroll",
+    "usr/local/bin/arc-enroll",
+    "usr/bin/arc-enroll",
+    "var/lib/arc-enroll",
+    "var/lib/cloud",
+    "var/lib/rpm",
+    "etc/cloud/cloud-init.disabled",
+    "usr/sbin/policy-rc.d",
+)
 
 
 # The target of a boot: what systemd itself needs, and timers.
@@ -62,7 +70,10 @@ class Roots:
             (root / "dev" / name).symlink_to(f"/proc/self/fd{target}")
         # Terminals of its own, for the shells.
         (root / "dev/pts").mkdir()
-        subprocess.run(["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", root / "dev/pts"], check=True)
+        subprocess.run(
+            ["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666", "devpts", root / "dev/pts"],
+            check=True,
+        )
         (root / "dev/ptmx").symlink_to("pts/ptmx")
         return root, place / "upper"
 
@@ -102,20 +113,37 @@ class Root:
     def command(self, words, network=False):
         """The command line that runs these words in the root, and ends whatever they leave behind."""
         spaces = ["--mount", "--pid", "--uts", "--fork", "--kill-child"] + ([] if network else ["--net"])
-        return ["unshare", *spaces, "sh", "-c",
-                'root="$1"; shift; mount -t proc proc "$root/proc" && exec chroot "$root" "$@"', "sh", str(self.base), *words]
+        return [
+            "unshare",
+            *spaces,
+            "sh",
+            "-c",
+            'root="$1"; shift; mount -t proc proc "$root/proc" && exec chroot "$root" "$@"',
+            "sh",
+            str(self.base),
+            *words,
+        ]
 
     def run(self, words, network=False, timeout=120):
         """Runs a command; its output and its complaints come as one text."""
         return subprocess.run(
-            self.command(words, network), env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=timeout, check=False, text=True, errors="replace",
+            self.command(words, network),
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            check=False,
+            text=True,
+            errors="replace",
         )
 
     def done(self, *words):
         """Runs a command that has to succeed; what it printed."""
         finished = self.run(list(words))
-        assert finished.returncode == 0, f"{' '.join(words)}: exit {finished.returncode}: {finished.stdout[-1500:]}"
+        assert (
+            finished.returncode == 0
+        ), f"{' '.join(words)}: exit {finished.returncode}: {finished.stdout[-1500:]}"
         return finished.stdout
 
     def path(self, name):
@@ -158,7 +186,9 @@ class Booted(Root):
     def __init__(self, base):
         super().__init__(base)
         spaces = ["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child"]
-        self.unshare = subprocess.Popen(["unshare", *spaces, "sh", "-euc", BOOT, "sh", str(base)], stdin=subprocess.DEVNULL)
+        self.unshare = subprocess.Popen(
+            ["unshare", *spaces, "sh", "-euc", BOOT, "sh", str(base)], stdin=subprocess.DEVNULL
+        )
         children = Path(f"/proc/{self.unshare.pid}/task/{self.unshare.pid}/children")
         deadline = time.monotonic() + 60
         self.first = None
@@ -170,7 +200,19 @@ class Booted(Root):
         raise AssertionError("systemd does not come up in a root")
 
     def command(self, words, network=False):
-        return ["nsenter", "--target", self.first, "--mount", "--pid", "--uts", "--ipc", "--net", "--root", "--wd", *words]
+        return [
+            "nsenter",
+            "--target",
+            self.first,
+            "--mount",
+            "--pid",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--root",
+            "--wd",
+            *words,
+        ]
 
     def end(self):
         self.unshare.kill()
