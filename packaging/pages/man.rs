@@ -65,7 +65,7 @@ azcmagent disconnect first.";
 
 const IMAGE: &str = "\
 In an image that has the package, the user-data of a VM only has to bring the configuration and to start \
-the program:";
+the program. arc-enroll user-data --without-binary writes it; by hand it is:";
 
 const CLOUD_CONFIG: &str = "\
 #cloud-config

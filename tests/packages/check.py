@@ -584,35 +584,39 @@ class Checks:
         assert "is valid" in self.installed.done("arc-enroll", "validate", "/root/filled.yaml")
 
     def golden_image(self):
-        """The package in the image, the configuration by user-data."""
-        root = self.with_deb(
-            (
-                "/etc/cloud/cloud.cfg.d/99_test.cfg",
-                "datasource_list: [NoCloud, None]\ncloud_init_modules: [write-files]\n"
-                "cloud_config_modules: [runcmd]\n"
-                "cloud_final_modules: [scripts-user]\n",
-            ),
-            ("/var/lib/cloud/seed/nocloud-net/meta-data", "instance-id: test\n"),
-        )
-        page = root.done("sh", "-c", "MANWIDTH=500 man -P cat arc-enroll | col -bx")
+        """The package in the image, the configuration by user-data as the man page shows it."""
+        page = self.installed.done("sh", "-c", "MANWIDTH=500 man -P cat arc-enroll | col -bx")
         example = page.split("#cloud-config\n")[1].split("\nSEE ALSO")[0]
         lines = ["#cloud-config", *(line.removeprefix(" " * 11) for line in example.splitlines())]
-        user_data = "\n".join(lines).replace(
-            "00000000-0000-0000-0000-000000000000", "11111111-2222-3333-4444-555555555555"
+        self.boots_from_the_image("\n".join(lines) + "\n", "my-rg")
+
+    def golden_image_by_user_data(self):
+        """The same with what the program writes for images that have it."""
+        self.installed.write("/root/nexus.yaml", CONFIGURED)
+        words = ["arc-enroll", "user-data", "--without-binary", "--config", "/root/nexus.yaml"]
+        self.installed.done("sh", "-c", f"{' '.join(words)} > /root/user-data")
+        self.boots_from_the_image(self.installed.text("/root/user-data"), "edge-rg")
+
+    def boots_from_the_image(self, user_data, resource_group):
+        settings = (
+            "datasource_list: [NoCloud, None]\ncloud_init_modules: [write-files]\n"
+            "cloud_config_modules: [runcmd]\ncloud_final_modules: [scripts-user]\n"
         )
-        root.write("/var/lib/cloud/seed/nocloud-net/user-data", user_data + "\n")
+        seed = "/var/lib/cloud/seed/nocloud-net"
+        root = self.with_deb(
+            ("/etc/cloud/cloud.cfg.d/99_test.cfg", settings),
+            (f"{seed}/meta-data", "instance-id: test\n"),
+            (f"{seed}/user-data", user_data),
+        )
         for log in root.path("/var/log").glob("cloud-init*.log"):
             log.unlink()
-        stages = "; ".join(
-            f"cloud-init {stage}"
-            for stage in ("init --local", "init", "modules --mode=config", "modules --mode=final")
-        )
-        root.run(["sh", "-c", f"{stages}; exit 0"])
+        stages = ("init --local", "init", "modules --mode=config", "modules --mode=final")
+        root.run(["sh", "-c", "; ".join(f"cloud-init {stage}" for stage in stages) + "; exit 0"])
         assert root.mode(CONFIG) == "0600 0:0", root.mode(CONFIG)
-        assert "resource_group: my-rg" in root.text(CONFIG)
+        assert f"resource_group: {resource_group}" in root.text(CONFIG)
         # There is no systemd in this root: the run gets as far as telling that.
         events = [line for line in root.text(LOG).splitlines() if '"event":"run.' in line]
-        assert any("my-rg" in line for line in events), root.text(LOG)[-1500:]
+        assert any(resource_group in line for line in events), root.text(LOG)[-1500:]
         assert '"event":"run.finished"' in events[-1] and "host.no-systemd" in events[-1], events[-1]
         before = root.text(CONFIG)
         root.done("apt-get", "install", "-qy", root.take(self.newer(), "/root/newer.deb"))
@@ -648,6 +652,7 @@ def main():
             "fish",
             "enroll_says_what_is_missing",
             "golden_image",
+            "golden_image_by_user_data",
         ):
             if not sys.argv[1:] or name in sys.argv[1:]:
                 checks.run(name.replace("_", " "), getattr(checks, name))
