@@ -36,13 +36,15 @@ const SETTLED: Duration = Duration::from_secs(30);
 
 pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let commands = &vm.host.commands;
-    let (version, shown, proxy, probe) = tokio::join!(
+    let (version, shown, proxy, probe, state) = tokio::join!(
         azcmagent::version(commands),
         show_units(vm),
         azcmagent::proxy_url(commands),
-        passes_for_azure_vm(vm)
+        passes_for_azure_vm(vm),
+        package_state(vm)
     );
-    if commands.find(PROGRAM).is_none() {
+    let is_half_there = state == "half-installed";
+    if commands.find(PROGRAM).is_none() || is_half_there {
         // Before anything is installed: an agent that was installed before the override keeps refusing.
         probe?;
         let entry = if vm.settings.agent.install == Install::Never {
@@ -50,7 +52,12 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         } else {
             &fault::AGENT_ABSENT
         };
-        return Err(entry.seen("there is no program azcmagent"));
+        let evidence =
+            if is_half_there { "dpkg has it half-installed" } else { "there is no program azcmagent" };
+        return Err(entry.seen(evidence));
+    }
+    if is_unfinished(&state) {
+        return Err(fault::AGENT_DPKG_INTERRUPTED.seen(format!("dpkg has azcmagent {state}")));
     }
     let version = version.map_err(|error| fault::AGENT_BROKEN.seen(error.to_string()))?;
     let is_before = |oldest| version.as_deref().is_some_and(|version| is_before(version, oldest));
@@ -73,6 +80,25 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         "azcmagent {}{old}, its services run{probe}",
         version.as_deref().unwrap_or("of an unknown version")
     ))
+}
+
+/// What dpkg says of the package (dpkg-query(1), db:Status-Status); empty where it does not know it.
+///
+/// A power cut in the middle of its scripts leaves the program there, and its users and services not.
+async fn package_state(vm: &Vm) -> String {
+    if vm.host.commands.find("dpkg-query").is_none() {
+        return String::new();
+    }
+    let query = Run::new("dpkg-query", &["-W", "-f=${db:Status-Status}", PROGRAM], vm.within(LIMIT));
+    match vm.host.commands.run(query).await {
+        Ok(finished) if finished.succeeded() => finished.stdout.trim().to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Whether `dpkg --configure -a` is what a package in this state waits for.
+fn is_unfinished(state: &str) -> bool {
+    matches!(state, "unpacked" | "half-configured" | "triggers-pending")
 }
 
 /// Whether a version is older than another one; one that cannot be read is not.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::ending::{assert_enrolled, assert_stopped, evidence, patient};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{
-    HttpAct, Outcome, Playbook, Reply, Unit, AGENT_VERSION, PACKAGE, PACKAGE_SHA256, SERVICES,
+    HttpAct, Outcome, Playbook, Reply, System, Unit, AGENT_VERSION, PACKAGE, PACKAGE_SHA256, SERVICES,
 };
 use crate::nexus::vm::{self, Vm};
 
@@ -181,6 +181,43 @@ fn dpkg_that_cannot_be_finished_is_tried_a_bounded_number_of_times() {
     let run = vm.run(&["enroll"]);
     assert_not_installed(&vm, &run, "agent.package-manager-interrupted", 75);
     assert_eq!(vm.calls_of("dpkg --configure").len(), 1, "{}", run.text());
+}
+
+/// A VM on which the power was cut while dpkg had azcmagent in this state.
+fn cut_off(state: &str) -> Vm {
+    let seen = Playbook::new().once(Outcome::exit(0, state));
+    Vm::new().installed().call("dpkg-query", seen).system(stop_services).start()
+}
+
+fn stop_services(system: &mut System) {
+    for name in SERVICES {
+        system.units.insert(name.to_owned(), Unit::stopped());
+    }
+}
+
+#[test]
+fn installation_that_a_power_cut_ended_is_finished_before_the_services_are_started() {
+    for state in ["unpacked", "half-configured", "triggers-pending"] {
+        let vm = cut_off(state);
+        let run = vm.run(&["enroll"]);
+        assert_enrolled(&vm, &run);
+        assert_eq!(vm.calls_of("dpkg --configure").len(), 1, "{state}: {}", run.text());
+        let first = run.events("condition.fails").into_iter().find(|line| line["condition"] == "agent");
+        let first = first.expect("a fault of the agent");
+        assert_eq!(first["fault"], "agent.package-manager-interrupted", "{}", run.text());
+        assert_eq!(first["evidence"], format!("dpkg has azcmagent {state}"));
+        assert!(vm.calls_of("apt-get install").is_empty(), "{}", run.text());
+    }
+}
+
+#[test]
+fn half_installed_package_is_installed_anew() {
+    let vm = cut_off("half-installed");
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    assert_eq!(vm.calls_of("apt-get install").len(), 1, "{}", run.text());
+    let met = run.events("condition.fails");
+    assert!(met.iter().any(|line| line["evidence"] == "dpkg has it half-installed"), "{}", run.text());
 }
 
 #[test]
