@@ -64,9 +64,11 @@ stall() {
 
 AZCMAGENT = f"""\
 #!/bin/sh
-# The machine is connected, and this is the first question after it.
 {STALL}
+# The machine is connected, and this is the first question after it. What azcmagent has
+# written about it is on the disk: where it is not, a cut is one in the middle of connect.
 if [ "$1" = show ] && [ -e /var/opt/azcmagent/cloudconfig.json ]; then
+    case " $(cat /proc/cmdline) " in *" vm.stall=show "*) sync ;; esac
     stall show
 fi
 exec /opt/azcmagent/bin/azcmagent "$@"
