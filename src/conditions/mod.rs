@@ -209,7 +209,6 @@ impl Vm {
         let first_endpoint = endpoints.first().cloned();
         let imds_host = self.settings.imds.endpoint.strip_prefix("http://");
         let imds_host = imds_host.and_then(|rest| rest.split(['/', ':']).next());
-        let at = |what: &str| format!("--name \"${what}_NAME\" --resource-group \"${what}_RESOURCE_GROUP\"");
         let tenant_option = azure.tenant_id.as_ref().map_or(String::new(), |id| format!(" --tenant {id}"));
         let values = [
             ("{subscription_id}", of_target(azure.subscription_id.as_str(), "\"$SUBSCRIPTION_ID\"")),
@@ -238,19 +237,23 @@ impl Vm {
                 "{create}",
                 create_command(azure, &self.settings.identity, "user-data.b64").replace(" \\\n   ", ""),
             ),
-            // What only precheck knows, which fills it in before.
-            ("{az}", "az account show".to_owned()),
-            ("{csn_at}", at("CSN")),
-            ("{csn_of_vm}", "\"$CSN_ID\"".to_owned()),
-            ("{csn_egress_json}", "$ENDPOINTS".to_owned()),
-            ("{vm_at}", at("VM")),
-            ("{identity_at}", at("IDENTITY")),
-            ("{cluster_at}", at("CLUSTER")),
-            ("{cluster_target}", "\"$CLUSTER_VERSION\"".to_owned()),
         ];
-        values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+        let text = values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
+        OPERATORS.iter().fold(text, |text, (name, value)| text.replace(name, value))
     }
 }
+
+/// What only precheck knows, which fills it in before; elsewhere a person does.
+const OPERATORS: [(&str, &str); 8] = [
+    ("{az}", "az account show"),
+    ("{csn_at}", "--name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\""),
+    ("{csn_of_vm}", "\"$CSN_ID\""),
+    ("{csn_egress_json}", "$ENDPOINTS"),
+    ("{vm_at}", "--name \"$VM_NAME\" --resource-group \"$VM_RESOURCE_GROUP\""),
+    ("{identity_at}", "--name \"$IDENTITY_NAME\" --resource-group \"$IDENTITY_RESOURCE_GROUP\""),
+    ("{cluster_at}", "--name \"$CLUSTER_NAME\" --resource-group \"$CLUSTER_RESOURCE_GROUP\""),
+    ("{cluster_target}", "\"$CLUSTER_VERSION\""),
+];
 
 /// The endpoints as the CSN's `--additional-egress-endpoints` takes them.
 fn egress_json(endpoints: &[String]) -> String {

@@ -152,7 +152,7 @@ pub async fn ask(host: &Host, question: &str) -> Reply {
 }
 
 /// The command as a person types it; the choice of members is for this program only.
-fn typed(question: &str) -> String {
+pub fn typed(question: &str) -> String {
     let question = question.split(" --query").next().unwrap_or_default();
     // What is long is in double quotes, where a line may be parted.
     let shown = |word: &str| if word.starts_with('/') { format!("\"{word}\"") } else { quoted(word) };

@@ -129,7 +129,7 @@ pub fn judge(assignments: &[Assignment], group: &str) -> Row {
         others.push("no role".to_owned());
     }
     let seen = format!("at or above {group} it lacks {}; it has {}", lacks.join(" and "), others.join("; "));
-    Row::Fails { fault: fault::ACCESS_UNASSIGNED.seen(seen), values: Vec::new(), without: has }
+    Row::fails_without(&fault::ACCESS_UNASSIGNED, seen, &has)
 }
 
 #[cfg(test)]

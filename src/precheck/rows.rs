@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::az::{list, member, text, Kind};
+use super::az::{list, member, text, typed, Kind};
 use super::place::Place;
 use super::{identity, is_enough, network, roles, Look, Row, CLUSTER, CSN, PROVIDERS};
 use crate::fault;
@@ -35,8 +35,7 @@ impl Look<'_> {
         };
         let azure = &self.vm.settings.azure;
         if version.is_empty() || !azure.subscription_id.matches(text(account, "id")) {
-            let seen = "az does not tell its version and the id of the subscription".to_owned();
-            return Row::fails(&fault::HOST_AZ_FAILED, seen);
+            return self.nameless(if version.is_empty() { "version" } else { "az" });
         }
         let (tenant, cloud) = (text(account, "tenantId"), text(account, "environmentName"));
         if let Some(wanted) = azure.tenant_id.as_ref().filter(|wanted| !wanted.matches(tenant)) {
@@ -69,8 +68,8 @@ impl Look<'_> {
             (good, false, false) => return Row::Holds(format!("networkcloud {good} (4.0.0b1 is the least)")),
         };
         let shown = if extension.is_empty() { "that az version does not list" } else { extension };
-        let fault = fault::HOST_AZ_EXTENSION.seen(format!("azure-cli {cli}, networkcloud {shown}"));
-        Row::Fails { fault, values: Vec::new(), without: without.to_vec() }
+        let seen = format!("azure-cli {cli}, networkcloud {shown}");
+        Row::fails_without(&fault::HOST_AZ_EXTENSION, seen, without)
     }
 
     fn resource_group(&self) -> Row {
@@ -79,7 +78,7 @@ impl Look<'_> {
             return Row::fails(&fault::ACCESS_SUBSCRIPTION_DISABLED, format!("its state is {state}"));
         }
         match self.reply("resource-group") {
-            Some(Ok(group)) if text(group, "id").is_empty() => nameless(),
+            Some(Ok(group)) if text(group, "id").is_empty() => self.nameless("resource-group"),
             Some(Ok(group)) => {
                 Row::Holds(format!("{} is there, in {}", text(group, "name"), text(group, "location")))
             }
@@ -115,10 +114,7 @@ impl Look<'_> {
             ));
         }
         match failed {
-            _ if is_missing => {
-                let fault = fault::ACCESS_PROVIDER.seen(seen);
-                Row::Fails { fault, values: Vec::new(), without: registered }
-            }
+            _ if is_missing => Row::fails_without(&fault::ACCESS_PROVIDER, seen, &registered),
             Some(failure) => Row::failed(failure),
             None => Row::Holds(seen),
         }
@@ -127,7 +123,7 @@ impl Look<'_> {
     /// How the VM's identity stands, and its principal where it is the one asked for.
     fn machine(&self) -> (Row, Option<String>) {
         let row = match self.reply("vm") {
-            Some(Ok(found)) if text(found, "id").is_empty() => nameless(),
+            Some(Ok(found)) if text(found, "id").is_empty() => self.nameless("vm"),
             Some(Ok(found)) => return identity::of_vm(found, &self.vm.settings.identity),
             Some(Err(failure)) if failure.kind == Kind::Missing && self.wanted.vm.is_some() => {
                 Row::fails(&fault::IDENTITY_VM_MISSING, failure.words.clone())
@@ -172,11 +168,11 @@ impl Look<'_> {
         let seen = match self.reply("identity") {
             Some(Err(failure)) if failure.kind == Kind::Missing => failure.words.clone(),
             Some(Err(failure)) => return Row::failed(failure),
-            Some(Ok(reply)) if is_by_name || !reply.is_array() => return nameless(),
+            Some(Ok(reply)) if is_by_name || !reply.is_array() => return self.nameless("identity"),
             _ => format!("{wanted} is not among the identities of the subscription"),
         };
-        let without = if is_by_name { Vec::new() } else { vec!["Make it"] };
-        Row::Fails { fault: fault::IDENTITY_USER_MISSING.seen(seen), values: Vec::new(), without }
+        let without: &[&str] = if is_by_name { &[] } else { &["Make it"] };
+        Row::fails_without(&fault::IDENTITY_USER_MISSING, seen, without)
     }
 
     /// Whose roles are looked at; it becomes a word of a command, so it has to be what it is said to be.
@@ -204,7 +200,7 @@ impl Look<'_> {
 
     fn csn(&self) -> Row {
         let csn = match self.reply("csn") {
-            Some(Ok(csn)) if text(csn, "id").is_empty() => return nameless(),
+            Some(Ok(csn)) if text(csn, "id").is_empty() => return self.nameless("csn"),
             Some(Ok(csn)) => csn,
             Some(Err(failure)) if failure.kind == Kind::Missing => {
                 return Row::fails(&fault::PROXY_CSN_UNKNOWN, failure.words.clone())
@@ -226,13 +222,13 @@ impl Look<'_> {
         let listed = match self.reply("csns") {
             Some(Ok(Value::Array(listed))) => listed,
             Some(Err(failure)) => return Row::failed(failure),
-            _ => return nameless(),
+            _ => return self.nameless("csns"),
         };
         let mut seen = format!("{} has ", self.vm.settings.azure.resource_group);
         let names: Vec<&str> = listed.iter().map(|csn| text(csn, "name")).collect();
         seen.push_str(&if names.is_empty() { "none".to_owned() } else { names.join(", ") });
-        let without = if names.is_empty() { Vec::new() } else { vec!["Or make one"] };
-        Row::Fails { fault: fault::PROXY_CSN_UNKNOWN.seen(seen), values: Vec::new(), without }
+        let without: &[&str] = if names.is_empty() { &[] } else { &["Or make one"] };
+        Row::fails_without(&fault::PROXY_CSN_UNKNOWN, seen, without)
     }
 
     fn egress(&self) -> Row {
@@ -297,7 +293,7 @@ impl Look<'_> {
     fn roles(&self) -> Row {
         match self.reply("roles") {
             Some(Ok(Value::Array(_))) => roles::judge(&self.assignments(), &self.group_id()),
-            Some(Ok(_)) => nameless(),
+            Some(Ok(_)) => self.nameless("roles"),
             Some(Err(failure)) => Row::failed(failure),
             None => self.roles_of_nobody(),
         }
@@ -307,9 +303,7 @@ impl Look<'_> {
     fn roles_of_nobody(&self) -> Row {
         let of = if self.vm.settings.identity == Identity::System { "vm" } else { "identity" };
         match self.row(of) {
-            Row::Holds(_) => {
-                Row::fails(&fault::HOST_AZ_FAILED, "az does not tell the identity's principal".to_owned())
-            }
+            Row::Holds(_) => self.nameless(of),
             Row::Skipped(cause) => Row::Skipped(cause),
             Row::Open(_) => {
                 let name = self.machine.as_ref().map_or("NAME", |place| &place.name);
@@ -320,9 +314,12 @@ impl Look<'_> {
             Row::Fails { .. } => Row::Skipped(of),
         }
     }
-}
 
-/// An answer that does not say what it is about is no ground for advice: the advice may be to delete a VM.
-fn nameless() -> Row {
-    Row::fails(&fault::HOST_AZ_FAILED, "az answers, but not with what it was asked for".to_owned())
+    /// An answer that does not say what it is about is no ground for advice: the advice may be to delete a VM.
+    fn nameless(&self, name: &str) -> Row {
+        let command = self.answer(name).map_or(String::new(), |answer| typed(&answer.question));
+        let seen = format!("{command} does not answer with what it was asked for");
+        let values = vec![("{az}", command)];
+        Row::Fails { fault: fault::HOST_AZ_FAILED.seen(seen), values, without: Vec::new() }
+    }
 }
