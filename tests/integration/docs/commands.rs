@@ -2,16 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::{
-    agent, between, blocks, catalogue, nexus_yaml, printed, readme, repository, spans, subcommands, text,
-    written,
+    agent, between, blocks, catalogue, nexus_yaml, printed, readme, repository, spans, subcommands, table,
+    text, written,
 };
-use crate::nexus::vm::Vm;
+use crate::nexus::vm::{agent_program, Vm};
+use crate::precheck::desk;
 
 /// Where a command line of the README is tried.
 enum Tried {
@@ -26,31 +27,47 @@ enum Tried {
 }
 
 /// Every command line of the README's sh blocks, in their order.
-const COMMANDS: [(&str, Tried); 11] = [
+const COMMANDS: [(&str, Tried); 19] = [
     ("cargo run --example nexus", Tried::Ci("cargo run --locked --example nexus")),
     ("cargo test --locked", Tried::CiFromReadme),
     ("packaging/build-static", Tried::Ci("packaging/build-static")),
+    ("dist/arc-enroll precheck --config nexus.yaml --csn my-csn", Tried::Here),
     ("dist/arc-enroll user-data --config nexus.yaml --base64 > user-data.b64", Tried::Here),
     (
         "az networkcloud virtualmachine create … --mi-system-assigned --user-data-content @user-data.b64",
         Tried::NeedsAzure,
     ),
+    ("packaging/build-packages", Tried::Ci("packaging/build-packages")),
     ("sudo arc-enroll enroll", Tried::Here),
     ("sudo arc-enroll doctor", Tried::Here),
     ("sudo arc-enroll status", Tried::Here),
     ("sudo arc-enroll bundle", Tried::Here),
     ("arc-enroll explain CODE", Tried::Here),
-    (r#"grep '"event":"run.finished"' /var/log/cloud-init-output.log | tail -n 1"#, Tried::Here),
+    ("sudo arc-enroll status", Tried::Here),
+    ("sudo arc-enroll doctor", Tried::Here),
+    ("sudo arc-enroll enroll", Tried::Here),
+    (LAST_VERDICT, Tried::Here),
+    (r#"eval "$(arc-enroll env)""#, Tried::Here),
+    (LAST_VERDICT, Tried::Here),
+    ("packaging/check-reproducible", Tried::Ci("packaging/check-reproducible --against dist")),
 ];
+
+/// How the last verdict is found in the log.
+const LAST_VERDICT: &str = r#"grep '"event":"run.finished"' /var/log/cloud-init-output.log | tail -n 1"#;
 
 /// How the command begins that makes the VM.
 const CREATE: &str = "az networkcloud virtualmachine create ";
 
 /// Programs that the README tells about in its text; CI runs them, but for the benchmark.
-const PROGRAMS: [(&str, bool); 6] = [
+const PROGRAMS: [(&str, bool); 11] = [
     ("packaging/build-static", true),
     ("packaging/size-gate", true),
+    ("packaging/build-packages", true),
+    ("packaging/check-reproducible", true),
     ("tests/cloud_init/run", true),
+    ("tests/packages/run", true),
+    ("tests/distributions/run", true),
+    ("tests/infrastructure/run", true),
     ("tests/vm/run", true),
     ("tests/bench/run", false),
     (".ci/run", false),
@@ -68,7 +85,10 @@ fn every_command_line_of_the_readme_is_tried() {
     let known: Vec<&str> = COMMANDS.iter().map(|(line, _)| *line).collect();
     assert_eq!(shown, known, "the README and the list of this test differ");
     // What is not in a block of its own language would escape this test.
-    assert_eq!(readme.matches("```").count(), 2 * (blocks(&readme, "sh").len() + 1));
+    assert_eq!(
+        readme.matches("```").count(),
+        2 * (blocks(&readme, "sh").len() + blocks(&readme, "yaml").len() + blocks(&readme, "text").len())
+    );
     let ci = text(".ci/run");
     let mut here = Vec::new();
     for (line, tried) in &COMMANDS {
@@ -99,6 +119,19 @@ fn run_here(lines: &[&str]) {
         let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "sudo").collect();
         match words.as_slice() {
             ["dist/arc-enroll", "user-data", ..] => user_data_as_told(line),
+            ["dist/arc-enroll", "precheck", "--config", _, rest @ ..] => {
+                let mut world = desk::world();
+                world["cloudServicesNetworks"] = [desk::csn("my-csn")].as_slice().into();
+                let run = desk::Desk::new(&world).run(rest);
+                assert_eq!(run.code, 0, "{}", run.stdout);
+            }
+            ["eval", ..] => {
+                let agent = format!("\"{}\" --root \"{}\"", agent_program().display(), vm.root.display());
+                let script = format!("{} && env", line.replace("arc-enroll", &agent));
+                let output = vm.command("/bin/sh").args(["-c", &script]).output().expect("a shell runs");
+                let text = String::from_utf8_lossy(&output.stdout).into_owned();
+                assert!(text.contains("\nHTTPS_PROXY=http://169.254.0.11:3128\n"), "{text}");
+            }
             ["arc-enroll", "doctor"] => {
                 let before = vm.tree();
                 vm.run(&["doctor"]).assert_code(0);
@@ -144,13 +177,37 @@ fn user_data_as_told(line: &str) {
     }
     let size = fs::metadata(folder.path().join("user-data.b64")).map(|data| data.len()).unwrap_or(0);
     assert!((100_000..=1_000_000).contains(&size), "{size} bytes");
+    forms_have_the_sizes_that_are_told(&line.replace("dist/arc-enroll", "\"$SHIPPED\""), size, folder.path());
+}
+
+/// The README's table of the forms: each is a form of the same command line.
+fn forms_have_the_sizes_that_are_told(line: &str, whole: u64, folder: &Path) {
+    let rows = table(&readme(), "form");
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        let form = row[0].trim_matches('`').replace("URL", "https://example.com/arc-enroll");
+        let script = line.replace("user-data --config", &format!("{form} --config"));
+        let script = script.replace("> user-data.b64", "2> told | wc -c");
+        let mut command = Command::new("/bin/sh");
+        let shipped = std::env::var_os("ARC_ENROLL_STATIC").unwrap_or_default();
+        let output = command.args(["-c", &script]).env("SHIPPED", shipped).current_dir(folder).output();
+        let said = String::from_utf8(output.expect("a shell runs").stdout).expect("a number");
+        let size: u64 = said.trim().parse().expect("a number");
+        let most = match row[1].as_str() {
+            "up to 1,000,000 bytes" => 1_000_000,
+            "about three quarters of it" => whole * 8 / 10,
+            "a few KiB" => 20_000,
+            other => panic!("{other}: how much is that?"),
+        };
+        assert!((500..=most).contains(&size), "{form}: {size} bytes, and the README says {}", row[1]);
+    }
 }
 
 #[test]
 fn the_first_two_commands_come_first() {
     let readme = readme();
     let first: Vec<&str> = COMMANDS.iter().take(2).map(|(line, _)| *line).collect();
-    let section = between(&readme, "## Two commands", "\n## Use on Nexus");
+    let section = between(&readme, "## Two commands", "\n## Use on Nexus in five steps");
     let shown: Vec<String> = blocks(section, "sh").iter().flat_map(|block| command_lines(block)).collect();
     assert_eq!(shown, first);
     assert_eq!(readme.find("\n## "), readme.find("\n## Two commands"));
@@ -164,18 +221,19 @@ fn programs_that_are_named_are_there_and_ci_runs_them() {
         assert!(mode.is_ok_and(|mode| mode & 0o111 != 0), "{program} cannot be executed");
         assert_eq!(ci.lines().any(|line| line.split(' ').any(|word| word == program)), in_ci, "{program}");
     }
-    for (program, _) in PROGRAMS.iter().filter(|(program, _)| *program != "tests/cloud_init/run") {
+    for (program, _) in PROGRAMS {
         assert!(readme.contains(program), "the README does not name {program}");
     }
     let steps: Vec<&str> = ci.lines().filter(|line| !line.is_empty() && !line.starts_with("step ")).collect();
-    assert_eq!(steps.last(), Some(&"tests/vm/run"), "the README says that it comes after everything else");
+    assert_eq!(steps.last(), Some(&"tests/vm/run --ci"), "boots take longest, so they come last");
 }
 
 #[test]
 fn every_subcommand_is_in_the_readme_and_the_other_way_round() {
     let (readme, known) = (readme(), subcommands());
     assert_eq!(known.len(), 10);
-    let shown = spans(&readme).into_iter().map(str::to_owned);
+    let prose: String = readme.split("```").step_by(2).collect();
+    let shown = spans(&prose).into_iter().map(str::to_owned);
     let typed: Vec<String> =
         blocks(&readme, "sh").iter().flat_map(|block| command_lines(block)).chain(shown).collect();
     for name in &known {
