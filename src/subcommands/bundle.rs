@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::stopping::told_to_stop;
 use super::{
     configuration_path, describe, doctor, enroll, load_to_look, load_without_file, vm, Environment, Loaded,
 };
@@ -44,7 +45,7 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
     let collected = tokio::select! {
         // Listening before the first program is started.
         biased;
-        _name = enroll::told_to_stop() => None,
+        _name = told_to_stop() => None,
         collected = collect(invocation, environment, &mut vm, unread) => Some(collected),
     };
     if is_watched {

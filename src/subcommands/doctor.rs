@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{json, Value};
 use tokio::sync::Notify;
 
+use super::stopping::look;
 use super::{vm_to_look_at, Environment};
 use crate::cli::{Invocation, Output};
 use crate::condition::Condition;
@@ -27,13 +28,12 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
     };
     let as_json = invocation.output == Some(Output::Json);
     let is_watched = !as_json && std::io::stdout().is_terminal();
-    if is_watched {
-        output::print(&format!("  looking, at most {} s …", LIMIT.as_secs()));
-    }
-    let findings = examine(&mut vm).await;
-    if is_watched {
-        output::print("\r\x1b[K");
-    }
+    let meanwhile = is_watched.then(|| format!("  looking, at most {} s …", LIMIT.as_secs()));
+    let host = vm.host.clone();
+    let findings = match look(&host, meanwhile, examine(&mut vm)).await {
+        Ok(findings) => findings,
+        Err(code) => return code,
+    };
     let text = if as_json {
         format!("{}\n", to_json(&vm, &findings))
     } else {

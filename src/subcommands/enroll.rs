@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::time::{Instant, SystemTime};
 
 use humantime::format_rfc3339_millis as rfc3339;
-use tokio::signal::unix::{signal, SignalKind};
 use tracing::{error, info, warn};
 
+use super::stopping::told_to_stop;
 use super::{load, vm, Environment};
 use crate::cli::{Command, Invocation, Output};
 use crate::conditions::Vm;
@@ -326,38 +326,4 @@ fn level(configured: Level, verbose: u8) -> tracing::Level {
         1 => configured.max(tracing::Level::DEBUG),
         _ => tracing::Level::TRACE,
     }
-}
-
-/// Ends when the process is told to stop; the name of the signal.
-pub(super) async fn told_to_stop() -> &'static str {
-    let ignored = ignored_signals();
-    let kinds = [
-        (SignalKind::terminate(), "SIGTERM"),
-        (SignalKind::interrupt(), "SIGINT"),
-        (SignalKind::hangup(), "SIGHUP"),
-    ];
-    let mut signals = Vec::new();
-    for (kind, name) in kinds {
-        // One that was ignored from the start, as nohup does, stays so: handling it would undo that.
-        let is_ignored = ignored >> (kind.as_raw_value() - 1) & 1 == 1;
-        if let (false, Ok(signal)) = (is_ignored, signal(kind)) {
-            signals.push((signal, name));
-        }
-    }
-    std::future::poll_fn(|context| {
-        let came = signals
-            .iter_mut()
-            .find_map(|(signal, name)| signal.poll_recv(context).is_ready().then_some(*name));
-        came.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
-    })
-    .await
-}
-
-/// The signals that this process was started to ignore, bit 0 being signal 1 (proc_pid_status(5), SigIgn).
-fn ignored_signals() -> u64 {
-    let status =
-        crate::host::files::read_path("/proc/self/status".as_ref()).ok().flatten().unwrap_or_default();
-    let status = String::from_utf8_lossy(&status);
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

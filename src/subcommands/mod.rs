@@ -6,6 +6,7 @@ mod enroll;
 mod precheck;
 mod print;
 mod status;
+mod stopping;
 mod token;
 mod write_user_data;
 

@@ -4,11 +4,11 @@ use std::io::IsTerminal;
 
 use serde_json::{json, Value};
 
-use super::enroll::told_to_stop;
+use super::stopping::look;
 use super::{load_or_complain, vm, Environment};
 use crate::cli::{Invocation, Output};
 use crate::conditions::Vm;
-use crate::fault::{self, Fault};
+use crate::fault::Fault;
 use crate::finding::{self, exit_code, worst, Finding};
 use crate::host::output;
 use crate::precheck::place::Place;
@@ -44,24 +44,10 @@ pub(super) async fn run(
     }
     let as_json = invocation.output == Some(Output::Json);
     let is_watched = !as_json && std::io::stdout().is_terminal();
-    if is_watched {
-        output::print(&format!("  asking az, at most {} s …", LIMIT.as_secs()));
-    }
-    let az = vm.host.clone();
-    let stopped_by = tokio::select! {
-        findings = examine(&vm, &az, &wanted) => Ok(findings),
-        signal = told_to_stop() => Err(signal),
-    };
-    if is_watched {
-        output::print("\r\x1b[K");
-    }
-    let findings = match stopped_by {
+    let meanwhile = is_watched.then(|| format!("  asking az, at most {} s …", LIMIT.as_secs()));
+    let findings = match look(&vm.host, meanwhile, examine(&vm, &vm.host, &wanted)).await {
         Ok(findings) => findings,
-        Err(signal) => {
-            az.commands.reap().await;
-            output::complain(&format!("arc-enroll: stopped by {signal}\n"));
-            return fault::RUN_INTERRUPTED.exit_code();
-        }
+        Err(code) => return code,
     };
     let style = if is_watched { Style::Colour } else { Style::Plain };
     let text =

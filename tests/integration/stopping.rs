@@ -195,3 +195,17 @@ fn hang_up_that_was_to_be_ignored_is_ignored() {
     let last = vm.log().pop().expect("a last line");
     assert!(last["message"].as_str().unwrap_or_default().contains("SIGTERM"), "{last}");
 }
+
+#[test]
+fn told_to_stop_while_it_only_looks() {
+    let vm = Vm::new().enrolled().call("azcmagent show", Playbook::new().forever(hang())).start();
+    let before = vm.tree();
+    let mut going = vm.agent(&["doctor"]).spawn();
+    going.wait_until("azcmagent show", |vm| !vm.calls_of("azcmagent show").is_empty());
+    going.signal(Signal::SIGTERM);
+    let run = going.finish();
+    assert_eq!(run.code, Some(75), "{}", run.text());
+    assert!(run.stderr.contains("stopped by SIGTERM") && run.stdout.is_empty(), "{}", run.text());
+    assert_all_gone(&vm);
+    assert!(vm.tree() == before, "doctor changes something");
+}
