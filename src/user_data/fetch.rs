@@ -208,6 +208,8 @@ mod tests {
 
     #[test]
     fn the_script_names_the_places_that_the_program_does() {
-        assert!(TEMPLATE.contains(&format!("\nbinary={}\n", super::super::BINARY_PATH)));
+        for (name, path) in [("binary", super::super::BINARY_PATH), ("script", SCRIPT_PATH)] {
+            assert!(TEMPLATE.contains(&format!("\n{name}={path}\n")), "{name}");
+        }
     }
 }

@@ -10,6 +10,10 @@ window=@WINDOW@
 log=@LOG@
 binary=/usr/local/bin/arc-enroll
 new=$binary.fetched.$$
+script=/usr/local/sbin/arc-enroll-fetch
+unit=/etc/systemd/system/arc-enroll-fetch
+# The timer's runs add to the log too.
+if [ "${1:-}" = later ]; then exec >> "$log" 2>&1; fi
 
 # Address and proxy may hold secrets: they reach the program on its standard input and are not logged whole.
 configuration() {
@@ -58,10 +62,48 @@ say() {
     if [ -t 1 ]; then printf '%s\n' "$line" >> "$log"; fi
 }
 
+# Tries again later, after a reboot too: cloud-init runs this once only, and the agent's own timer comes with it.
+# The first time is after this run's own.
+try_later() {
+    if [ -e "$unit.timer" ] || ! [ -d /run/systemd/system ]; then return; fi
+    cat > "$unit.service" << END_OF_UNIT
+[Unit]
+Description=Fetch arc-enroll and enroll this VM as an Azure Arc-enabled server
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh $script later
+END_OF_UNIT
+    cat > "$unit.timer" << END_OF_UNIT
+[Unit]
+Description=Try again to fetch arc-enroll
+
+[Timer]
+OnActiveSec=$((window + 60))
+OnUnitInactiveSec=10min
+RandomizedDelaySec=1min
+
+[Install]
+WantedBy=timers.target
+END_OF_UNIT
+    systemctl daemon-reload
+    systemctl --quiet enable --now "${unit##*/}.timer"
+}
+no_more() {
+    if ! [ -e "$unit.timer" ]; then return; fi
+    systemctl --quiet disable --now "${unit##*/}.timer"
+    rm -f "$unit.service" "$unit.timer"
+    systemctl daemon-reload
+}
+
 # finish EXIT_CODE: the end of a run without the binary, with the failure met last.
 finish() {
     outcome=failed
     if [ "$1" = 75 ]; then outcome=waiting; fi
+    try_later
+    if [ -e "$unit.timer" ]; then next="$next; arc-enroll-fetch.timer tries again by itself"; fi
     rest="\"elapsed_ms\":$(elapsed),\"next\":\"$(json "$next")\""
     say error "$condition" run.finished "arc-enroll was not fetched: $message" \
         "\"outcome\":\"$outcome\",\"fault\":\"$fault\",\"exit_code\":$1,$rest"
@@ -256,6 +298,7 @@ if ! is_right "$binary"; then
         left=$((window - ($(seconds) - begun)))
         if [ "$fault $message" != "$told" ]; then
             told="$fault $message"
+            try_later
             say warn "$condition" fetch.failed "$message" \
                 "\"fault\":\"$fault\",\"remaining_ms\":$((left > 0 ? left * 1000 : 0))"
         fi
@@ -267,4 +310,5 @@ if ! is_right "$binary"; then
     say info egress fetch.finished "arc-enroll is fetched, and its SHA-256 is right" \
         "\"elapsed_ms\":$(elapsed)"
 fi
+no_more
 exec "$binary" enroll

@@ -222,6 +222,36 @@ class FetchChecks:
         left = sorted(path.name for path in machine.path("/usr/local/bin").glob("arc-enroll*"))
         assert (code, left, machine.read(BINARY)) == (0, ["arc-enroll"], binary), f"{left}: {output}"
 
+    def timer(self):
+        """Where systemd runs, a timer tries again after a failure, and goes with the success."""
+        binary, unit = stand_in(0), "/etc/systemd/system/arc-enroll-fetch"
+        script = self.script(binary, settings=configuration("1s"))
+        systemctl = b'#!/bin/sh\necho "$*" >> /systemctl\n'
+        files = [*self.files(binary), (SCRIPT.lstrip("/"), script.encode()), ("usr/local/sbin/systemctl", systemctl)]
+        machine = self.machines.fresh(files)
+        machine.path("/run/systemd/system").mkdir(parents=True)
+        plan = neighbours({"replies": [403] * 50})
+        failed = machine.run(["sh", "-c", f"{plan}sh {SCRIPT}"], text=True)
+        last = lines_of(failed.stdout)[-1]
+        assert failed.returncode == 17 and "arc-enroll-fetch.timer tries again" in last["next"], failed.stdout
+        begun = "daemon-reload\n--quiet enable --now arc-enroll-fetch.timer\n"
+        assert machine.text("/systemctl") == begun, machine.text("/systemctl")
+        verified = subprocess.run(
+            ["systemd-analyze", "verify", f"--root={machine.root}", "arc-enroll-fetch.service", "arc-enroll-fetch.timer"],
+            capture_output=True, text=True, check=False,
+        )
+        assert verified.returncode == 0 and "arc-enroll-fetch" not in verified.stderr, verified.stderr
+        assert "OnActiveSec=61\n" in machine.text(f"{unit}.timer"), machine.text(f"{unit}.timer")
+        started = [line for line in machine.text(f"{unit}.service").splitlines() if line.startswith("ExecStart=")]
+        command = started[0].removeprefix("ExecStart=")
+        done = machine.run(["sh", "-c", f"rm -f /listening\n{neighbours({})}{command}"], text=True)
+        log = machine.text("/var/log/cloud-init-output.log")
+        assert done.returncode == 0 and not done.stdout, f"{done.stdout}{done.stderr}{log}"
+        assert lines_of(log)[-1]["event"] == "fetch.finished" and machine.read(BINARY) == binary, log
+        ended = "--quiet disable --now arc-enroll-fetch.timer\ndaemon-reload\n"
+        assert machine.text("/systemctl") == begun + ended, machine.text("/systemctl")
+        assert machine.read(f"{unit}.timer") is None and machine.read(f"{unit}.service") is None
+
     # Whole boots.
 
     def boots(self):
@@ -328,6 +358,7 @@ class FetchChecks:
             "fetch script: good": self.good,
             "fetch script: secrets": self.secrets,
             "fetch script: late, and again": self.later,
+            "fetch script: a timer after a failure": self.timer,
             "scripts pass shellcheck": self.lint,
             "table of the scripts' faults": self.documented,
         }

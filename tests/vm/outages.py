@@ -1,5 +1,6 @@
 """What must be seen of what came late or was in the way, and of the user's own part."""
 
+import checks
 from checks import events, need
 
 # The user's own message: its first part starts what installs something at the same
@@ -46,6 +47,10 @@ exit 0
 
 --own--
 '''
+
+
+# Where the agent is hosted for VMs that fetch it: here the one place that the proxy lets out and serves files.
+HOSTED = "https://packages.microsoft.com/arc-enroll"
 
 
 def log(vm):
@@ -108,5 +113,21 @@ def own_parts_ran(vm):
         need(vm.file(f"/var/lib/own-{name}") == "ran\n", f"the user's {name}")
 
 
+def fetch_was_refused_at_first(vm):
+    first = checks.ends_of_runs(vm)[0]
+    need((first["fault"], first["exit_code"]) == ("fetch.refused", 17), first)
+    need("arc-enroll-fetch.timer tries again" in first["next"], first)
+    checks.cloud_init_shows_the_error(vm)
+
+
+def fetch_was_tried_again_by_its_timer(vm):
+    need(vm.code("rerun") == 0, f"the timer did not enroll in time: {vm.probe('fetch-journal')}")
+    lines = events(vm.file("/var/log/cloud-init-output.log"))
+    fetched = [line for line in lines if line["event"] == "fetch.finished"]
+    need(len(fetched) == 1 and fetched[0]["run_id"] != lines[0]["run_id"], fetched)
+    need(not vm.probe("fetch-units").strip(), vm.probe("fetch-units"))
+
+
 NETWORK = [sidecar_was_awaited, proxy_was_awaited, repository_was_awaited, role_was_awaited]
 OWN_USER_DATA = [own_parts_ran, lock_was_awaited]
+FETCHED_LATE = [fetch_was_refused_at_first, fetch_was_tried_again_by_its_timer]

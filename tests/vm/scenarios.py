@@ -98,6 +98,16 @@ LATE_NETWORK = {
     "azure": {"access": {"denials": 6}},
 }
 
+# For longer than the first boot tries: the user-data does not carry the agent, and its host is not let out yet.
+FETCH_REFUSED = {"csn": {"hosts": {"packages.microsoft.com": [
+    {"act": {"reply": {"status": 403, "headers": {"X-Squid-Error": "ERR_ACCESS_DENIED 0"}}}, "span": {"for": 100_000}},
+]}}}
+
+FETCHED_LATE = WAIT_FOR_THE_TIMER + """\
+answer fetch-journal journalctl -o cat -u arc-enroll-fetch.service
+answer fetch-units sh -c 'find /etc/systemd/system -name "arc-enroll-fetch*"; systemctl list-timers --no-legend "arc-enroll-fetch*"'
+"""
+
 # The answer to the request that makes the machine does not come: Azure has it by then, the VM does not know.
 NO_ANSWER = {"azure": {"routes": {"machine.put": [{"act": {"late": 1_200_000}, "span": {"times": 1}}]}}}
 
@@ -133,6 +143,11 @@ SCENARIOS = [
     Scenario(
         "own-user-data", "a multi-part message: the user's cloud-config, which holds apt's lock, and a script",
         boots=[Boot(checks.ENROLLED + outages.OWN_USER_DATA)], include=outages.INCLUDE,
+    ),
+    Scenario(
+        "fetched-late", "by --fetch-url: the proxy refuses its host until the first boot has given up",
+        settings={**OFTEN, "wait": {"boot": "90s"}}, plan=FETCH_REFUSED, options=("--fetch-url", outages.HOSTED),
+        boots=[Boot(outages.FETCHED_LATE + lasting.FINALLY, FETCHED_LATE)],
     ),
     Scenario(
         "cut-in-connect", "the power is cut when Azure has the machine and azcmagent does not know", settings=OFTEN,
