@@ -212,12 +212,8 @@ pub fn encode(text: &str, form: Form, base64: bool) -> Result<Encoded, Error> {
 fn write_files(parts: &Parts<'_>) -> String {
     let configuration = content(parts.configuration);
     let binary = match parts.binary {
-        // One long line: wrapped and indented lines would cost a tenth more.
-        Binary::Carried(bytes) => {
-            let content = STANDARD.encode(gzip(bytes, SMALLEST));
-            file(BINARY_PATH, "0755", &format!("  encoding: gz+b64\n  content: {content}\n"))
-        }
-        Binary::Fetched(fetch) => file(fetch::SCRIPT_PATH, "0700", &content(&fetch::script(fetch))),
+        Binary::Carried(bytes) => file(BINARY_PATH, "0755", &packed(bytes)),
+        Binary::Fetched(fetch) => file(fetch::SCRIPT_PATH, "0700", &packed(fetch::script(fetch).as_bytes())),
         Binary::Present => String::new(),
     };
     format!(
@@ -232,6 +228,11 @@ fn write_files(parts: &Parts<'_>) -> String {
 /// One entry of `write_files`.
 fn file(path: &str, permissions: &str, content: &str) -> String {
     format!("- path: {path}\n  owner: root:root\n  permissions: '{permissions}'\n{content}")
+}
+
+/// The `content` of a file, compressed: one long line, for wrapped and indented lines would cost a tenth more.
+fn packed(bytes: &[u8]) -> String {
+    format!("  encoding: gz+b64\n  content: {}\n", STANDARD.encode(gzip(bytes, SMALLEST)))
 }
 
 /// The `content` of a file: readable where YAML carries it to the byte, else base64.
@@ -414,8 +415,9 @@ mod tests {
         let text = compose(&parts).unwrap();
         let (files, commands) = read(&text);
         assert_eq!(files[0], (CONFIGURATION_PATH.to_owned(), CONFIGURATION.to_owned()));
-        assert_eq!(files[1], (fetch::SCRIPT_PATH.to_owned(), fetch::script(&fetch)));
-        assert!(files.len() == 2 && text.contains("permissions: '0700'") && !text.contains("gz+b64"));
+        assert_eq!(files[1].0, fetch::SCRIPT_PATH);
+        assert_eq!(gunzip(&STANDARD.decode(&files[1].1).unwrap()), fetch::script(&fetch).as_bytes());
+        assert!(files.len() == 2 && text.contains("permissions: '0700'"));
         assert_eq!(
             commands,
             serde_yaml::from_str::<Vec<serde_yaml::Value>>("[[sh, /usr/local/sbin/arc-enroll-fetch]]")

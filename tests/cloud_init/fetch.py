@@ -1,5 +1,7 @@
 """`arc-enroll user-data --fetch-url` and `--without-binary`: the scripts they write, run on machines."""
 
+import base64
+import gzip
 import hashlib
 import json
 import re
@@ -77,6 +79,12 @@ def lines_of(text):
     return lines
 
 
+def script_in(user_data):
+    """The script that the user-data writes."""
+    packed = user_data.decode().split(f"- path: {SCRIPT}\n")[1].split("content: ")[1].split("\n")[0]
+    return gzip.decompress(base64.b64decode(packed)).decode()
+
+
 class FetchChecks:
     """What a machine does with user-data that does not carry the binary."""
 
@@ -92,9 +100,7 @@ class FetchChecks:
 
     def script(self, *arguments, **more):
         """The script alone, out of the user-data's text."""
-        text = self.made(*arguments, **more)[0].decode()
-        block = text.split(f"- path: {SCRIPT}\n")[1].split("content: |2\n")[1].split("\nruncmd:")[0]
-        return re.sub("^    ", "", block, flags=re.MULTILINE) + "\n"
+        return script_in(self.made(*arguments, **more)[0])
 
     def files(self, binary):
         certificate, _ = self.certificate()
@@ -289,7 +295,7 @@ class FetchChecks:
         """The agent's own bytes, with the digest that it wrote itself; it starts, and fails for there is no Azure."""
         binary = Path(self.checks.agent).read_bytes()
         code, user_data, error = self.checks.user_data("--fetch-url", "http://mirror.example/x", configuration=configuration("3s"))
-        assert code == 0 and digest(binary).encode() in user_data, error
+        assert code == 0 and digest(binary) in script_in(user_data), error
         machine = self.machines.boot(user_data, self.files(binary), neighbours({}))
         assert machine.read(BINARY) == binary
         lines = lines_of(machine.text("/var/log/cloud-init-output.log"))

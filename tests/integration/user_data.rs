@@ -175,8 +175,9 @@ fn user_data_that_fetches_names_the_endpoint_and_hides_the_key() {
         "{stderr}"
     );
     let plain = text(&STANDARD.decode(&output.stdout).expect("base64"));
-    assert!(plain.contains(&sha256(&agent_program().to_string_lossy())), "the digest is another one");
-    assert!(plain.contains("proxy = \"http://169.254.0.11:3128\"\n"), "{plain}");
+    let script = text(&written_file(&plain, "/usr/local/sbin/arc-enroll-fetch"));
+    assert!(script.contains(&sha256(&agent_program().to_string_lossy())), "the digest is another one");
+    assert!(script.contains("proxy = \"http://169.254.0.11:3128\"\n"), "{script}");
     assert_eq!(text(&written_file(&plain, "/etc/arc-enroll/config.yaml")), vm::config());
     let packed = folder.user_data(&agent_program(), &["--fetch-url", url, "--gzip"]);
     assert!(unpacked(&packed.stdout) == plain.as_bytes() && packed.stdout.len() < 8000);
@@ -218,7 +219,10 @@ fn fetched_through_the_proxy_of_the_network() {
             .start();
         // What is outside the VM's own root cannot be written in the simulated VM.
         let place = vm.root.join("fetched").display().to_string();
-        let script = text(&script).replace("binary=/usr/local/bin/arc-enroll", &format!("binary={place}"));
+        let script = text(&script)
+            .replace("binary=/usr/local/bin/arc-enroll", &format!("binary={place}"))
+            .replace("unit=/etc/systemd/system/", &format!("unit={place}."))
+            .replace("/run/systemd/system", "/nowhere");
         let bundle = vm.root.join(".nexus/ca.pem");
         let output = vm.command("sh").args(["-c", &script]).env("CURL_CA_BUNDLE", bundle).output();
         output.expect("the script runs")
