@@ -35,6 +35,7 @@ use crate::secret::Secret;
 use crate::settings::{ResourceName, Settings};
 use crate::timer::Repeat;
 use crate::user_data::create_command;
+use crate::user_data::egress_list;
 use sanity::Probe;
 
 /// What was seen of a condition that holds.
@@ -260,7 +261,7 @@ fn egress_json(endpoints: &[String]) -> String {
     if endpoints.is_empty() {
         return "$ENDPOINTS".to_owned();
     }
-    let names: Vec<String> =
-        endpoints.iter().map(|name| format!("{{'domainName':'{name}','port':443}}")).collect();
-    format!("[{{'category':'azure-arc','endpoints':[{}]}}]", names.join(","))
+    let endpoints: Vec<String> =
+        endpoints.iter().map(|name| egress_list::endpoint(name, Some(443))).collect();
+    format!("[{}]", egress_list::category("azure-arc", &endpoints))
 }

@@ -8,6 +8,7 @@ use super::Row;
 use crate::conditions::required_endpoints;
 use crate::fault;
 use crate::settings::{Install, Package, PackageSource, Settings};
+use crate::user_data::egress_list;
 
 /// A name that has to be reachable.
 struct Endpoint {
@@ -104,7 +105,7 @@ pub fn egress(csn: &Value, settings: &Settings) -> (Row, Vec<String>) {
         names.push(if *port == 443 { host.clone() } else { format!("{host}:{port}") });
         // What the defaults bring need not be listed by hand.
         if has_defaults || !is_of_arc {
-            to_add.push(one(host, Some(*port)));
+            to_add.push(egress_list::endpoint(host, Some(*port)));
         }
     }
     let mut seen = format!("default endpoints are {}enabled", if has_defaults { "" } else { "not " });
@@ -136,15 +137,17 @@ fn egress_json(present: &[Value], more: &[String]) -> Option<String> {
     for category in present {
         let mut endpoints = Vec::new();
         for endpoint in list(category, "endpoints") {
-            endpoints
-                .push(one(safe(text(endpoint, "domainName"))?, endpoint.get("port").and_then(Value::as_u64)));
+            endpoints.push(egress_list::endpoint(
+                safe(text(endpoint, "domainName"))?,
+                endpoint.get("port").and_then(Value::as_u64),
+            ));
         }
         if !endpoints.is_empty() {
-            json.push_str(&in_category(safe(text(category, "category"))?, &endpoints));
+            json.push_str(&egress_list::category(safe(text(category, "category"))?, &endpoints));
             json.push(',');
         }
     }
-    json.push_str(&in_category("azure-arc", more));
+    json.push_str(&egress_list::category("azure-arc", more));
     Some(json + "]")
 }
 
@@ -152,15 +155,6 @@ fn egress_json(present: &[Value], more: &[String]) -> Option<String> {
 fn safe(text: &str) -> Option<&str> {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || " ._-*:/".contains(c);
     Some(text).filter(|text| !text.is_empty() && text.chars().all(is_safe))
-}
-
-fn one(domain: &str, port: Option<u64>) -> String {
-    let port = port.map_or(String::new(), |port| format!(",'port':{port}"));
-    format!("{{'domainName':'{domain}'{port}}}")
-}
-
-fn in_category(name: &str, endpoints: &[String]) -> String {
-    format!("{{'category':'{name}','endpoints':[{}]}}", endpoints.join(","))
 }
 
 #[cfg(test)]
@@ -201,7 +195,7 @@ mod tests {
     fn the_list_keeps_what_it_has_and_takes_no_words_of_a_shell() {
         let present = [json!({"category": "own", "endpoints": [{"domainName": ".ubuntu.com", "port": 80}]})];
         assert_eq!(
-            egress_json(&present, &[one("a.b", Some(443))]).unwrap(),
+            egress_json(&present, &[egress_list::endpoint("a.b", Some(443))]).unwrap(),
             "[{'category':'own','endpoints':[{'domainName':'.ubuntu.com','port':80}]},\
              {'category':'azure-arc','endpoints':[{'domainName':'a.b','port':443}]}]"
         );

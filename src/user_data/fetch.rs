@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::create_command::quoted;
+use super::egress_list;
 use crate::host::https;
 use crate::settings::{self, ProxyUrl};
 
@@ -103,13 +104,13 @@ pub fn endpoint_to_add(fetch: &Fetch<'_>) -> String {
     if fetch.proxy.is_none() {
         return format!("the VM fetches arc-enroll at {host}:{port}, without a proxy: let it reach that\n");
     }
+    let list = egress_list::category("arc-enroll", &[egress_list::endpoint(host, Some((*port).into()))]);
     format!(
         "the VM fetches arc-enroll at {host}:{port}; add it to the endpoints of its cloud services network \
          (this replaces the list: keep what it already has):\n\
          az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" \\\n    \
          --resource-group \"$CSN_RESOURCE_GROUP\" \\\n    \
-         --additional-egress-endpoints \
-         \"[{{'category':'arc-enroll','endpoints':[{{'domainName':'{host}','port':{port}}}]}}]\"\n"
+         --additional-egress-endpoints \"[{list}]\"\n"
     )
 }
 

@@ -6,6 +6,7 @@
 //! Everything here is composition; files and standard output are the caller's.
 
 mod create_command;
+pub mod egress_list;
 mod fetch;
 mod include;
 
