@@ -1,78 +1,44 @@
-//! arc-enroll: makes a VM on Azure Operator Nexus an Azure Arc-enabled server, from its user-data.
-//!
-//! Where to begin reading: [`converge`] is the loop, [`conditions`] what it makes hold, [`fault`] what may
-//! stand in the way. [`host`] has the doors to the outside.
-
-mod arm;
-mod azcmagent;
-mod bundle;
-mod cli;
-mod condition;
-mod conditions;
-mod converge;
-mod fault;
-mod finding;
-mod host;
-mod imds;
-mod logging;
-mod packages;
-mod pairs;
-mod precheck;
-mod progress;
-mod proxy_settings;
-#[cfg(test)]
-mod readers;
-mod record;
-mod report;
-mod retry;
-mod secret;
-mod settings;
-mod subcommands;
-mod timer;
-mod user_data;
+//! The program: parses the command line, runs the subcommand, ends with its exit code.
 
 use std::process::ExitCode;
 
-use host::output;
-
-/// Exit code of a fault in this program itself.
-const EXIT_INTERNAL: u8 = 1;
-
-/// Exit code of a command line or configuration that cannot be followed.
-const EXIT_USAGE: u8 = 2;
+use arc_enroll::cli;
+use arc_enroll::commands;
+use arc_enroll::host::{memory_file, output};
+use arc_enroll::model::exit_code::{INTERNAL, USAGE};
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        host::memory_file::remove_all();
+        memory_file::remove_all();
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(event = "run.panicked", place = %place, exit_code = EXIT_INTERNAL, "{panic}");
-        output::complain(&format!("arc-enroll: internal error: {panic}\n"));
+        tracing::error!(event = "run.panicked", place = %place, exit_code = INTERNAL, "{panic}");
+        output::write_stderr(&format!("arc-enroll: internal error: {panic}\n"));
         // Not a signal: a panic ends with the exit code of internal errors, after what had to be removed.
-        std::process::exit(i32::from(EXIT_INTERNAL));
+        std::process::exit(i32::from(INTERNAL));
     }));
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let environment = |name: &str| std::env::var(name).ok();
     let code = match cli::parse(std::env::args_os().skip(1), &environment) {
         Ok(invocation) => run(&invocation, &environment),
         Err(error) => {
-            output::complain(&format!("arc-enroll: {error}\n"));
-            EXIT_USAGE
+            output::write_stderr(&format!("arc-enroll: {error}\n"));
+            USAGE
         }
     };
     ExitCode::from(code)
 }
 
-/// One thread is enough: the agent waits for others, and starts nothing that computes.
-fn run(invocation: &cli::Invocation, environment: &dyn Fn(&str) -> Option<String>) -> u8 {
+/// Runs the subcommand on one thread: the agent waits for others and computes little.
+fn run(invocation: &cli::Invocation, environment: commands::Environment<'_>) -> u8 {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::complain(&format!("arc-enroll: cannot start: {error}\n"));
-            return EXIT_INTERNAL;
+            output::write_stderr(&format!("arc-enroll: cannot start: {error}\n"));
+            return INTERNAL;
         }
     };
-    let code = runtime.block_on(subcommands::run(invocation, environment));
-    // A name look-up that hangs in a thread of its own must not hold up the end.
+    let code = runtime.block_on(commands::run(invocation, environment));
+    // A name look-up that hangs in a thread of its own must not delay the exit.
     runtime.shutdown_background();
     code
 }

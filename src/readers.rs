@@ -3,12 +3,12 @@
 
 use std::time::SystemTime;
 
-use crate::arm::{self, read_refusal, Permissions};
-use crate::azcmagent::{connect, show::Show};
-use crate::fault::Fault;
+use crate::clients::arm::{self, read_refusal, Permissions};
+use crate::clients::azcmagent::{connect, show::Show};
+use crate::clients::imds;
+use crate::clients::packages::outcome;
 use crate::host::{https, link_local};
-use crate::imds;
-use crate::packages::outcome;
+use crate::model::fault::Fault;
 
 /// The text cut off at every place, and with every byte replaced by those that forms are made of.
 fn spoilt(text: &str) -> Vec<String> {

@@ -7,13 +7,13 @@ use serde_json::{json, Map, Value};
 
 use super::collect::read;
 use super::{Collected, Content, Part};
+use crate::clients::imds;
 use crate::conditions::{other_files, Vm};
 use crate::host::commands::says_any;
 use crate::host::files::Files;
 use crate::host::link_local::{self, EXCHANGE};
 use crate::host::Host;
-use crate::imds;
-use crate::proxy_settings::{NO_PROXY_NAMES, PLACES, PROXY_NAMES};
+use crate::proxy_files::{NO_PROXY_NAMES, PLACES, PROXY_NAMES};
 
 /// The sidecar's pages besides a token: its health, and what azcmagent's install script asks to find out whether
 /// this is an Azure VM.

@@ -127,7 +127,7 @@ mod tests {
         assert!(rows
             .iter()
             .all(|(name, from)| name.contains('/') && !from.is_empty() && from.trim() == *from));
-        assert!(rows.contains(&("record/status.json", crate::record::PATH)));
+        assert!(rows.contains(&("record/status.json", crate::output::record::PATH)));
         assert!(rows.iter().any(|(name, _)| *name == HIMDS));
     }
 }

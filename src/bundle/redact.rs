@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
 use crate::host::SharedMask;
-use crate::secret::{is_token_character, masked, url_credentials, Secret};
+use crate::model::secret::{is_token_character, masked, url_credentials, Secret};
 use crate::settings::{percent_encoded, ProxyUrl};
 
 /// How the names end whose values are secrets; without their dashes and underscores, in lower case.

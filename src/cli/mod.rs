@@ -337,7 +337,7 @@ fn did_you_mean(near: Option<&str>, dashes: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::condition::Condition;
+    use crate::model::condition::Condition;
     use table::Target;
 
     const GUID: &str = "12345678-9abc-def0-1234-56789abcdef0";

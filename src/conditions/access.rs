@@ -3,12 +3,13 @@
 use serde_json::Value;
 
 use super::{identity, Evidence, Vm};
-use crate::arm::{self, role_of, Permissions, LIST_ACCESS, READ, REGISTER, WRITE};
-use crate::fault::{self, Fault};
+use crate::catalogue;
+use crate::clients::arm::{self, role_of, Permissions, LIST_ACCESS, READ, REGISTER, WRITE};
 use crate::host::https::{HttpsError, Reply};
+use crate::model::fault::Fault;
 
 /// Asks ARM what the identity may do. Where ARM does not say, azcmagent's own attempt decides.
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if !vm.has_target {
         return Ok("not checked: the configuration with the target could not be read".to_owned());
     }
@@ -23,7 +24,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         Err(error) => return Ok(format!("not known: {error}; azcmagent's own attempt decides")),
     };
     if let Some(fault) = arm::read_refusal(&reply) {
-        vm.spend_token();
+        vm.invalidate_token();
         return Err(identity::blame(vm, fault));
     }
     let Some(permissions) = Permissions::read(&reply.body) else {
@@ -40,8 +41,8 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
 fn judge(vm: &Vm, permissions: &Permissions, registration: &str) -> Result<Evidence, Fault> {
     if let Some(action) = [WRITE, READ].into_iter().find(|action| permissions.lacks(action)) {
         // A role that was granted meanwhile may need a token that was issued after it.
-        vm.spend_token();
-        let fault = fault::ACCESS_ROLE.seen(format!(
+        vm.invalidate_token();
+        let fault = catalogue::ACCESS_ROLE.with_evidence(format!(
             "it lacks {action} (role {}); of actions there it has {}",
             role_of(action).unwrap_or_default(),
             permissions.some()
@@ -50,7 +51,7 @@ fn judge(vm: &Vm, permissions: &Permissions, registration: &str) -> Result<Evide
     }
     let is_unregistered = matches!(registration, "NotRegistered" | "Unregistered");
     if is_unregistered && permissions.lacks(REGISTER) {
-        return Err(fault::ACCESS_PROVIDER.seen(format!(
+        return Err(catalogue::ACCESS_PROVIDER.with_evidence(format!(
             "Microsoft.HybridCompute is {registration} in the subscription, and the identity lacks {REGISTER}"
         )));
     }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 use tracing::warn;
 
 use super::sanity::Verdict;
-use super::{install, proxy_environment, Evidence, Vm};
-use crate::azcmagent::{self, MAIN_SERVICE, PROGRAM, SERVICES};
-use crate::fault::{self, Fault};
+use super::{proxy_environment, Evidence, Vm};
+use crate::catalogue;
+use crate::clients::azcmagent::{self, MAIN_SERVICE, PROGRAM, SERVICES};
 use crate::host::commands::Run;
 use crate::host::link_local;
-use crate::proxy_settings::SERVICES_PLACE;
+use crate::model::fault::Fault;
+use crate::proxy_files::SERVICES_PLACE;
 use crate::settings::{Install, ProxyUrl};
 
 /// Time limit of a question to systemd.
@@ -34,7 +35,7 @@ const OLDEST_WHOLE: (u32, u32) = (1, 32);
 const RESTARTS: u32 = 3;
 const SETTLED: Duration = Duration::from_secs(30);
 
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let commands = &vm.host.commands;
     let (version, shown, proxy, probe, state) = tokio::join!(
         azcmagent::version(commands),
@@ -48,29 +49,33 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         // Before anything is installed: an agent that was installed before the override keeps refusing.
         probe?;
         let entry = if vm.settings.agent.install == Install::Never {
-            &fault::AGENT_NOT_WANTED
+            &catalogue::AGENT_NOT_WANTED
         } else {
-            &fault::AGENT_ABSENT
+            &catalogue::AGENT_ABSENT
         };
         let evidence =
             if is_half_there { "dpkg has it half-installed" } else { "there is no program azcmagent" };
-        return Err(entry.seen(evidence));
+        return Err(entry.with_evidence(evidence));
     }
     if is_unfinished(&state) {
-        return Err(fault::AGENT_DPKG_INTERRUPTED.seen(format!("dpkg has azcmagent {state}")));
+        return Err(catalogue::AGENT_DPKG_INTERRUPTED.with_evidence(format!("dpkg has azcmagent {state}")));
     }
-    let version = version.map_err(|error| fault::AGENT_BROKEN.seen(error.to_string()))?;
+    let version = version.map_err(|error| catalogue::AGENT_BROKEN.with_evidence(error.to_string()))?;
     let is_before = |oldest| version.as_deref().is_some_and(|version| is_before(version, oldest));
     if is_before(OLDEST) {
         let evidence = format!("azcmagent is {}", version.as_deref().unwrap_or_default());
-        return Err(fault::AGENT_TOO_OLD.seen(evidence));
+        return Err(catalogue::AGENT_TOO_OLD.with_evidence(evidence));
     }
     let old = if is_before(OLDEST_WHOLE) { ", older than Microsoft supports" } else { "" };
     let units = read_units(&shown);
     if let Err(fault) = judge_units(&units, vm.host.files.uptime()) {
         // Starting them would not bring what the package's scripts have not done.
-        let entry = if install::was_cut_off(vm) { &fault::AGENT_DPKG_INTERRUPTED } else { fault.entry };
-        return Err(entry.seen(fault.evidence.clone()));
+        let entry = if crate::repairs::install_agent::was_cut_off(vm) {
+            &catalogue::AGENT_DPKG_INTERRUPTED
+        } else {
+            fault.kind
+        };
+        return Err(entry.with_evidence(fault.evidence.clone()));
     }
     let probe = probe?;
     if !judge_proxy(vm, proxy.unwrap_or_default())? {
@@ -129,7 +134,7 @@ async fn passes_for_azure_vm(vm: &Vm) -> Result<String, Fault> {
             } else {
                 let evidence =
                     format!("the sidecar answers {AZURE_VM} with {seen}, as the IMDS of an Azure VM");
-                (Verdict::Fails, seen, Err(fault::AGENT_AZURE_VM.seen(evidence)))
+                (Verdict::Fails, seen, Err(catalogue::AGENT_AZURE_VM.with_evidence(evidence)))
             }
         }
         Err(error) => (Verdict::Information, error.to_string(), Ok(())),
@@ -238,7 +243,7 @@ fn read_units(text: &str) -> Vec<Unit<'_>> {
 fn judge_units(units: &[Unit<'_>], uptime: Option<Duration>) -> Result<(), Fault> {
     let counts = |unit: &&Unit<'_>| unit.id == MAIN_SERVICE || unit.file.starts_with("enabled");
     if let Some(unit) = units.iter().find(|unit| unit.load == "masked" && unit.id == MAIN_SERVICE) {
-        return Err(fault::AGENT_SERVICE_MASKED.seen(unit.describe()));
+        return Err(catalogue::AGENT_SERVICE_MASKED.with_evidence(unit.describe()));
     }
     if let Some(unit) = units.iter().filter(counts).find(|unit| unit.is_crashing(uptime)) {
         // Rounded down to a power of two: the same loop is the same evidence at most looks.
@@ -247,7 +252,7 @@ fn judge_units(units: &[Unit<'_>], uptime: Option<Duration>) -> Result<(), Fault
             .filter(|restarts| *restarts > 0)
             .map(|restarts| format!(", restarted by systemd at least {} times", 1 << restarts.ilog2()));
         let evidence = format!("{}, result {}{}", unit.describe(), unit.result, restarts.unwrap_or_default());
-        return Err(fault::AGENT_SERVICE_CRASHES.seen(evidence));
+        return Err(catalogue::AGENT_SERVICE_CRASHES.with_evidence(evidence));
     }
     let is_down = |unit: &&Unit<'_>| {
         matches!(unit.active, "inactive" | "failed" | "deactivating") || unit.sub.starts_with("auto-restart")
@@ -256,7 +261,7 @@ fn judge_units(units: &[Unit<'_>], uptime: Option<Duration>) -> Result<(), Fault
     if down.is_empty() {
         Ok(())
     } else {
-        Err(fault::AGENT_SERVICE_DOWN.seen(down.join("; ")))
+        Err(catalogue::AGENT_SERVICE_DOWN.with_evidence(down.join("; ")))
     }
 }
 
@@ -271,14 +276,14 @@ fn judge_proxy(vm: &Vm, current: Option<String>) -> Result<bool, Fault> {
     if !current.is_empty() {
         let shown = vm.host.mask.apply(&current);
         let evidence = format!("proxy.url is {shown}, not {}", wanted.without_credentials());
-        return Err(fault::AGENT_PROXY_DIFFERS.seen(evidence));
+        return Err(catalogue::AGENT_PROXY_DIFFERS.with_evidence(evidence));
     }
     if wanted.credentials().is_none() {
         if !vm.learnt.agent_proxy_set.get() {
             let evidence = format!("proxy.url is not set; the proxy is {}", wanted.without_credentials());
-            return Err(fault::AGENT_PROXY_MISSING.seen(evidence));
+            return Err(catalogue::AGENT_PROXY_MISSING.with_evidence(evidence));
         }
-        // It has the proxy from its environment too, so this is not worth stopping for; another value would be.
+        // It has the proxy from its environment too, so this is not worth shutdown for; another value would be.
         warn!(
             event = "agent.proxy-unconfirmed",
             "azcmagent took its proxy.url and does not show it; going on"
@@ -319,7 +324,7 @@ fn judge_environment(vm: &Vm, units: &[Unit<'_>]) -> Result<(), Fault> {
             let has = if values.is_empty() { "no HTTPS_PROXY" } else { "another HTTPS_PROXY" };
             let evidence =
                 format!("{} was started before {SERVICES_PLACE} was written and has {has}", unit.id);
-            return Err(fault::AGENT_SERVICE_STALE.seen(evidence));
+            return Err(catalogue::AGENT_SERVICE_STALE.with_evidence(evidence));
         }
     }
     Ok(())

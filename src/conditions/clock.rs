@@ -3,17 +3,18 @@
 use std::time::{Duration, SystemTime};
 
 use super::{Evidence, Vm};
-use crate::arm;
-use crate::fault::{self, Fault};
+use crate::catalogue;
+use crate::clients::arm;
 use crate::host::https::{self, Request};
+use crate::model::fault::Fault;
 
 /// The skew at which azcmagent starts to warn (release notes of 1.29) and tokens start to fail.
-pub(super) const TOLERANCE: Duration = Duration::from_secs(120);
+pub(crate) const TOLERANCE: Duration = Duration::from_secs(120);
 
 /// Time for the answer of an endpoint, whose clock only stands in for the sidecar's.
 const LIMIT: Duration = Duration::from_secs(5);
 
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let (whose, clocks) = match vm.learnt.clocks.get() {
         Some(clocks) => ("the sidecar", Some(clocks)),
         None => endpoints_clock(vm).await,
@@ -27,7 +28,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     }
     // Rounded, and without the times themselves, so that the same skew is the same evidence at every look.
     let about = (skew.as_secs() + 5) / 10 * 10;
-    Err(fault::CLOCK_SKEWED.seen(format!("this VM's clock is about {about} s {word} {whose}'s")))
+    Err(catalogue::CLOCK_SKEWED.with_evidence(format!("this VM's clock is about {about} s {word} {whose}'s")))
 }
 
 /// The clock of ARM's host, and ours at that moment.
@@ -41,7 +42,7 @@ async fn endpoints_clock(vm: &Vm) -> (&'static str, Option<(SystemTime, SystemTi
 }
 
 /// The time by the sidecar's clock, where it is known and ours agrees with it.
-pub(super) fn sidecars_now(vm: &Vm) -> Option<SystemTime> {
+pub(crate) fn sidecars_now(vm: &Vm) -> Option<SystemTime> {
     let (theirs, ours) = vm.learnt.clocks.get()?;
     let now = SystemTime::now();
     match ours.duration_since(theirs) {

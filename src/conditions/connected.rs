@@ -1,16 +1,17 @@
 //! Condition 11: azcmagent says Connected, to the target asked for.
 
 use super::{identity, Evidence, Vm};
-use crate::arm::Machine;
-use crate::azcmagent::{self, show::Show};
-use crate::fault::{self, Fault};
+use crate::catalogue;
+use crate::clients::arm::Machine;
+use crate::clients::azcmagent::{self, show::Show};
 use crate::host::https::Reply;
-use crate::record;
+use crate::model::fault::Fault;
+use crate::output::record;
 use crate::settings::ResourceName;
 
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if vm.host.commands.find(azcmagent::PROGRAM).is_none() {
-        return Err(fault::CONNECTED_NOT_YET.seen("azcmagent is not installed"));
+        return Err(catalogue::CONNECTED_NOT_YET.with_evidence("azcmagent is not installed"));
     }
     let show = ask(vm).await?;
     vm.learnt.onboarded.set(show.is_onboarded());
@@ -18,15 +19,16 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
 }
 
 /// What `azcmagent show` says.
-pub(super) async fn ask(vm: &Vm) -> Result<Show, Fault> {
+pub(crate) async fn ask(vm: &Vm) -> Result<Show, Fault> {
     let (show, finished) = azcmagent::show(&vm.host.commands)
         .await
-        .map_err(|error| fault::AGENT_BROKEN.seen(error.to_string()))?;
+        .map_err(|error| catalogue::AGENT_BROKEN.with_evidence(error.to_string()))?;
     show.ok_or_else(|| {
         let said = vm.host.last_words(&finished);
         let evidence = format!("azcmagent show ({}) said nothing readable: {said}", finished.status());
-        let entry = if vm.learnt.connected.get() { &fault::CONNECTED_PENDING } else { &fault::AGENT_BROKEN };
-        entry.seen(evidence)
+        let entry =
+            if vm.learnt.connected.get() { &catalogue::CONNECTED_PENDING } else { &catalogue::AGENT_BROKEN };
+        entry.with_evidence(evidence)
     })
 }
 
@@ -34,22 +36,24 @@ async fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
     let said = vm.host.mask.apply(&show.words());
     if !show.is_onboarded() {
         // Right after connect himds may not have read its new state yet.
-        let entry =
-            if vm.learnt.connected.get() { &fault::CONNECTED_PENDING } else { &fault::CONNECTED_NOT_YET };
-        return Err(entry.seen(format!("azcmagent says {said} and names no resource")));
+        let entry = if vm.learnt.connected.get() {
+            &catalogue::CONNECTED_PENDING
+        } else {
+            &catalogue::CONNECTED_NOT_YET
+        };
+        return Err(entry.with_evidence(format!("azcmagent says {said} and names no resource")));
     }
     if vm.has_target {
         if let Some(difference) = elsewhere(vm, show) {
-            return Err(
-                fault::CONNECTED_ELSEWHERE.seen(format!("it is connected as {}: {difference}", show.place()))
-            );
+            return Err(catalogue::CONNECTED_ELSEWHERE
+                .with_evidence(format!("it is connected as {}: {difference}", show.place())));
         }
         match another_vms_name(vm, show).await {
             // A machine that works may have been enrolled by hand, under a name that somebody chose.
             Some((evidence, Certainty::Likely)) if show.is("Connected") && !vm.learnt.first_boot.get() => {
                 return Ok(format!("Connected as {}; mind that {evidence}", show.place()));
             }
-            Some((evidence, _)) => return Err(fault::CONNECTED_CLONED.seen(evidence)),
+            Some((evidence, _)) => return Err(catalogue::CONNECTED_CLONED.with_evidence(evidence)),
             None => {}
         }
     }
@@ -58,17 +62,18 @@ async fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
     }
     let evidence = format!("azcmagent says {said}");
     if show.is("Expired") {
-        return Err(fault::CONNECTED_EXPIRED.seen(evidence));
+        return Err(catalogue::CONNECTED_EXPIRED.with_evidence(evidence));
     }
     if vm.learnt.connected.get() {
-        return Err(fault::CONNECTED_PENDING.seen(evidence));
+        return Err(catalogue::CONNECTED_PENDING.with_evidence(evidence));
     }
     if is_cloned(&show.error) {
-        return Err(fault::CONNECTED_CLONED.seen(evidence));
+        return Err(catalogue::CONNECTED_CLONED.with_evidence(evidence));
     }
     // Half-made by a connect that broke off. One that is whole answers that it is connected already.
     if show.was_never_heard() {
-        return Err(fault::CONNECTED_NOT_YET.seen(format!("{evidence}, and Azure has never heard from it")));
+        return Err(catalogue::CONNECTED_NOT_YET
+            .with_evidence(format!("{evidence}, and Azure has never heard from it")));
     }
     Err(explain(vm, show, evidence).await)
 }
@@ -78,30 +83,32 @@ async fn explain(vm: &Vm, show: &Show, evidence: String) -> Fault {
     let token = vm.learnt.token.borrow().clone();
     // Whoever only looks asks everything at the same time: whether there is a token already would be chance.
     let (Some(token), Some(name), true) = (token, machine_of(show), vm.exclusive && vm.has_target) else {
-        return fault::CONNECTED_DISCONNECTED.seen(evidence);
+        return catalogue::CONNECTED_DISCONNECTED.with_evidence(evidence);
     };
     let Ok(reply) = vm.arm(&token.secret).machine(name.as_str()).await else {
-        return fault::CONNECTED_DISCONNECTED.seen(evidence);
+        return catalogue::CONNECTED_DISCONNECTED.with_evidence(evidence);
     };
     if is_gone(&reply) {
-        return fault::CONNECTED_GONE.seen(format!("{evidence}, and Azure has no machine {name}"));
+        return catalogue::CONNECTED_GONE
+            .with_evidence(format!("{evidence}, and Azure has no machine {name}"));
     }
     let machine = Machine::read(&reply.body);
     if is_cloned(&machine.reason) {
-        return fault::CONNECTED_CLONED.seen(format!("{evidence}; Azure says: {}", machine.reason));
+        return catalogue::CONNECTED_CLONED
+            .with_evidence(format!("{evidence}; Azure says: {}", machine.reason));
     }
     let known =
         if machine.status.is_empty() { String::new() } else { format!("; Azure says {}", machine.status) };
-    fault::CONNECTED_DISCONNECTED.seen(evidence + &known)
+    catalogue::CONNECTED_DISCONNECTED.with_evidence(evidence + &known)
 }
 
 /// Whether ARM has no such machine; who may see nothing of a subscription gets another 404.
-pub(super) fn is_gone(reply: &Reply) -> bool {
+pub(crate) fn is_gone(reply: &Reply) -> bool {
     reply.status == 404 && reply.body.contains("ResourceNotFound")
 }
 
 /// The machine's name, if it is a legal one: it becomes a part of an address.
-pub(super) fn machine_of(show: &Show) -> Option<ResourceName> {
+pub(crate) fn machine_of(show: &Show) -> Option<ResourceName> {
     ResourceName::new(&show.name()?).ok()
 }
 
@@ -166,7 +173,7 @@ async fn another_vms_name(vm: &Vm, show: &Show) -> Option<(String, Certainty)> {
 }
 
 /// What differs between where the machine is and where it should be; letter case does not count.
-pub(super) fn elsewhere(vm: &Vm, show: &Show) -> Option<String> {
+pub(crate) fn elsewhere(vm: &Vm, show: &Show) -> Option<String> {
     let azure = &vm.settings.azure;
     let or_id = |value: &str, segment: &str| {
         if value.is_empty() {

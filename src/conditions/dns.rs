@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::{Evidence, Vm};
-use crate::arm;
-use crate::fault::{self, Fault};
+use crate::catalogue;
+use crate::clients::arm;
 use crate::host::commands::CommandError;
 use crate::host::names::{self, NameError};
+use crate::model::fault::Fault;
 
 /// A name server that needs longer is as good as none; with a proxy the answer is information only.
 const LIMIT: Duration = Duration::from_secs(5);
 
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if vm.settings.proxy.url.is_some() {
         return Ok("the proxy resolves the Azure names".to_owned());
     }
@@ -22,6 +23,6 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         Err(NameError::Command(error)) if matches!(*error, CommandError::NotFound { .. }) => {
             Ok(format!("not checked: {error}"))
         }
-        Err(error) => Err(fault::DNS_UNRESOLVED.seen(error.to_string())),
+        Err(error) => Err(catalogue::DNS_UNRESOLVED.with_evidence(error.to_string())),
     }
 }

@@ -5,19 +5,20 @@ use std::time::{Duration, Instant};
 
 use super::sanity::{join_all, Test, Verdict};
 use super::{Evidence, Vm};
-use crate::arm;
-use crate::azcmagent;
-use crate::fault::{self, Entry, Fault};
+use crate::catalogue;
+use crate::clients::arm;
+use crate::clients::azcmagent;
 use crate::host::commands::says_any;
 use crate::host::https::{self, HttpsError, Request};
 use crate::host::tunnel::{self, Tunnel};
+use crate::model::fault::{Fault, FaultKind};
 use crate::settings::{Cloud, Install, Settings};
 
 /// Time for one endpoint, the proxy's way there included.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The endpoints that this VM needs, where it has no azcmagent yet with the place that it comes from.
-pub(super) fn endpoints(vm: &Vm) -> Vec<String> {
+pub(crate) fn endpoints(vm: &Vm) -> Vec<String> {
     let is_absent = vm.host.commands.find(azcmagent::PROGRAM).is_none();
     required(&vm.settings, is_absent)
 }
@@ -59,7 +60,7 @@ pub fn required(settings: &Settings, is_absent: bool) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let endpoints = endpoints(vm);
     // Each has its own place: the same failures are the same text at every look, whichever was ready first.
     let results: Vec<OnceCell<Result<Checked, Failure>>> = vec![OnceCell::new(); endpoints.len()];
@@ -85,7 +86,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         match result.into_inner() {
             Some(Ok(checked)) => least = least.max(checked),
             // What only a person can mend is named before what may pass by itself.
-            Some(Err((entry, detail))) if entry.exit_code() == fault::EXIT_NOT_YET => {
+            Some(Err((entry, detail))) if entry.exit_code() == crate::model::exit_code::NOT_YET => {
                 passing.push((host.as_str(), entry, detail));
             }
             Some(Err((entry, detail))) => failures.push((host.as_str(), entry, detail)),
@@ -105,7 +106,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     *vm.learnt.endpoints.borrow_mut() = same.map(|(host, _, _)| (*host).to_owned()).collect();
     let mut text = in_words(&failures);
     let is_certificate =
-        [&fault::EGRESS_UNTRUSTED, &fault::EGRESS_CERTIFICATE_DATES, &fault::EGRESS_WRONG_NAME]
+        [&catalogue::EGRESS_UNTRUSTED, &catalogue::EGRESS_CERTIFICATE_DATES, &catalogue::EGRESS_WRONG_NAME]
             .iter()
             .any(|kind| kind.code == entry.code);
     if is_certificate {
@@ -114,11 +115,11 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
             text.push_str(&format!("; the certificate that {host} shows is issued by {issuer}"));
         }
     }
-    Err(entry.seen(text))
+    Err(entry.with_evidence(text))
 }
 
 /// The endpoints by what was seen of them; those that fail alike stand together.
-fn in_words(failures: &[(&str, &'static Entry, String)]) -> String {
+fn in_words(failures: &[(&str, &'static FaultKind, String)]) -> String {
     let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
     for (host, _, detail) in failures {
         let detail = detail.replace(host, "…");
@@ -146,7 +147,7 @@ enum Checked {
 }
 
 /// A kind of failure, and what was seen.
-type Failure = (&'static Entry, String);
+type Failure = (&'static FaultKind, String);
 
 async fn probe(vm: &Vm, host: &str) -> Result<Checked, Failure> {
     let url = format!("https://{host}/");
@@ -181,7 +182,7 @@ async fn explain(vm: &Vm, host: &str, limit: Duration, error: HttpsError) -> Res
             }
             let entry = of_curl(code, tunnel_status, &detail);
             let detail = match entry.code {
-                code if code == fault::EGRESS_SLOW.code => {
+                code if code == catalogue::EGRESS_SLOW.code => {
                     format!("the tunnel opened, then no answer within {} s", limit.as_secs())
                 }
                 _ if tunnel_status >= 400 => format!("the proxy answers {tunnel_status}: {detail}"),
@@ -189,7 +190,7 @@ async fn explain(vm: &Vm, host: &str, limit: Duration, error: HttpsError) -> Res
             };
             Err((entry, detail))
         }
-        HttpsError::Run(_) => Err((&fault::EGRESS_UNREACHABLE, error.to_string())),
+        HttpsError::Run(_) => Err((&catalogue::EGRESS_UNREACHABLE, error.to_string())),
     }
 }
 
@@ -198,10 +199,12 @@ fn of_tunnel(answer: &Tunnel) -> Failure {
     let words = tunnel::describe(answer);
     let lower = words.to_ascii_lowercase();
     let entry = match answer {
-        Tunnel::Answered { status: 400..=499, .. } => &fault::EGRESS_REFUSED,
+        Tunnel::Answered { status: 400..=499, .. } => &catalogue::EGRESS_REFUSED,
         // Squid's name of the error (ERR_DNS_FAIL), or what other proxies write.
-        Tunnel::Answered { .. } if says_any(&lower, &["dns", "resol", "lookup"]) => &fault::EGRESS_UNRESOLVED,
-        _ => &fault::EGRESS_UNREACHABLE,
+        Tunnel::Answered { .. } if says_any(&lower, &["dns", "resol", "lookup"]) => {
+            &catalogue::EGRESS_UNRESOLVED
+        }
+        _ => &catalogue::EGRESS_UNREACHABLE,
     };
     (
         entry,
@@ -210,21 +213,23 @@ fn of_tunnel(answer: &Tunnel) -> Failure {
 }
 
 /// What curl's exit code means (man curl, EXIT CODES); the words are those of OpenSSL, GnuTLS and NSS.
-fn of_curl(code: i32, tunnel_status: u16, words: &str) -> &'static Entry {
+fn of_curl(code: i32, tunnel_status: u16, words: &str) -> &'static FaultKind {
     let words = words.to_ascii_lowercase();
     let says = |texts: &[&str]| says_any(&words, texts);
     match code {
-        _ if (400..500).contains(&tunnel_status) => &fault::EGRESS_REFUSED,
-        5 | 6 => &fault::EGRESS_UNRESOLVED,
-        28 if (200..300).contains(&tunnel_status) => &fault::EGRESS_SLOW,
-        77 => &fault::EGRESS_NO_TRUST_STORE,
+        _ if (400..500).contains(&tunnel_status) => &catalogue::EGRESS_REFUSED,
+        5 | 6 => &catalogue::EGRESS_UNRESOLVED,
+        28 if (200..300).contains(&tunnel_status) => &catalogue::EGRESS_SLOW,
+        77 => &catalogue::EGRESS_NO_TRUST_STORE,
         51 | 60 if says(&["expired", "not yet valid", "expiration date", "activation date"]) => {
-            &fault::EGRESS_CERTIFICATE_DATES
+            &catalogue::EGRESS_CERTIFICATE_DATES
         }
-        51 => &fault::EGRESS_WRONG_NAME,
-        60 if says(&["subject name", "does not match", "hostname", "host name"]) => &fault::EGRESS_WRONG_NAME,
-        60 => &fault::EGRESS_UNTRUSTED,
-        _ => &fault::EGRESS_UNREACHABLE,
+        51 => &catalogue::EGRESS_WRONG_NAME,
+        60 if says(&["subject name", "does not match", "hostname", "host name"]) => {
+            &catalogue::EGRESS_WRONG_NAME
+        }
+        60 => &catalogue::EGRESS_UNTRUSTED,
+        _ => &catalogue::EGRESS_UNREACHABLE,
     }
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::proxy_environment::not_writable;
 use super::{Evidence, Vm};
-use crate::fault::{self, Fault};
+use crate::catalogue;
 use crate::host::commands::Run;
 use crate::host::lock::{Lock, LockError};
 use crate::host::{memory_file, system};
+use crate::model::fault::Fault;
 
 /// Free space below which installing azcmagent (85 MB packed, more unpacked) is bound to fail.
 const LEAST_FREE: u64 = 300 << 20;
@@ -22,11 +23,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Where azcmagent puts its programs and state.
 const AGENT_DIRECTORIES: [&str; 2] = ["/opt", "/var/opt"];
 
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let who = if system::is_root() {
         "root"
     } else if vm.exclusive {
-        return Err(fault::HOST_NOT_ROOT.seen("not running as root"));
+        return Err(catalogue::HOST_NOT_ROOT.with_evidence("not running as root"));
     } else {
         let mut unseen = vm.learnt.unseen.borrow_mut();
         unseen.push("what only root may read: run it with sudo to see everything".to_owned());
@@ -34,14 +35,14 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     };
     take_lock(vm)?;
     if vm.host.commands.find("systemctl").is_none() {
-        return Err(fault::HOST_NO_SYSTEMD.seen("there is no systemctl"));
+        return Err(catalogue::HOST_NO_SYSTEMD.with_evidence("there is no systemctl"));
     }
     // In a container systemctl may be there although systemd is not; it says so itself.
     let asked = vm.host.commands.run(Run::new("systemctl", &["is-system-running"], LIMIT)).await;
     if asked.is_ok_and(|finished| finished.stdout.trim() == "offline") {
-        return Err(fault::HOST_NO_SYSTEMD.seen("systemctl is-system-running: offline"));
+        return Err(catalogue::HOST_NO_SYSTEMD.with_evidence("systemctl is-system-running: offline"));
     }
-    if vm.host.commands.find(crate::azcmagent::PROGRAM).is_none() {
+    if vm.host.commands.find(crate::clients::azcmagent::PROGRAM).is_none() {
         for directory in AGENT_DIRECTORIES {
             let path = vm.host.files.path(directory);
             if let Some(free) = system::free_bytes(&path, false).filter(|free| *free < LEAST_FREE) {
@@ -50,7 +51,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         }
     }
     // A run that cannot write its own record would leave nothing for the next one to go on from.
-    let path = vm.host.files.path(crate::record::PATH);
+    let path = vm.host.files.path(crate::output::record::PATH);
     if let Some(free) = system::free_bytes(&path, true).filter(|free| *free < OWN_NEED) {
         return Err(too_full(vm, &path, free));
     }
@@ -61,11 +62,11 @@ fn too_full(vm: &Vm, path: &Path, free: u64) -> Fault {
     let path = path.display().to_string();
     let evidence = format!("{path}: {} MiB free", free >> 20);
     vm.learnt.path.replace(Some(path));
-    fault::HOST_DISK_FULL.seen(evidence)
+    catalogue::HOST_DISK_FULL.with_evidence(evidence)
 }
 
 /// One run at a time; what a killed one left in memory goes before anything else.
-pub(super) fn take_lock(vm: &Vm) -> Result<(), Fault> {
+pub(crate) fn take_lock(vm: &Vm) -> Result<(), Fault> {
     if !vm.exclusive || vm.learnt.lock.borrow().is_some() {
         return Ok(());
     }
@@ -75,7 +76,7 @@ pub(super) fn take_lock(vm: &Vm) -> Result<(), Fault> {
             memory_file::remove_stale(&vm.host.files);
             Ok(())
         }
-        Err(error @ LockError::Held { .. }) => Err(fault::HOST_BUSY.seen(error.to_string())),
+        Err(error @ LockError::Held { .. }) => Err(catalogue::HOST_BUSY.with_evidence(error.to_string())),
         Err(LockError::File(error)) => Err(not_writable(vm, &error)),
     }
 }

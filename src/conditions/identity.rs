@@ -7,10 +7,11 @@ use tracing::{info, warn};
 
 use super::imds::{ask_health, unreachable};
 use super::{clock, Evidence, Vm};
-use crate::fault::{self, Entry, Fault};
+use crate::catalogue;
+use crate::clients::imds::{self, Claims, Refusal, Token};
 use crate::host::link_local::{self, Reply};
-use crate::imds::{self, Claims, Refusal, Token};
-use crate::retry;
+use crate::model::backoff;
+use crate::model::fault::{Fault, FaultKind};
 use crate::settings::{Cloud, Identity};
 
 /// A token that is about to expire would do so while connect runs.
@@ -19,7 +20,7 @@ const MARGIN: Duration = Duration::from_secs(120);
 /// How often a token that looks expired is thrown away before it is used all the same.
 const FRESH_TRIES: u32 = 2;
 
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let held = vm.learnt.token.borrow().clone();
     if let Some(token) = held.filter(|token| !token.expires_within(MARGIN, SystemTime::now())) {
         return Ok(describe(vm, &token));
@@ -29,7 +30,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
 }
 
 /// A token that is not expired, as far as can be seen; `for_arm` also checks its audience and tenant.
-pub(super) async fn acquire_checked(vm: &Vm, for_arm: bool) -> Result<(), Fault> {
+pub(crate) async fn acquire_checked(vm: &Vm, for_arm: bool) -> Result<(), Fault> {
     let mut token = acquire(vm).await?;
     for _ in 0..FRESH_TRIES {
         if !token.expires_within(Duration::ZERO, SystemTime::now()) && untimely(vm, &token.claims).is_none() {
@@ -90,70 +91,71 @@ fn untimely(vm: &Vm, claims: &Claims) -> Option<Fault> {
     let now = clock::sidecars_now(vm)?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
     if claims.exp.is_some_and(|exp| exp <= now) {
         let evidence = "it had expired when it came, and so had the fresh ones that were asked for";
-        return Some(fault::IDENTITY_EXPIRED.seen(evidence));
+        return Some(catalogue::IDENTITY_EXPIRED.with_evidence(evidence));
     }
     let is_early = claims.nbf.is_some_and(|nbf| nbf > now + clock::TOLERANCE.as_secs());
     is_early.then(|| {
-        fault::IDENTITY_NOT_YET_VALID.seen("it begins to be valid later than now, as did the fresh ones")
+        catalogue::IDENTITY_NOT_YET_VALID
+            .with_evidence("it begins to be valid later than now, as did the fresh ones")
     })
 }
 
 async fn refused(vm: &Vm, refusal: &Refusal, reply: &Reply) -> Fault {
     let is_named = vm.settings.identity != Identity::System;
     let mut more = imds::signs_of_a_proxy(reply).unwrap_or_default();
-    let entry: &'static Entry = match refusal {
-        Refusal::Proxied => &fault::IMDS_PROXIED,
+    let entry: &'static FaultKind = match refusal {
+        Refusal::Proxied => &catalogue::IMDS_PROXIED,
         Refusal::Page => {
             "an HTML page".clone_into(&mut more);
-            &fault::IMDS_NOT_IMDS
+            &catalogue::IMDS_NOT_IMDS
         }
         Refusal::IdentityNotFound if is_named => {
             let (entry, found) = ask_without_a_name(vm).await;
             more = format!("asked for: {}; {found}", vm.settings.identity);
             entry
         }
-        Refusal::IdentityNotFound => &fault::IDENTITY_NONE,
-        Refusal::MalformedId if is_named => &fault::IDENTITY_ID_MALFORMED,
-        Refusal::HeaderMissing => &fault::IDENTITY_HEADER,
-        Refusal::SeveralIdentities => &fault::IDENTITY_AMBIGUOUS,
-        Refusal::InvalidResource => &fault::IDENTITY_RESOURCE,
-        Refusal::InvalidRequest | Refusal::MalformedId => &fault::IDENTITY_REQUEST,
-        Refusal::UnknownSource => &fault::IMDS_UNKNOWN_SOURCE,
-        Refusal::NotReady => &fault::IDENTITY_NOT_READY,
-        Refusal::Updating => &fault::IDENTITY_UPDATING,
-        Refusal::Throttled => &fault::IDENTITY_THROTTLED,
+        Refusal::IdentityNotFound => &catalogue::IDENTITY_NONE,
+        Refusal::MalformedId if is_named => &catalogue::IDENTITY_ID_MALFORMED,
+        Refusal::HeaderMissing => &catalogue::IDENTITY_HEADER,
+        Refusal::SeveralIdentities => &catalogue::IDENTITY_AMBIGUOUS,
+        Refusal::InvalidResource => &catalogue::IDENTITY_RESOURCE,
+        Refusal::InvalidRequest | Refusal::MalformedId => &catalogue::IDENTITY_REQUEST,
+        Refusal::UnknownSource => &catalogue::IMDS_UNKNOWN_SOURCE,
+        Refusal::NotReady => &catalogue::IDENTITY_NOT_READY,
+        Refusal::Updating => &catalogue::IDENTITY_UPDATING,
+        Refusal::Throttled => &catalogue::IDENTITY_THROTTLED,
         Refusal::ServerError => {
             // What the page said before may have changed since.
             let _kept = ask_health(vm).await;
             match vm.learnt.health.borrow().as_ref() {
                 Some((false, words)) => {
                     more = format!("/healthz: {words}");
-                    &fault::IDENTITY_SIDECAR
+                    &catalogue::IDENTITY_SIDECAR
                 }
                 Some((true, words)) => {
                     more = format!("/healthz says otherwise: {words}");
-                    &fault::IDENTITY_SERVICE
+                    &catalogue::IDENTITY_SERVICE
                 }
-                None => &fault::IDENTITY_SERVICE,
+                None => &catalogue::IDENTITY_SERVICE,
             }
         }
-        Refusal::Refused => &fault::IDENTITY_REFUSED,
-        Refusal::Unreadable => &fault::IDENTITY_UNREADABLE,
+        Refusal::Refused => &catalogue::IDENTITY_REFUSED,
+        Refusal::Unreadable => &catalogue::IDENTITY_UNREADABLE,
     };
-    let wish = reply.header("retry-after").and_then(|value| retry::retry_after(value, SystemTime::now()));
+    let wish = reply.header("retry-after").and_then(|value| backoff::retry_after(value, SystemTime::now()));
     // The body of a success that cannot be read may hold half a token.
     let words =
         if *refusal == Refusal::Unreadable { format!("HTTP {}", reply.status) } else { imds::words(reply) };
     let semicolon = if more.is_empty() { "" } else { "; " };
-    entry.seen(format!("{words}{semicolon}{more}")).asked_to_wait(wish)
+    entry.with_evidence(format!("{words}{semicolon}{more}")).with_retry_after(wish)
 }
 
 /// Which identity the VM has when the one asked for is not there: the fault, and what was found. The token that may
 /// come is for explanation only and is not kept.
-async fn ask_without_a_name(vm: &Vm) -> (&'static Entry, String) {
+async fn ask_without_a_name(vm: &Vm) -> (&'static FaultKind, String) {
     let imds = &vm.settings.imds;
     let limit = vm.within(link_local::EXCHANGE);
-    let none = &fault::IDENTITY_NOT_ASSIGNED;
+    let none = &catalogue::IDENTITY_NOT_ASSIGNED;
     let reply = match imds::request_token(&imds.endpoint, &imds.resource, &Identity::System, limit).await {
         Ok(reply) => reply,
         Err(error) => return (none, format!("asked without a name: {error}")),
@@ -168,7 +170,7 @@ async fn ask_without_a_name(vm: &Vm) -> (&'static Entry, String) {
             (none, format!("the VM has {}{}", name_of(claims), mix_up(&vm.settings.identity, claims)))
         }
         Err(Refusal::IdentityNotFound) => {
-            (&fault::IDENTITY_NONE, "and there is no other on the VM".to_owned())
+            (&catalogue::IDENTITY_NONE, "and there is no other on the VM".to_owned())
         }
         Err(Refusal::Unreadable) => (none, "asked without a name, IMDS says nothing readable".to_owned()),
         Err(_) => (none, format!("asked without a name: {}", imds::words(&reply))),
@@ -200,13 +202,17 @@ fn mix_up(asked: &Identity, claims: &Claims) -> &'static str {
 
 /// A missing role is seen from another side where the configuration leaves the choice of the identity to IMDS, and
 /// that gave one which nobody may have thought of.
-pub(super) fn blame(vm: &Vm, fault: Fault) -> Fault {
+pub(crate) fn blame(vm: &Vm, fault: Fault) -> Fault {
     let claims = vm.learnt.claims.borrow();
     let is_unexpected = vm.settings.identity == Identity::System && claims.is_user_assigned();
-    if fault.code() != fault::ACCESS_ROLE.code || !is_unexpected {
+    if fault.code() != catalogue::ACCESS_ROLE.code || !is_unexpected {
         return fault;
     }
-    fault::IDENTITY_SYSTEM_NOT_ENABLED.seen(format!("{}; IMDS gave {}", fault.evidence, name_of(&claims)))
+    catalogue::IDENTITY_SYSTEM_NOT_ENABLED.with_evidence(format!(
+        "{}; IMDS gave {}",
+        fault.evidence,
+        name_of(&claims)
+    ))
 }
 
 /// What the claims, where they can be read, say against using the token.
@@ -216,13 +222,15 @@ fn check(vm: &Vm, token: &Token) -> Result<(), Fault> {
     if let (Some(wanted), Some(tid)) = (wanted, &claims.tid) {
         if !wanted.matches(tid) {
             let evidence = format!("the token's tenant is {tid}, azure.tenant_id is {wanted}");
-            return Err(fault::IDENTITY_TENANT.seen(evidence));
+            return Err(catalogue::IDENTITY_TENANT.with_evidence(evidence));
         }
     }
     let is_arm =
         |audience: &String| arm_audiences(vm.settings.azure.cloud).contains(&audience.trim_end_matches('/'));
     if !claims.aud.is_empty() && !claims.aud.iter().any(is_arm) {
-        return Err(fault::IDENTITY_AUDIENCE.seen(format!("the token is for {}", claims.aud.join(", "))));
+        return Err(
+            catalogue::IDENTITY_AUDIENCE.with_evidence(format!("the token is for {}", claims.aud.join(", ")))
+        );
     }
     Ok(())
 }

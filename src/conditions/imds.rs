@@ -4,12 +4,13 @@ use std::time::{Instant, SystemTime};
 
 use super::sanity::Verdict;
 use super::{Evidence, Vm};
-use crate::fault::{self, Fault};
+use crate::catalogue;
+use crate::clients::imds;
 use crate::host::link_local::{self, LinkLocalError, Reply};
-use crate::imds;
+use crate::model::fault::Fault;
 
 /// `/healthz` is advisory: any status proves that the sidecar answers, and the token request decides.
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let started = Instant::now();
     let reply = ask_health(vm).await;
     let (verdict, words) = match &reply {
@@ -20,7 +21,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     vm.note("IMDS health", format!("{}/healthz", vm.settings.imds.endpoint), verdict, words, started);
     let reply = reply.map_err(unreachable)?;
     if let Some(sign) = imds::signs_of_a_proxy(&reply) {
-        return Err(fault::IMDS_PROXIED.seen(format!("{}; {sign}", imds::words(&reply))));
+        return Err(catalogue::IMDS_PROXIED.with_evidence(format!("{}; {sign}", imds::words(&reply))));
     }
     let date = reply.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
     vm.learnt.clocks.set(date.map(|theirs| (theirs, SystemTime::now())));
@@ -36,7 +37,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
 }
 
 /// Asks for the health page, and keeps what it says.
-pub(super) async fn ask_health(vm: &Vm) -> Result<Reply, LinkLocalError> {
+pub(crate) async fn ask_health(vm: &Vm) -> Result<Reply, LinkLocalError> {
     let reply = imds::health(&vm.settings.imds.endpoint, vm.within(link_local::EXCHANGE)).await;
     let health = match &reply {
         Ok(reply) if reply.status == 404 || imds::is_page(reply) => None,
@@ -48,13 +49,13 @@ pub(super) async fn ask_health(vm: &Vm) -> Result<Reply, LinkLocalError> {
 }
 
 /// No answer, as a fault.
-pub(super) fn unreachable(error: LinkLocalError) -> Fault {
+pub(crate) fn unreachable(error: LinkLocalError) -> Fault {
     let evidence = error.to_string();
     let entry = match error {
-        LinkLocalError::Refused { .. } => &fault::IMDS_REFUSED,
-        LinkLocalError::NoRoute { .. } => &fault::IMDS_NO_ROUTE,
-        LinkLocalError::Timeout { .. } => &fault::IMDS_TIMEOUT,
-        LinkLocalError::Broken { .. } => &fault::IMDS_BROKEN,
+        LinkLocalError::Refused { .. } => &catalogue::IMDS_REFUSED,
+        LinkLocalError::NoRoute { .. } => &catalogue::IMDS_NO_ROUTE,
+        LinkLocalError::Timeout { .. } => &catalogue::IMDS_TIMEOUT,
+        LinkLocalError::Broken { .. } => &catalogue::IMDS_BROKEN,
     };
-    entry.seen(evidence)
+    entry.with_evidence(evidence)
 }

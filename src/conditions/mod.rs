@@ -3,19 +3,17 @@
 //! Each condition is one file with an `observe` that changes nothing. What stands in the way comes back as
 //! a [`Fault`]; the repairs are in [`repair`].
 
-mod access;
-mod agent;
-mod clock;
-mod connected;
-mod dns;
-mod egress;
-mod host;
-mod identity;
-mod imds;
-mod install;
-mod proxy;
-mod proxy_environment;
-mod repair;
+pub(crate) mod access;
+pub(crate) mod agent;
+pub(crate) mod clock;
+pub(crate) mod connected;
+pub(crate) mod dns;
+pub(crate) mod egress;
+pub(crate) mod host;
+pub(crate) mod identity;
+pub(crate) mod imds;
+pub(crate) mod proxy;
+pub(crate) mod proxy_environment;
 pub mod sanity;
 
 use std::cell::{Cell, RefCell};
@@ -25,17 +23,17 @@ use std::time::{Duration, Instant, SystemTime};
 pub use egress::required as required_endpoints;
 pub use proxy_environment::others as other_files;
 
-use crate::arm::{self, Arm, Permissions};
-use crate::condition::Condition;
-use crate::fault::Fault;
+use crate::clients::arm::{self, Arm, Permissions};
+use crate::clients::imds::{Claims, Token};
 use crate::host::lock::{self, Lock};
 use crate::host::Host;
-use crate::imds::{Claims, Token};
-use crate::secret::Secret;
+use crate::model::condition::Condition;
+use crate::model::fault::Fault;
+use crate::model::secret::Secret;
+use crate::operator::user_data::create_command;
+use crate::operator::user_data::egress_list;
 use crate::settings::{ResourceName, Settings};
 use crate::timer::Repeat;
-use crate::user_data::create_command;
-use crate::user_data::egress_list;
 use sanity::Probe;
 
 /// What was seen of a condition that holds.
@@ -162,7 +160,7 @@ impl Vm {
     }
 
     /// ARM, asked with this token.
-    fn arm<'a>(&'a self, token: &'a Secret) -> Arm<'a> {
+    pub(crate) fn arm<'a>(&'a self, token: &'a Secret) -> Arm<'a> {
         let (commands, azure) = (&self.host.commands, &self.settings.azure);
         Arm {
             commands,
@@ -231,7 +229,7 @@ impl Vm {
             ("{config}", self.config.clone()),
             ("{holder}", or(lock::holder(&self.host.files), "PID")),
             ("{path}", or(self.learnt.path.borrow().clone(), "/")),
-            ("{packages}", install::package_manager(self).to_owned()),
+            ("{packages}", crate::repairs::install_agent::package_manager(self).to_owned()),
             ("{cloud}", azure.cloud.name().to_owned()),
             ("{tenant_option}", tenant_option),
             (

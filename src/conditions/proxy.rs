@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use super::sanity::Verdict;
 use super::{egress, Evidence, Vm};
-use crate::fault::{self, Fault};
+use crate::catalogue;
 use crate::host::tunnel::{self, Tunnel};
+use crate::model::fault::Fault;
 use crate::settings::ProxyUrl;
 
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     let Some(proxy) = &vm.settings.proxy.url else {
         return Ok("no proxy is configured".to_owned());
     };
@@ -32,7 +33,7 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     }
     refused.retain(|text| !text.is_empty());
     *vm.learnt.endpoints.borrow_mut() = endpoints;
-    Err(fault::PROXY_TUNNEL_REFUSED.seen(refused.join("; ")))
+    Err(catalogue::PROXY_TUNNEL_REFUSED.with_evidence(refused.join("; ")))
 }
 
 /// Whether the trouble is between the proxy and the endpoint.
@@ -42,12 +43,16 @@ fn is_behind(failure: &Tunnel) -> bool {
 
 fn broken(proxy: &ProxyUrl, host: &str, failure: &Tunnel) -> Fault {
     let entry = match failure {
-        Tunnel::Refused => &fault::PROXY_REFUSED,
-        Tunnel::NoRoute(_) => &fault::PROXY_NO_ROUTE,
-        Tunnel::Timeout { .. } => &fault::PROXY_TIMEOUT,
-        Tunnel::Answered { status: 407, .. } => &fault::PROXY_AUTHENTICATION,
-        Tunnel::Answered { status: 500..=599, .. } => &fault::PROXY_FAILING,
-        Tunnel::Answered { .. } | Tunnel::Broken(_) | Tunnel::Open => &fault::PROXY_BROKEN,
+        Tunnel::Refused => &catalogue::PROXY_REFUSED,
+        Tunnel::NoRoute(_) => &catalogue::PROXY_NO_ROUTE,
+        Tunnel::Timeout { .. } => &catalogue::PROXY_TIMEOUT,
+        Tunnel::Answered { status: 407, .. } => &catalogue::PROXY_AUTHENTICATION,
+        Tunnel::Answered { status: 500..=599, .. } => &catalogue::PROXY_FAILING,
+        Tunnel::Answered { .. } | Tunnel::Broken(_) | Tunnel::Open => &catalogue::PROXY_BROKEN,
     };
-    entry.seen(format!("{}, CONNECT {host}:443: {}", proxy.without_credentials(), tunnel::describe(failure)))
+    entry.with_evidence(format!(
+        "{}, CONNECT {host}:443: {}",
+        proxy.without_credentials(),
+        tunnel::describe(failure)
+    ))
 }

@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::{Evidence, Vm};
-use crate::fault::{self, Fault};
+use crate::catalogue;
 use crate::host::commands::Run;
 use crate::host::files::{FileError, Files, Readable};
 use crate::host::system;
-use crate::proxy_settings::{self, Edit, Other, Place, Presence, Values, Wanted, Wrong, PLACES};
+use crate::model::fault::Fault;
+use crate::proxy_files::{self, Edit, Other, Place, Presence, Values, Wanted, Wrong, PLACES};
 
 /// Time limit of a question to systemd.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ struct Finding {
     detail: String,
 }
 
-pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     if !vm.settings.proxy.persist {
         return Ok("set for this run only, as the configuration says".to_owned());
     }
@@ -41,20 +42,20 @@ pub(super) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         return Ok(evidence);
     };
     let entry = match worst {
-        Wrong::Contradictory => &fault::PROXY_ENV_CONTRADICTORY,
-        Wrong::Incomplete => &fault::PROXY_ENV_MISSING,
-        Wrong::NoProxy => &fault::PROXY_ENV_NO_PROXY,
+        Wrong::Contradictory => &catalogue::PROXY_ENV_CONTRADICTORY,
+        Wrong::Incomplete => &catalogue::PROXY_ENV_MISSING,
+        Wrong::NoProxy => &catalogue::PROXY_ENV_NO_PROXY,
     };
     let colon = |detail: &str| if detail.is_empty() { String::new() } else { format!(": {detail}") };
     let places = findings.iter().map(|finding| format!("{}{}", finding.place, colon(&finding.detail)));
-    Err(entry.seen(format!("not yet right: {}", places.collect::<Vec<_>>().join("; "))))
+    Err(entry.with_evidence(format!("not yet right: {}", places.collect::<Vec<_>>().join("; "))))
 }
 
 fn judge(vm: &Vm, edit: &Edit, existing: Option<&str>) -> Finding {
     let readers = PLACES.iter().find(|place| place.path == edit.path).map_or("", |place| place.readers);
-    let found = proxy_settings::values(edit.path, existing.unwrap_or_default());
-    let right = proxy_settings::values(edit.path, &edit.content);
-    let (wrong, mut detail) = proxy_settings::compare(&found, &right, &vm.settings.proxy.no_proxy);
+    let found = proxy_files::values(edit.path, existing.unwrap_or_default());
+    let right = proxy_files::values(edit.path, &edit.content);
+    let (wrong, mut detail) = proxy_files::compare(&found, &right, &vm.settings.proxy.no_proxy);
     if existing == Some(edit.content.as_str()) {
         "everybody may read the password in it".clone_into(&mut detail);
     }
@@ -71,9 +72,9 @@ async fn manager(vm: &Vm) -> Option<Finding> {
     }
     let found = of_manager(vm).await?;
     let wanted = Wanted::from(&vm.settings.proxy);
-    let right = proxy_settings::variables(&wanted, &[]).into_iter();
+    let right = proxy_files::variables(&wanted, &[]).into_iter();
     let right: Values = right.map(|(name, value)| (name.to_owned(), value.reveal().to_owned())).collect();
-    let (wrong, detail) = proxy_settings::compare(&found, &right, &wanted.no_proxy);
+    let (wrong, detail) = proxy_files::compare(&found, &right, &wanted.no_proxy);
     let is_right = detail.is_empty() && right.keys().any(|name| found.contains_key(name));
     // It always has variables of its own; a listing without any tells nothing.
     let is_telling = !found.is_empty();
@@ -85,7 +86,7 @@ async fn manager(vm: &Vm) -> Option<Finding> {
 }
 
 /// The environment that the running systemd gives to services; nothing where it does not say.
-pub(super) async fn of_manager(vm: &Vm) -> Option<Values> {
+pub(crate) async fn of_manager(vm: &Vm) -> Option<Values> {
     let run = Run::new("systemctl", &["show-environment"], vm.within(LIMIT));
     let shown = vm.host.commands.run(run).await.ok().filter(|finished| finished.succeeded())?;
     Some(read_environment(&shown.stdout))
@@ -102,7 +103,7 @@ fn read_environment(text: &str) -> Values {
 }
 
 /// Writes what is missing; the arguments of systemctl that make the running systemd follow.
-pub(super) async fn persist(vm: &Vm) -> Result<Vec<Vec<&'static str>>, Fault> {
+pub(crate) async fn persist(vm: &Vm) -> Result<Vec<Vec<&'static str>>, Fault> {
     let mut for_manager = false;
     for (edit, _) in edits(vm)? {
         let readable = if edit.private { Readable::Owner } else { Readable::Everyone };
@@ -120,7 +121,7 @@ pub(super) async fn persist(vm: &Vm) -> Result<Vec<Vec<&'static str>>, Fault> {
         // What was set by hand would go on to win over the files.
         Some(finding) if finding.wrong != Wrong::Incomplete => {
             let wanted = Wanted::from(&vm.settings.proxy);
-            let names = proxy_settings::variables(&wanted, &[]).into_iter().map(|(name, _)| name);
+            let names = proxy_files::variables(&wanted, &[]).into_iter().map(|(name, _)| name);
             vec![["unset-environment"].into_iter().chain(names).collect(), reexec]
         }
         Some(_) => vec![reexec],
@@ -130,14 +131,14 @@ pub(super) async fn persist(vm: &Vm) -> Result<Vec<Vec<&'static str>>, Fault> {
 }
 
 /// A file that cannot be written, as a fault.
-pub(super) fn not_writable(vm: &Vm, error: &FileError) -> Fault {
+pub(crate) fn not_writable(vm: &Vm, error: &FileError) -> Fault {
     let source = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     vm.learnt.path.replace(Some(error.path.display().to_string()));
     if error.source.kind() != ErrorKind::StorageFull {
-        return fault::HOST_READ_ONLY.seen(format!("{error}{source}"));
+        return catalogue::HOST_READ_ONLY.with_evidence(format!("{error}{source}"));
     }
     let free = system::free_bytes(&error.path, true).unwrap_or_default() >> 20;
-    fault::HOST_DISK_FULL.seen(format!("{error}{source}; {free} MiB free"))
+    catalogue::HOST_DISK_FULL.with_evidence(format!("{error}{source}; {free} MiB free"))
 }
 
 /// Who only looks says as well that a repair would fail.
@@ -193,7 +194,7 @@ fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<(Edit, Option<
     let others: Vec<Other<'_>> = texts.iter().map(|(path, text)| Other { path, text }).collect();
     let edit = place
         .edit(wanted, existing.as_deref(), &others)
-        .map_err(|error| fault::AGENT_CONFIGURATION.seen(error.to_string()))?;
+        .map_err(|error| catalogue::AGENT_CONFIGURATION.with_evidence(error.to_string()))?;
     // The right text with a password in it is not right as long as everybody can read it.
     let is_exposed = place.private(wanted) && vm.host.files.is_world_readable(place.path);
     let edit = match (edit, &existing) {

@@ -8,11 +8,11 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::{egress, Vm};
-use crate::azcmagent;
-use crate::condition::Condition;
+use crate::clients::azcmagent;
 use crate::host::https::{self, Request};
 use crate::host::link_local;
 use crate::host::names;
+use crate::model::condition::Condition;
 use crate::settings::Cloud;
 
 /// Time limit of a test that decides nothing.

@@ -16,7 +16,7 @@ use tracing::info;
 
 use super::files::Files;
 use super::SharedMask;
-use crate::secret::Secret;
+use crate::model::secret::Secret;
 
 /// Where programs are looked for besides PATH, which under cloud-init is short.
 const STANDARD_PATH: [&str; 7] =

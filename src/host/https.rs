@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::commands::{tail, CommandError, Commands, Run};
-use crate::secret::Secret;
+use crate::model::secret::Secret;
 use crate::settings::ProxyUrl;
 
 /// The largest file that is fetched, in bytes: azcmagent's package has 85 MB.

@@ -11,7 +11,7 @@ use nix::sys::statfs::{statfs, TMPFS_MAGIC};
 use tracing::info;
 
 use super::files::{FileError, Files};
-use crate::secret::Secret;
+use crate::model::secret::Secret;
 
 /// Paths of the files that exist now, so that a panic can remove them although nothing is dropped then.
 static LIVING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use tracing::info;
 
-use crate::secret::{Mask, Secret};
+use crate::model::secret::{Mask, Secret};
 
 /// The machine as the agent may touch it.
 #[derive(Clone)]

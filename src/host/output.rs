@@ -19,7 +19,7 @@ pub fn print_bytes(bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Writes to standard error in one piece.
-pub fn complain(text: &str) {
+pub fn write_stderr(text: &str) {
     let mut stderr = std::io::stderr().lock();
     let _gone = stderr.write_all(text.as_bytes());
 }

@@ -13,7 +13,7 @@ use super::{
     PackageSource, Proxy, ProxyUrl, Repair, ResourceGroup, ResourceId, ResourceName, Settings, TokenHandover,
     Wait,
 };
-use crate::pairs::Pairs;
+use crate::model::pairs::Pairs;
 
 /// The proxy of every cloud services network.
 const CSN_PROXY: &str = "http://169.254.0.11:3128";

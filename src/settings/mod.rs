@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::table::CLOUDS;
-use crate::pairs::Pairs;
+use crate::model::pairs::Pairs;
 
 /// Where the configuration is looked for when no `--config` is given, below `--root`.
 pub const DEFAULT_PATH: &str = "/etc/arc-enroll/config.yaml";

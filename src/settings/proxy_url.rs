@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
-use crate::secret::{Secret, MASK};
+use crate::model::secret::{Secret, MASK};
 
 /// An HTTP proxy. `Display` and `Debug` leave its credentials out.
 #[derive(Clone, PartialEq, Eq)]
@@ -213,6 +213,7 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Every byte outside the unreserved characters of RFC 3986 as `%XX`.
 pub fn percent_encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -7,8 +7,8 @@ use serde_yaml::{Mapping, Value};
 use super::locate::{self, Step};
 use super::nearest::nearest;
 use super::{tags, values::shown};
-use crate::pairs::Pairs;
-use crate::secret::Mask;
+use crate::model::pairs::Pairs;
+use crate::model::secret::Mask;
 
 /// One fault of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Tags: Azure's limits, and the text form that azcmagent's `--tags` has.
 
 use super::values::shown;
-use crate::pairs::Pairs;
+use crate::model::pairs::Pairs;
 
 /// Most tags on one resource.
 pub const MOST: usize = 50;

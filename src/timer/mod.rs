@@ -16,10 +16,10 @@ use crate::conditions::Vm;
 use crate::host::commands::{tail, Run};
 use crate::host::files::{FileError, Files, Readable};
 use crate::host::{describe, system, Host};
-use crate::progress::Progress;
-use crate::report::{self, Mark, Style};
+use crate::operator::user_data::BINARY_PATH;
+use crate::output::progress::Progress;
+use crate::output::terminal::{self, Mark, Style};
 use crate::settings;
-use crate::user_data::BINARY_PATH;
 use units::{Unit, UNITS};
 
 /// The timer's unit.
@@ -95,7 +95,7 @@ pub async fn keep(vm: &Vm, progress: &Progress) {
         Err(reason) => {
             let reason = vm.host.mask.apply(&reason);
             warn!(event = "timer.not-installed", reason, "{NAME} is not set up: {reason}");
-            progress.say(&report::line(
+            progress.say(&terminal::line(
                 &Style::Plain,
                 Mark::Skipped,
                 "timer",

@@ -14,7 +14,7 @@ PACKAGED = "/usr/bin/arc-enroll"
 SCRIPT = "/usr/local/sbin/arc-enroll-fetch"
 PROXY = "http://127.0.0.1:3128"
 NEIGHBOURS = Path(__file__).with_name("neighbours.py").read_bytes()
-TEMPLATE = Path("src/user_data/fetch.sh")
+TEMPLATE = Path("src/operator/user_data/fetch.sh")
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 MEMBERS = ["timestamp", "level", "run_id", "condition", "event", "message"]
 

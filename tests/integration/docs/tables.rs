@@ -131,7 +131,7 @@ fn events_are_those_of_the_sources() {
         let named = text.split("event = \"").skip(1).filter_map(|rest| rest.split('"').next());
         known.extend(named.map(str::to_owned));
     }
-    for text in sources("src/user_data", ".sh") {
+    for text in sources("src/operator/user_data", ".sh") {
         // say LEVEL CONDITION EVENT …
         let said = text.lines().filter_map(|line| line.trim().strip_prefix("say "));
         known.extend(said.filter_map(|line| line.split_whitespace().nth(2)).map(str::to_owned));
@@ -160,7 +160,7 @@ fn what_is_stored_is_where_the_readme_says() {
 /// The agent tells for which versions of a distribution there are packages when it meets another one.
 #[test]
 fn distributions_are_those_of_the_program() {
-    let table_of_program = fs::read_to_string(repository().join("src/packages/distribution.rs"));
+    let table_of_program = fs::read_to_string(repository().join("src/clients/packages/distribution.rs"));
     let table_of_program = table_of_program.expect("the table of the program");
     let rows =
         table_of_program.split("DISTRIBUTIONS: [").nth(1).expect("rows").split("];").next().unwrap_or("");

@@ -1,0 +1,97 @@
+//! The IMDS sidecar: one request, and what its answers mean.
+//!
+//! The protocol is Azure's (entra-docs, "How to use managed identities to get an access token"); the bodies of
+//! the Nexus sidecar are not published, so an answer is judged by its status first and JSON is never required.
+
+mod claims;
+mod reply;
+
+pub use claims::Claims;
+pub use reply::{is_page, read_token, signs_of_a_proxy, words, Refusal};
+
+use std::time::{Duration, SystemTime};
+
+use crate::host::link_local::{self, LinkLocalError, Reply};
+use crate::model::secret::Secret;
+use crate::settings::{percent_encoded, Identity};
+
+/// The only api-version that is documented for Operator Nexus.
+const API_VERSION: &str = "2018-02-01";
+
+/// An access token and what is known about it.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The token itself.
+    pub secret: Secret,
+    /// When it expires, as the reply or the token says.
+    pub expires: Option<SystemTime>,
+    /// Its claims, for explanation only; empty when it does not decode.
+    pub claims: Claims,
+}
+
+impl Token {
+    /// Whether it expires within `margin`.
+    pub fn expires_within(&self, margin: Duration, now: SystemTime) -> bool {
+        self.expires.is_some_and(|at| at < now + margin)
+    }
+}
+
+/// The address of a token request; every value is URL-encoded.
+pub fn token_url(endpoint: &str, resource: &str, identity: &Identity) -> String {
+    let mut url = format!(
+        "{endpoint}/metadata/identity/oauth2/token?api-version={API_VERSION}&resource={}",
+        percent_encoded(resource)
+    );
+    let named = match identity {
+        Identity::System => None,
+        Identity::ResourceId(id) => Some(("msi_res_id", id.to_string())),
+        Identity::ClientId(id) => Some(("client_id", id.to_string())),
+        Identity::ObjectId(id) => Some(("object_id", id.to_string())),
+    };
+    if let Some((name, value)) = named {
+        url.push_str(&format!("&{name}={}", percent_encoded(&value)));
+    }
+    url
+}
+
+/// One token request.
+///
+/// # Errors
+/// Transport errors; an HTTP status of failure is not one of them.
+pub async fn request_token(
+    endpoint: &str,
+    resource: &str,
+    identity: &Identity,
+    limit: Duration,
+) -> Result<Reply, LinkLocalError> {
+    link_local::get(&token_url(endpoint, resource, identity), limit).await
+}
+
+/// The sidecar's health page; any status of it proves that the sidecar answers.
+///
+/// # Errors
+/// Transport errors.
+pub async fn health(endpoint: &str, limit: Duration) -> Result<Reply, LinkLocalError> {
+    link_local::get(&format!("{endpoint}/healthz"), limit).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_request_is_the_documented_one() {
+        let url = token_url("http://169.254.169.254", "https://management.azure.com/", &Identity::System);
+        assert_eq!(
+            url,
+            "http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01\
+             &resource=https%3A%2F%2Fmanagement.azure.com%2F"
+        );
+    }
+
+    #[test]
+    fn values_are_encoded() {
+        let url = token_url("http://169.254.169.254", "/a b/ü&=+%", &Identity::System);
+        assert!(url.ends_with("&resource=%2Fa%20b%2F%C3%BC%26%3D%2B%25"), "{url}");
+    }
+}

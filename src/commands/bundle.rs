@@ -1,0 +1,249 @@
+//! `bundle`: everything that support asks for in one archive, without secrets.
+
+use std::cell::RefCell;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::shutdown::shutdown_signal;
+use super::{
+    configuration_path, describe, doctor, enroll, load_to_look, load_without_file, vm, Environment, Loaded,
+};
+use crate::bundle::{self, quoted, Bundle, Collected, Content, Part};
+use crate::cli::{Command, Invocation, Output};
+use crate::conditions::{sanity::Test, Vm};
+use crate::host::files::write_private;
+use crate::host::output;
+use crate::model::exit_code::INTERNAL;
+use crate::output::terminal::{self, paragraph};
+use crate::settings::{Overrides, Problem, ProxyUrl, Settings};
+
+/// Where the archive goes when no file is named: a folder that is everywhere and outlives a reboot.
+const FOLDER: &str = "/var/tmp";
+
+/// How many reasons for what is missing are shown; the manifest has all.
+const SHOWN: usize = 5;
+
+pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, file: Option<&Path>) -> u8 {
+    let to_stdout = file == Some(Path::new("-"));
+    if to_stdout && std::io::stdout().is_terminal() {
+        output::write_stderr(
+            "arc-enroll: an archive is nothing for a terminal; redirect it: arc-enroll bundle - > FILE\n",
+        );
+        return INTERNAL;
+    }
+    let mut loaded = match load_anyway(invocation) {
+        Ok(loaded) => loaded,
+        Err(problems) => return super::report_problems(&problems),
+    };
+    let unread = loaded.unread.take();
+    let mut vm = vm(invocation, environment, loaded, false);
+    let is_watched = std::io::stderr().is_terminal();
+    if is_watched {
+        output::write_stderr("  collecting, at most 20 s …");
+    }
+    let collected = tokio::select! {
+        // Listening before the first program is started.
+        biased;
+        _name = shutdown_signal() => None,
+        collected = collect(invocation, environment, &mut vm, unread) => Some(collected),
+    };
+    if is_watched {
+        output::write_stderr("\r\x1b[K");
+    }
+    let Some(collected) = collected else {
+        vm.host.commands.reap().await;
+        output::write_stderr("arc-enroll: told to stop; no archive was written\n");
+        return INTERNAL;
+    };
+    let now = SystemTime::now();
+    let host = vm.hostname().unwrap_or_else(|| "vm".to_owned());
+    let mut folder = format!("arc-enroll-bundle-{host:.63}-{}", humantime::format_rfc3339_seconds(now));
+    folder.retain(|c| c.is_ascii_alphanumeric() || c == '-');
+    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let bundle = bundle::pack(&vm, &folder, seconds, collected);
+    let path = place(&vm, file, &folder);
+    let written = if to_stdout {
+        output::print_bytes(&bundle.bytes).map_err(|error| format!("standard output: {error}"))
+    } else {
+        write_private(&path, &bundle.bytes).map_err(|error| describe(&error))
+    };
+    if let Err(reason) = written {
+        output::write_stderr(&paragraph("arc-enroll: ", &format!("the archive was not written: {reason}")));
+        output::write_stderr(
+            "Name another FILE, or let it go where there is room:\n  ssh VM sudo arc-enroll bundle - > bundle.tar.gz\n",
+        );
+        return INTERNAL;
+    }
+    let shown = if to_stdout { "-".to_owned() } else { path.display().to_string() };
+    let text = match invocation.output {
+        Some(Output::Json) => to_json(&shown, &bundle),
+        _ => to_text(&vm, &shown, &bundle),
+    };
+    // Standard output is the archive's then.
+    let say = if to_stdout { output::write_stderr } else { output::print };
+    say(&vm.host.mask.apply(&text));
+    0
+}
+
+/// The configuration, or without it; the problems are content.
+fn load_anyway(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
+    let problems = match load_to_look(invocation) {
+        Ok(loaded) => return Ok(loaded),
+        Err(problems) => problems,
+    };
+    let mut why = String::new();
+    for problem in &problems {
+        why.push_str(&format!("{problem}\n"));
+    }
+    // What is wrong may be a flag or a variable too.
+    let plain = Invocation {
+        command: Command::Doctor,
+        root: invocation.root.clone(),
+        config: None,
+        output: None,
+        verbose: 0,
+        overrides: Overrides::default(),
+    };
+    let loaded = load_without_file(invocation, why.clone()).or_else(|_| load_without_file(&plain, why));
+    loaded.map_err(|_| problems)
+}
+
+async fn collect(
+    invocation: &Invocation,
+    environment: Environment<'_>,
+    vm: &mut Vm,
+    unread: Option<String>,
+) -> Collected {
+    let host = vm.host.clone();
+    let log = vm.settings.log.file.display().to_string();
+    let endpoint = vm.settings.imds.endpoint.clone();
+    let (answers, findings) = (RefCell::default(), RefCell::new((Vec::new(), Duration::ZERO)));
+    let examined = &mut *vm;
+    let mut others: Vec<Test<'_>> = vec![Box::pin(async {
+        let started = Instant::now();
+        let found = doctor::examine(examined).await;
+        findings.replace((found, started.elapsed()));
+    })];
+    for page in bundle::PAGES {
+        others.push(Box::pin(bundle::ask(&endpoint, page, &answers)));
+    }
+    let log = Some(log.as_str()).filter(|log| *log != enroll::DEFAULT_LOG);
+    let mut collected = bundle::collect(&host, log, others).await;
+    let (findings, elapsed) = findings.into_inner();
+    let doctor = Content::Json(doctor::to_json(vm, &findings));
+    let mut doctor = Part::new("doctor.json", "arc-enroll doctor --output json", doctor);
+    doctor.elapsed = elapsed;
+    let configured = configuration_path(invocation, None);
+    let from = configured.display().to_string();
+    let mut parts = vec![
+        doctor,
+        Part::new("configuration/config.yaml", &from, bundle::read_file(&configured)),
+        bundle::identity(vm, answers.into_inner()),
+    ];
+    let places = bundle::places(&host.files, environment);
+    for (name, from, text) in [
+        ("configuration/in-force.txt", "the configuration with its defaults", in_force(&vm.settings)),
+        ("proxy/places.txt", "the files and the environment that it names", places),
+        (
+            "configuration/problems.txt",
+            "reading the configuration; defaults were used instead, without a target",
+            unread.unwrap_or_default(),
+        ),
+    ] {
+        if !text.is_empty() {
+            parts.push(Part::new(name, from, Content::Text(text, None, false)));
+        }
+    }
+    collected.add(parts);
+    collected
+}
+
+/// What holds with defaults, flags and environment, besides what doctor.json and identity.json say of the target.
+fn in_force(settings: &Settings) -> String {
+    let Settings { azure, proxy, wait, repair, .. } = settings;
+    format!(
+        "azure.cloud: {}\nproxy.url: {}\nproxy.no_proxy: {}\nwait.boot: {}s\nwait.token: {}s\nwait.access: {}s\n\
+         wait.endpoint: {}s\nrepair.every: {}s\n",
+        azure.cloud.name(),
+        proxy.url.as_ref().map(ProxyUrl::without_credentials).unwrap_or_default(),
+        proxy.no_proxy.join(","),
+        wait.boot.as_secs(),
+        wait.token.as_secs(),
+        wait.access.as_secs(),
+        wait.endpoint.as_secs(),
+        repair.every.as_secs(),
+    )
+}
+
+/// Where the archive goes: a path that is not relative is meant below the root, as everywhere.
+fn place(vm: &Vm, file: Option<&Path>, folder: &str) -> PathBuf {
+    let name = format!("{folder}.tar.gz");
+    let path = match file {
+        Some(file) if file.is_absolute() => vm.host.files.path(file),
+        Some(file) => file.to_owned(),
+        None => {
+            if !vm.host.files.is_dir(FOLDER) {
+                let _told_by_writing = vm.host.files.make_dir(FOLDER);
+            }
+            vm.host.files.path(FOLDER).join(&name)
+        }
+    };
+    if path.is_dir() {
+        path.join(name)
+    } else {
+        path
+    }
+}
+
+fn to_json(file: &str, bundle: &Bundle) -> String {
+    let mut missing = Vec::new();
+    for (name, why) in &bundle.missing {
+        missing.push(format!(r#"{{"name":{},"why":{}}}"#, quoted(name), quoted(why)));
+    }
+    format!(
+        "{{\"file\":{},\"bytes\":{},\"entries\":{},\"truncated\":{},\"missing\":[{}]}}\n",
+        quoted(file),
+        bundle.bytes.len(),
+        bundle.entries,
+        bundle.truncated,
+        missing.join(",")
+    )
+}
+
+fn to_text(vm: &Vm, file: &str, bundle: &Bundle) -> String {
+    let mut text = match file {
+        "-" => "The archive went to standard output.\n".to_owned(),
+        // A path stays on one line, so that it can be copied.
+        file => format!("{file}\n"),
+    };
+    let cut = match bundle.truncated {
+        0 => String::new(),
+        cut => format!(", {cut} of them without their beginning"),
+    };
+    let facts =
+        format!("{} bytes, {} entries{cut}; secrets are taken out.", bundle.bytes.len(), bundle.entries);
+    text.push_str(&paragraph("  ", &facts));
+    if !bundle.missing.is_empty() {
+        text.push_str(&format!(
+            "\nNot had, {} in all; manifest.json has all reasons, such as:\n",
+            bundle.missing.len()
+        ));
+    }
+    let mut shown: Vec<&String> = Vec::new();
+    for (name, why) in &bundle.missing {
+        if shown.len() < SHOWN && !shown.contains(&why) {
+            shown.push(why);
+            text.push_str(&paragraph("  - ", &format!("{name}: {why}")));
+        }
+    }
+    text.push_str(&paragraph(
+        "\nWhat to do: ",
+        "attach the archive to the support request. What it cannot show, the CSN configuration and the roles of the \
+         identity, is seen from outside; add the output of",
+    ));
+    for (_, command) in bundle::OUTSIDE.iter().take(2) {
+        text.push_str(&terminal::fold_command("  ", &vm.fill(command)));
+    }
+    text
+}

@@ -1,0 +1,231 @@
+//! What each subcommand does, in terms of the modules.
+
+mod bundle;
+mod doctor;
+mod enroll;
+mod precheck;
+mod print;
+mod shutdown;
+mod status;
+mod token;
+mod write_user_data;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::cli::{self, Command, Invocation};
+use crate::conditions::{Learnt, Vm};
+use crate::host::files::{read_path, Files};
+use crate::host::{describe, output, system, Host};
+use crate::model::exit_code::USAGE;
+use crate::proxy_files::{self, Values, Wanted};
+use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
+use crate::timer::Repeat;
+
+/// Variables about the machine's trust store, which children need as much as this process does.
+const TRUST: [&str; 3] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"];
+
+/// How this program is told about the environment.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Runs the subcommand; the exit code.
+pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
+    match &invocation.command {
+        Command::Help(topic) => {
+            output::print(&cli::help(*topic));
+            0
+        }
+        Command::Version => {
+            output::print(concat!("arc-enroll ", env!("CARGO_PKG_VERSION"), "\n"));
+            0
+        }
+        Command::Explain { code } => print::explain(invocation, environment, code.as_deref()),
+        Command::Enroll { if_idle } => enroll::run(invocation, environment, *if_idle).await,
+        Command::Doctor => doctor::run(invocation, environment).await,
+        Command::Status => status::run(invocation, environment).await,
+        Command::Token { resource, identity } => {
+            token::run(invocation, environment, resource.as_deref(), identity.as_ref()).await
+        }
+        Command::Bundle { file } => bundle::run(invocation, environment, file.as_deref()).await,
+        Command::Env => print::env(invocation, environment),
+        Command::Validate { file } => print::validate(invocation, file.as_ref()),
+        Command::Precheck { csn, vm } => {
+            precheck::run(invocation, environment, csn.as_deref(), vm.as_deref()).await
+        }
+        Command::UserData(wanted) => write_user_data::run(invocation, wanted),
+    }
+}
+
+/// The configuration's text, where it came from, and the settings that it makes.
+struct Loaded {
+    settings: Settings,
+    text: String,
+    /// Where it was looked for.
+    path: String,
+    /// Why the file could not be read, where those who only look go on without it.
+    unread: Option<String>,
+    /// Whether the target is known, by the file, flags or environment.
+    has_target: bool,
+}
+
+/// Stands in for the target where only looking is wanted and nobody says what it is.
+const NO_TARGET: &str =
+    "azure: {subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: unknown, location: unknown}";
+
+/// The configuration's file: the named one, or the default one below the root.
+fn configuration_path(invocation: &Invocation, named: Option<&PathBuf>) -> PathBuf {
+    let files = Host::new(invocation.root.clone(), "", Vec::new()).files;
+    match named.or(invocation.config.as_ref()) {
+        // As everywhere, a path is meant below the root; one that is not there is taken as it is.
+        Some(named) => {
+            Some(files.path(named)).filter(|below| below.exists()).unwrap_or_else(|| named.clone())
+        }
+        None => files.path(DEFAULT_PATH),
+    }
+}
+
+/// Reads the configuration: the named file as it is, or the default one below the root when it exists.
+fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<Problem>> {
+    let path = configuration_path(invocation, named);
+    let named = named.or(invocation.config.as_ref());
+    let origin = path.display().to_string();
+    let at_fault =
+        |message: String| vec![Problem { place: origin.clone(), key: String::new(), line: None, message }];
+    let bytes = read_path(&path).map_err(|error| at_fault(describe(&error)))?;
+    if bytes.is_none() && named.is_some() {
+        return Err(at_fault("there is no such file".to_owned()));
+    }
+    let text = match bytes.map(String::from_utf8) {
+        None => None,
+        Some(Ok(text)) => Some(text),
+        Some(Err(_)) => return Err(at_fault("it is not UTF-8 text; save it as UTF-8".to_owned())),
+    };
+    let settings = settings::load(text.as_deref(), &origin, &invocation.overrides)
+        .map_err(|problems| problems.as_slice().to_vec())?;
+    let path = named.map_or(DEFAULT_PATH.to_owned(), |named| named.display().to_string());
+    Ok(Loaded { settings, text: text.unwrap_or_default(), path, unread: None, has_target: true })
+}
+
+/// As [`load`], for those who only look: the file that holds for root may be private, and they go on without it.
+fn load_to_look(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
+    let loaded = load(invocation, None);
+    let host = Host::new(invocation.root.clone(), "", Vec::new());
+    // A token and the proxy's exports have nothing to do with the target.
+    let needs_target = !matches!(invocation.command, Command::Token { .. } | Command::Env);
+    let unread = match (&loaded, host.files.read(DEFAULT_PATH)) {
+        (Err(_), Err(error)) if error.source.kind() == std::io::ErrorKind::PermissionDenied => {
+            describe(&error)
+        }
+        (Err(_), Ok(None)) if invocation.config.is_none() && !needs_target => "there is none".to_owned(),
+        _ => return loaded,
+    };
+    load_without_file(invocation, unread)
+}
+
+/// The settings of flags, environment and defaults alone, because the file is `unread` for this reason.
+fn load_without_file(invocation: &Invocation, unread: String) -> Result<Loaded, Vec<Problem>> {
+    let path = DEFAULT_PATH.to_owned();
+    let with = |text| settings::load(text, &path, &invocation.overrides);
+    let (settings, has_target) = match with(None) {
+        Ok(settings) => (settings, true),
+        Err(_) => (with(Some(NO_TARGET)).map_err(|problems| problems.as_slice().to_vec())?, false),
+    };
+    Ok(Loaded { settings, text: String::new(), path, unread: Some(unread), has_target })
+}
+
+/// Loads the settings or says on standard error what is wrong with them.
+fn load_or_report(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, u8> {
+    load(invocation, named).map_err(|problems| report_problems(&problems))
+}
+
+fn report_problems(problems: &[Problem]) -> u8 {
+    for problem in problems {
+        output::write_stderr(&format!("{problem}\n"));
+    }
+    let count = problems.len();
+    let noun = if count == 1 { "fault" } else { "faults" };
+    output::write_stderr(&format!("arc-enroll: {count} {noun} in the configuration\n"));
+    USAGE
+}
+
+/// The host as this invocation and the settings want it.
+fn host(invocation: &Invocation, environment: Environment<'_>, settings: &Settings) -> Host {
+    let trust = TRUST.iter().filter_map(|name| Some(((*name).to_owned(), environment(name)?))).collect();
+    let path = environment("PATH").unwrap_or_default();
+    let host = Host::new(invocation.root.clone(), &path, trust);
+    for form in settings.proxy.url.iter().flat_map(settings::ProxyUrl::forms_of_the_password) {
+        host.mask.learn(&form);
+    }
+    let existing = existing_no_proxy(environment, &host);
+    let existing: Vec<&str> = existing.iter().map(String::as_str).collect();
+    for (name, value) in proxy_files::variables(&Wanted::from(&settings.proxy), &existing) {
+        host.commands.set_environment(name, value.reveal());
+    }
+    host
+}
+
+/// What is excepted from the proxy so far: in this process's environment and in the logins'.
+fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
+    let text = host.files.read("/etc/environment").ok().flatten().unwrap_or_default();
+    let stored = proxy_files::effective(&text);
+    let names = ["NO_PROXY", "no_proxy"];
+    let in_file = names.iter().filter_map(|name| stored.get(name).cloned());
+    in_file.chain(names.iter().filter_map(|name| environment(name))).collect()
+}
+
+/// What the proxy variables have wrong that a person's shell sets; nothing where it sets none.
+fn faults_of_the_shell(environment: Environment<'_>, settings: &Settings) -> String {
+    let wanted = Wanted::from(&settings.proxy);
+    let right: Values = proxy_files::variables(&wanted, &[])
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.reveal().to_owned()))
+        .collect();
+    let found: Values = right.keys().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
+    proxy_files::compare(&found, &right, &wanted.no_proxy).1
+}
+
+/// A VM to observe or to enroll.
+fn vm(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded, exclusive: bool) -> Vm {
+    let settings = loaded.settings;
+    Vm {
+        run_id: run_id(),
+        verbose: invocation.verbose > 0,
+        deadline: Instant::now() + settings.wait.boot,
+        exclusive,
+        config: loaded.path,
+        has_target: loaded.has_target,
+        host: host(invocation, environment, &settings),
+        settings,
+        repeat: repeat(invocation),
+        learnt: Learnt::default(),
+    }
+}
+
+/// What the timer has to be told so that its runs are as this one.
+fn repeat(invocation: &Invocation) -> Repeat {
+    let files = Files::new(invocation.root.clone());
+    let config = invocation.config.as_ref().map(|named| {
+        let is_below = named.is_absolute() || files.exists(named);
+        let base = if is_below { None } else { system::own_directory() };
+        base.unwrap_or_else(|| PathBuf::from("/")).join(named).to_string_lossy().into_owned()
+    });
+    Repeat::new(config.filter(|path| path != DEFAULT_PATH), &invocation.overrides)
+}
+
+/// The VM of the subcommands that only look, or the exit code after saying what is wrong with the configuration.
+fn vm_to_look_at(invocation: &Invocation, environment: Environment<'_>) -> Result<Vm, u8> {
+    let loaded = load_to_look(invocation).map_err(|problems| report_problems(&problems))?;
+    let unread = loaded.unread.clone();
+    let vm = vm(invocation, environment, loaded, false);
+    vm.learnt.shell.replace(faults_of_the_shell(environment, &vm.settings));
+    if let Some(reason) = unread {
+        vm.learnt.unseen.borrow_mut().push(format!("the configuration: {reason}"));
+    }
+    Ok(vm)
+}
+
+/// A random id from the kernel, which is also the correlation id of the onboarding.
+fn run_id() -> String {
+    let id = read_path("/proc/sys/kernel/random/uuid".as_ref()).ok().flatten();
+    id.and_then(|id| String::from_utf8(id).ok()).map(|id| id.trim().to_owned()).unwrap_or_default()
+}

@@ -1,0 +1,261 @@
+//! `status`: what the last run did, what holds now, and when the next try comes. Nothing is asked over the network.
+
+use std::io::IsTerminal;
+use std::time::{Duration, SystemTime};
+
+use humantime::{format_rfc3339_seconds, parse_rfc3339_weak};
+use serde_json::{json, Value};
+
+use super::{load_to_look, vm, Environment};
+use crate::catalogue;
+use crate::cli::{Invocation, Output};
+use crate::clients::azcmagent::{self, show::Show};
+use crate::conditions::Vm;
+use crate::host::{output, system, Host};
+use crate::model::condition::Condition;
+use crate::model::fault::Fault;
+use crate::output::record::{self, Record};
+use crate::output::terminal::{self, Mark, Style};
+use crate::timer::{self, State};
+
+/// The conditions that can be seen without the network.
+const LOCAL: [Condition; 4] =
+    [Condition::Host, Condition::ProxyEnvironment, Condition::Agent, Condition::Connected];
+
+/// One condition now.
+struct Seen {
+    condition: Condition,
+    state: &'static str,
+    text: String,
+    fault: Option<&'static str>,
+}
+
+/// Everything that is shown.
+struct Status {
+    record: Option<Record>,
+    seen: Vec<Seen>,
+    timer: State,
+    next: Option<SystemTime>,
+    /// Why there is no timer, if there is none.
+    why: Option<String>,
+    every: Option<Duration>,
+    show: Option<Show>,
+    warnings: Vec<String>,
+}
+
+pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
+    let mut warnings = Vec::new();
+    let vm = match load_to_look(invocation) {
+        Ok(loaded) => {
+            warnings.extend(
+                loaded.unread.iter().map(|reason| format!("the configuration is not known: {reason}")),
+            );
+            Some(vm(invocation, environment, loaded, false))
+        }
+        Err(problems) => {
+            let first = problems.first().map(ToString::to_string).unwrap_or_default();
+            warnings.push(format!("the conditions are not looked at without a configuration: {first}"));
+            None
+        }
+    };
+    let path = || environment("PATH").unwrap_or_default();
+    let host = vm
+        .as_ref()
+        .map_or_else(|| Host::new(invocation.root.clone(), &path(), Vec::new()), |vm| vm.host.clone());
+    let status = gather(vm.as_ref(), &host, warnings).await;
+    let text = if invocation.output == Some(Output::Json) {
+        format!("{}\n", to_json(&status))
+    } else {
+        for warning in &status.warnings {
+            output::write_stderr(&format!("arc-enroll: warning: {}\n", host.mask.apply(warning)));
+        }
+        let style = if std::io::stdout().is_terminal() { Style::Colour } else { Style::Plain };
+        to_text(&status, style)
+    };
+    output::print(&host.mask.apply(&text));
+    status.record.map_or(crate::model::exit_code::NOT_YET, |record| record.exit_code)
+}
+
+async fn gather(vm: Option<&Vm>, host: &Host, mut warnings: Vec<String>) -> Status {
+    let record = record::read(&host.files).unwrap_or_else(|reason| {
+        warnings.push(reason);
+        None
+    });
+    let seen = look(vm).await;
+    let (timer, unseen) = match timer::look(host).await {
+        Ok(timer) => (timer, None),
+        Err(reason) => (State::default(), Some(reason)),
+    };
+    let repair = vm.map(|vm| &vm.settings.repair);
+    let why = match () {
+        () if timer.installed && timer.active => None,
+        () if repair.is_some_and(|repair| !repair.timer) => Some("repair.timer is false".to_owned()),
+        () if unseen.is_some() => unseen,
+        () if timer.installed => Some("it is stopped; `sudo arc-enroll enroll` starts it".to_owned()),
+        () => Some("it is not installed; `sudo arc-enroll enroll` installs it, or says why not".to_owned()),
+    };
+    let next = timer.next(&host.files);
+    let every = repair.map(|repair| repair.every);
+    let show = show(host).await;
+    Status { record, seen, timer, next, why, every, show, warnings }
+}
+
+async fn show(host: &Host) -> Option<Show> {
+    host.commands.find(azcmagent::PROGRAM)?;
+    azcmagent::show(&host.commands).await.ok()?.0
+}
+
+async fn look(vm: Option<&Vm>) -> Vec<Seen> {
+    let mut seen: Vec<Seen> = Vec::new();
+    let Some(vm) = vm else { return seen };
+    vm.learnt.is_local.set(true);
+    for condition in LOCAL {
+        let fails =
+            |needed: &&Condition| seen.iter().any(|one| one.condition == **needed && one.state != "holds");
+        let (state, text, fault) = match condition.needs().iter().find(fails) {
+            Some(cause) => ("skipped", format!("not looked at: {} does not hold", cause.name()), None),
+            None => match vm.observe(condition).await {
+                Ok(evidence) => ("holds", evidence, None),
+                Err(fault) if is_hidden(&fault) => {
+                    ("skipped", "cannot be seen without root".to_owned(), None)
+                }
+                Err(fault) => ("fails", fault.to_string(), Some(fault.code())),
+            },
+        };
+        seen.push(Seen { condition, state, text, fault });
+    }
+    seen
+}
+
+/// Whether it only says that this user may not look.
+fn is_hidden(fault: &Fault) -> bool {
+    !system::is_root() && fault.evidence.contains("ermission denied")
+}
+
+fn to_json(status: &Status) -> Value {
+    let conditions: Vec<Value> = status
+        .seen
+        .iter()
+        .map(|seen| json!({ "condition": seen.condition.name(), "state": seen.state, "evidence": seen.text, "fault": seen.fault }))
+        .collect();
+    let (state, place) = agent(status);
+    json!({
+        "last_run": status.record.as_ref().map(Record::to_json),
+        "warning": status.warnings.first(),
+        "now": { "conditions": conditions },
+        "timer": {
+            "installed": status.timer.installed,
+            "active": status.timer.active,
+            "running": status.timer.working,
+            "next": status.next.map(|time| format_rfc3339_seconds(time).to_string()),
+            "every_s": status.every.map(|every| every.as_secs()),
+            "why": status.why,
+        },
+        "azcmagent": { "status": state, "resource_id": place },
+    })
+}
+
+fn agent(status: &Status) -> (&str, Option<String>) {
+    let show = status.show.as_ref();
+    let state = show.map_or("not installed or not answering", |show| show.status.as_str());
+    (state, show.filter(|show| show.is_onboarded()).map(Show::place))
+}
+
+fn to_text(status: &Status, style: Style) -> String {
+    let mut text = match &status.record {
+        None => "Last run:   none\n".to_owned(),
+        Some(record) => last_run(record),
+    };
+    text.push_str("Now:\n");
+    for seen in &status.seen {
+        let mark = match seen.state {
+            "holds" => Mark::Good,
+            "fails" => Mark::Bad,
+            _ => Mark::Skipped,
+        };
+        text.push_str(&terminal::line(&style, mark, seen.condition.name(), &seen.text));
+    }
+    let every = status.every.map(|every| format!(", every {}", terminal::span(every))).unwrap_or_default();
+    text.push_str(&match &status.why {
+        None => terminal::line(&style, Mark::Good, "timer", &format!("enabled and active{every}")),
+        Some(why) => terminal::line(&style, Mark::Skipped, "timer", &format!("no timer: {why}")),
+    });
+    let next = match status.next {
+        _ if status.timer.working => "a run is under way now".to_owned(),
+        Some(time) => format!("{}, {}", format_rfc3339_seconds(time), ahead(time)),
+        None if status.why.is_some() => "none by itself".to_owned(),
+        None => "not known".to_owned(),
+    };
+    text.push_str(&format!("Next try:   {next}\n"));
+    let (state, place) = agent(status);
+    let place = place.map(|place| format!(", {place}")).unwrap_or_default();
+    // The resource's id stays whole, so that it can be copied.
+    text + &format!("azcmagent:  {state}{place}\n")
+}
+
+fn last_run(record: &Record) -> String {
+    let code = record.fault.as_deref().unwrap_or_default();
+    let named = if code.is_empty() { String::new() } else { format!(": {code}") };
+    let mut text = format!("Last run:   {}{named} (exit code {})\n", record.outcome, record.exit_code);
+    const INDENT: &str = "            ";
+    let (started, finished) = (parse_rfc3339_weak(&record.started), parse_rfc3339_weak(&record.finished));
+    let mut when = record.finished.clone();
+    if let (Ok(started), Ok(finished)) = (started, finished) {
+        let took = finished.duration_since(started).unwrap_or_default();
+        when = format!(
+            "{}, {}, after {}",
+            format_rfc3339_seconds(finished),
+            ago(finished),
+            terminal::span(took)
+        );
+    }
+    let entry = catalogue::find(code);
+    let seen = record.evidence.as_deref().filter(|seen| !seen.is_empty());
+    let lines = [
+        Some(when),
+        entry.map(|entry| entry.summary.to_owned()),
+        seen.map(|seen| format!("Seen: {seen}")),
+        repairs(record),
+        Some(format!("Next: {}", record.next)),
+    ];
+    for line in lines.into_iter().flatten() {
+        text.push_str(&terminal::paragraph(INDENT, &line));
+    }
+    if !record.remedy.is_empty() {
+        text.push_str("What a person does:\n");
+        text.push_str(&terminal::steps(&record.remedy, 4));
+    }
+    text
+}
+
+/// What the last run repaired.
+fn repairs(record: &Record) -> Option<String> {
+    let list: Vec<String> = record
+        .repairs
+        .iter()
+        .map(|done| {
+            let result =
+                done.helped.map_or("", |helped| if helped { ", helped" } else { ", without effect" });
+            format!("{} ({}{result})", done.repair, done.fault)
+        })
+        .collect();
+    (!list.is_empty()).then(|| format!("Repaired: {}", list.join("; ")))
+}
+
+/// How far ahead a time is.
+fn ahead(time: SystemTime) -> String {
+    let left = time.duration_since(SystemTime::now()).ok();
+    left.map_or_else(|| "due now".to_owned(), |left| format!("in {}", coarse(left)))
+}
+
+/// How long ago a time was; one that is still to come is another clock's.
+fn ago(time: SystemTime) -> String {
+    let past = SystemTime::now().duration_since(time).ok();
+    past.map_or_else(|| "in the future by this clock".to_owned(), |past| format!("{} ago", coarse(past)))
+}
+
+/// Without the seconds where there are minutes: nobody counts them.
+fn coarse(time: Duration) -> String {
+    let whole = if time < Duration::from_secs(60) { time.as_secs() } else { time.as_secs() / 60 * 60 };
+    terminal::span(Duration::from_secs(whole))
+}

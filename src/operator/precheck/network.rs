@@ -1,0 +1,205 @@
+//! What a cloud services network lets out, against what the settings need (guide, "Cloud Services Network (CSN)
+//! configurations").
+
+use serde_json::Value;
+
+use super::az::{list, text};
+use super::Row;
+use crate::catalogue;
+use crate::conditions::required_endpoints;
+use crate::operator::user_data::egress_list;
+use crate::settings::{Install, Package, PackageSource, Settings};
+
+/// A name that has to be reachable.
+struct Endpoint {
+    host: String,
+    port: u64,
+    /// Whether Arc needs it, so that the platform's defaults are to hold it.
+    is_of_arc: bool,
+}
+
+/// Everything that a VM with these settings will ask for: what Arc needs, then where azcmagent comes from.
+fn needed(settings: &Settings) -> Vec<Endpoint> {
+    let mut all = Vec::new();
+    let mut add = |host: &str, port, is_of_arc| all.push(Endpoint { host: host.to_owned(), port, is_of_arc });
+    for name in required_endpoints(settings, false) {
+        add(&name, 443, true);
+    }
+    if settings.agent.install == Install::Script {
+        add("aka.ms", 443, false);
+    }
+    match &settings.agent.install {
+        // The script fetches the package from the repository.
+        Install::Repository | Install::Script => add("packages.microsoft.com", 443, false),
+        Install::Package(Package { source: PackageSource::Url(url), .. }) => {
+            let (host, port) = of_url(url);
+            add(host, port, false);
+        }
+        Install::Package(_) | Install::Never => {}
+    }
+    all
+}
+
+fn of_url(url: &str) -> (&str, u64) {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let usual = if scheme == "http" { 80 } else { 443 };
+    match host.rsplit_once(':') {
+        Some((name, port)) => (name, port.parse().unwrap_or(usual)),
+        None => (host, usual),
+    }
+}
+
+/// Whether a list lets it out.
+fn lets_out(categories: &[Value], host: &str, port: u64) -> bool {
+    for category in categories {
+        for entry in list(category, "endpoints") {
+            let is_of_port = entry.get("port").and_then(Value::as_u64).is_none_or(|known| known == port);
+            if is_of_port && covers(text(entry, "domainName"), host) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Whether a domain of the list is this name: `.io` and `*.io` stand for everything below, as in the guide's lists.
+fn covers(domain: &str, host: &str) -> bool {
+    let domain = domain.trim().to_ascii_lowercase();
+    let domain = domain.split_once("://").map_or(domain.as_str(), |(_, rest)| rest).trim_end_matches('/');
+    match domain.strip_prefix('*').unwrap_or(domain).strip_prefix('.') {
+        Some(parent) => host == parent || host.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.')),
+        None => domain == "*" || domain == host,
+    }
+}
+
+/// How a network is, and what of it was told.
+pub fn state(csn: &Value) -> Row {
+    let (state, status) = (text(csn, "provisioningState"), text(csn, "detailedStatus"));
+    let name = text(csn, "name");
+    let message = text(csn, "detailedStatusMessage");
+    let seen = format!("{name}: provisioningState {state}, detailedStatus {status}. {message}");
+    match (state, status) {
+        ("Failed" | "Canceled", _) | (_, "Error") => Row::fails(&catalogue::PROXY_CSN_FAILED, seen),
+        ("Succeeded", _) => {
+            Row::Holds(format!("{name} is there, {}", if status.is_empty() { state } else { status }))
+        }
+        ("", _) => Row::Holds(format!("{name} is there; its provisioningState is not told")),
+        _ => Row::fails(&catalogue::PROXY_CSN_PROVISIONING, seen),
+    }
+}
+
+/// Whether a network lets out what the settings need, the endpoints that it lacks, and what mends it.
+pub fn egress(csn: &Value, settings: &Settings) -> (Row, Vec<String>) {
+    let has_defaults = text(csn, "enableDefaultEgressEndpoints").eq_ignore_ascii_case("true");
+    let (enabled, additional) = (list(csn, "enabledEgressEndpoints"), list(csn, "additionalEgressEndpoints"));
+    // Which names the defaults are is not published: without the list of what is enabled, the guide's word for it.
+    let is_by_default = has_defaults && enabled.is_empty();
+    let needed = needed(settings);
+    let (mut names, mut to_add) = (Vec::new(), Vec::new());
+    for Endpoint { host, port, is_of_arc } in &needed {
+        if *is_of_arc && is_by_default || [enabled, additional].iter().any(|all| lets_out(all, host, *port)) {
+            continue;
+        }
+        names.push(if *port == 443 { host.clone() } else { format!("{host}:{port}") });
+        // What the defaults bring need not be listed by hand.
+        if has_defaults || !is_of_arc {
+            to_add.push(egress_list::endpoint(host, Some(*port)));
+        }
+    }
+    let mut seen = format!("default endpoints are {}enabled", if has_defaults { "" } else { "not " });
+    if enabled.is_empty() {
+        seen.push_str(", what is enabled is not listed");
+    }
+    if names.is_empty() {
+        let count = needed.len();
+        return (Row::Holds(format!("{seen}; all {count} that this configuration needs are let out")), names);
+    }
+    seen.push_str(&format!("; it lacks {}", names.join(", ")));
+    let json = if to_add.is_empty() { None } else { egress_json(additional, &to_add) };
+    let mut without = match (&json, to_add.is_empty()) {
+        (Some(_), _) => vec!["no shell command"],
+        (None, false) => vec!["Let out what is missing"],
+        (None, true) => vec!["no shell command", "Let out what is missing"],
+    };
+    if has_defaults {
+        without.push("platform's defaults");
+    }
+    let values = vec![("{csn_egress_json}", json.unwrap_or_default())];
+    (Row::Fails { fault: catalogue::EGRESS_CSN.with_evidence(seen), values, without }, names)
+}
+
+/// The list of additional endpoints with these in it too, as az takes it in double quotes; nothing where the list
+/// holds what does not belong there.
+fn egress_json(present: &[Value], more: &[String]) -> Option<String> {
+    let mut json = String::from("[");
+    for category in present {
+        let mut endpoints = Vec::new();
+        for endpoint in list(category, "endpoints") {
+            endpoints.push(egress_list::endpoint(
+                safe(text(endpoint, "domainName"))?,
+                endpoint.get("port").and_then(Value::as_u64),
+            ));
+        }
+        if !endpoints.is_empty() {
+            json.push_str(&egress_list::category(safe(text(category, "category"))?, &endpoints));
+            json.push(',');
+        }
+    }
+    json.push_str(&egress_list::category("azure-arc", more));
+    Some(json + "]")
+}
+
+/// A text without what means something to a shell or to az.
+fn safe(text: &str) -> Option<&str> {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || " ._-*:/".contains(c);
+    Some(text).filter(|text| !text.is_empty() && text.chars().all(is_safe))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn domains_of_the_list_are_names_or_what_is_below() {
+        for domain in [
+            ".azure.com",
+            "*.azure.com",
+            "*",
+            "gbl.his.arc.azure.com",
+            "https://gbl.his.arc.azure.com/",
+            "*.his.arc.azure.com",
+            "GBL.his.arc.azure.com",
+        ] {
+            assert!(covers(domain, "gbl.his.arc.azure.com"), "{domain}");
+        }
+        for domain in ["", "azure.com", "his.arc.azure.com", ".is.arc.azure.com", "x.gbl.his.arc.azure.com"] {
+            assert!(!covers(domain, "gbl.his.arc.azure.com"), "{domain}");
+        }
+    }
+
+    #[test]
+    fn ports_count_where_they_are_told() {
+        let lists =
+            |port: Value| vec![json!({"category": "c", "endpoints": [{"domainName": "a.b", "port": port}]})];
+        for (port, is_let_out) in [(json!(443), true), (json!(null), true), (json!(80), false)] {
+            assert_eq!(lets_out(&lists(port.clone()), "a.b", 443), is_let_out, "{port}");
+        }
+        assert_eq!(of_url("https://h.example:8443/x.deb"), ("h.example", 8443));
+        assert_eq!(of_url("http://h.example/x.deb"), ("h.example", 80));
+    }
+
+    #[test]
+    fn the_list_keeps_what_it_has_and_takes_no_words_of_a_shell() {
+        let present = [json!({"category": "own", "endpoints": [{"domainName": ".ubuntu.com", "port": 80}]})];
+        assert_eq!(
+            egress_json(&present, &[egress_list::endpoint("a.b", Some(443))]).unwrap(),
+            "[{'category':'own','endpoints':[{'domainName':'.ubuntu.com','port':80}]},\
+             {'category':'azure-arc','endpoints':[{'domainName':'a.b','port':443}]}]"
+        );
+        let hostile = [json!({"category": "own", "endpoints": [{"domainName": "$(reboot)"}]})];
+        assert_eq!(egress_json(&hostile, &[]), None);
+    }
+}

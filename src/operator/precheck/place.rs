@@ -1,0 +1,91 @@
+//! Where a resource is: the three names that az takes for it.
+
+use crate::operator::user_data::quoted;
+use crate::settings::{Azure, ResourceId};
+
+/// A resource by its subscription, resource group and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Subscription id.
+    pub subscription: String,
+    /// Resource group.
+    pub group: String,
+    /// Name.
+    pub name: String,
+}
+
+impl Place {
+    /// Of an id of this type; nothing where it is none, for it becomes words of a command.
+    pub fn of_id(id: &str, kind: &str) -> Option<Self> {
+        let id = ResourceId::of_type(id, kind).ok()?.to_string();
+        let mut parts = id.split('/').skip(2).step_by(2).map(str::to_owned);
+        let (subscription, group) = (parts.next()?, parts.next()?);
+        let name = id.rsplit('/').next().filter(|name| is_name(name))?.to_owned();
+        Some(Self { subscription, group, name }).filter(|place| is_name(&place.group))
+    }
+
+    /// Of a name in the configuration's resource group, or of an id of this type.
+    pub fn named(text: &str, kind: &str, azure: &Azure) -> Option<Self> {
+        if text.starts_with('/') {
+            return Self::of_id(text, kind);
+        }
+        let (subscription, group) = (azure.subscription_id.to_string(), azure.resource_group.to_string());
+        is_name(text).then(|| Self { subscription, group, name: text.to_owned() })
+    }
+
+    /// As az takes it, without quotes: no part has what a shell would read.
+    pub fn words(&self) -> String {
+        let Self { subscription, group, name } = self;
+        format!("--name {name} --resource-group {group} --subscription {subscription}")
+    }
+
+    /// As a person pastes it.
+    pub fn pasted(&self) -> String {
+        let Self { subscription, group, name } = self;
+        format!("--name {name} --resource-group {} --subscription {subscription}", quoted(group))
+    }
+
+    /// Its id, as of this type.
+    pub fn id(&self, kind: &str) -> String {
+        let Self { subscription, group, name } = self;
+        format!("/subscriptions/{subscription}/resourceGroups/{group}/providers/{kind}/{name}")
+    }
+
+    /// Whether both are the same resource; Azure ignores case here.
+    pub fn is(&self, other: &Self) -> bool {
+        [(&self.subscription, &other.subscription), (&self.group, &other.group), (&self.name, &other.name)]
+            .iter()
+            .all(|(one, two)| one.eq_ignore_ascii_case(two))
+    }
+}
+
+/// Letters, digits and what Azure has in names of groups and resources.
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with('-')
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '(' | ')'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CSN: &str = "Microsoft.NetworkCloud/cloudServicesNetworks";
+
+    #[test]
+    fn an_id_becomes_words_of_a_command_only_when_it_is_one() {
+        let id = |name: &str| {
+            format!("/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/{CSN}/{name}")
+        };
+        let place = Place::of_id(&id("csn-1"), CSN).unwrap();
+        assert_eq!(
+            place.words(),
+            "--name csn-1 --resource-group rg --subscription 11111111-2222-3333-4444-555555555555"
+        );
+        assert!(Place::of_id(&id("CSN-1").replace("rg", "RG"), CSN).is_some_and(|other| other.is(&place)));
+        for name in ["--query", "$(id)", "a;b", "a'b", ""] {
+            assert_eq!(Place::of_id(&id(name), CSN), None, "{name}");
+        }
+        assert_eq!(Place::of_id(&id("csn-1"), "Microsoft.NetworkCloud/virtualMachines"), None);
+    }
+}

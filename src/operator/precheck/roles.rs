@@ -1,0 +1,163 @@
+//! What the identity's role assignments allow on the resource group (guide, "Verify Managed Identity permissions").
+
+use serde_json::Value;
+
+use super::az::{member, text};
+use super::Row;
+use crate::catalogue;
+use crate::clients::arm::{Permissions, LIST_ACCESS, READ, WRITE};
+use crate::settings::Guid;
+
+/// The guide's two roles by their ids (built-in roles reference), with what each is needed for.
+const ROLES: [(&str, &str, &[&str]); 2] = [
+    ("Azure Connected Machine Resource Manager", "f5819b54-e033-4d82-ac66-4fec3cbf3f4c", &[WRITE, READ]),
+    (
+        "HybridCompute Machine ListAccessDetails Action",
+        "e9701b4d-e6e7-4657-91cd-360a0881d224",
+        &[LIST_ACCESS],
+    ),
+];
+
+/// One role assignment.
+pub struct Assignment {
+    role: String,
+    role_id: String,
+    scope: String,
+    condition: bool,
+    /// What the role allows, where it is none of the guide's and was looked up.
+    definition: Option<Permissions>,
+}
+
+/// Reads listings of role assignments; one that is in both counts once.
+pub fn read(listings: &[&Value]) -> Vec<Assignment> {
+    let mut ids: Vec<&str> = Vec::new();
+    let mut found = Vec::new();
+    for one in listings.iter().filter_map(|listing| listing.as_array()).flatten() {
+        let id = text(one, "id");
+        if ids.contains(&id) && !id.is_empty() {
+            continue;
+        }
+        ids.push(id);
+        let role_id =
+            text(one, "roleDefinitionId").rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let name = text(one, "roleDefinitionName");
+        found.push(Assignment {
+            role: if name.is_empty() { role_id.clone() } else { name.to_owned() },
+            role_id,
+            scope: text(one, "scope").to_owned(),
+            condition: !text(one, "condition").is_empty(),
+            definition: None,
+        });
+    }
+    found
+}
+
+impl Assignment {
+    /// Whether it holds for the resource group: at it or above it.
+    fn reaches(&self, group: &str) -> bool {
+        let (scope, group) = (self.scope.trim_end_matches('/').to_lowercase(), group.to_lowercase());
+        if self.scope.is_empty() {
+            return false;
+        }
+        // Azure lists a management group only where it is above the subscription.
+        scope.starts_with("/providers/microsoft.management/managementgroups/")
+            || group.strip_prefix(&scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    fn is_role(&self, (name, id, _): &(&str, &str, &[&str])) -> bool {
+        self.role_id == *id || self.role.starts_with(name)
+    }
+
+    fn allows(&self, role: &(&str, &str, &[&str])) -> bool {
+        let by_definition =
+            self.definition.as_ref().map(|known| role.2.iter().all(|action| known.grants(action)));
+        self.is_role(role) || by_definition.unwrap_or(false)
+    }
+
+    fn shown(&self) -> String {
+        let condition = if self.condition { ", under a condition" } else { "" };
+        format!("{} at {}{condition}", self.role, self.scope)
+    }
+}
+
+/// Ids of the roles whose definitions decide: those that reach the group and are none of the guide's.
+pub fn unknown(assignments: &[Assignment], group: &str) -> Vec<String> {
+    let reaching = || assignments.iter().filter(|one| one.reaches(group));
+    if ROLES.iter().all(|role| reaching().any(|one| one.is_role(role))) {
+        return Vec::new();
+    }
+    let mut ids = Vec::new();
+    for one in reaching().filter(|one| !ROLES.iter().any(|role| one.is_role(role))) {
+        if Guid::new(&one.role_id).is_ok() && !ids.contains(&one.role_id) {
+            ids.push(one.role_id.clone());
+        }
+    }
+    ids
+}
+
+/// Takes in what role definitions allow.
+pub fn learn<'v>(assignments: &mut [Assignment], definition: &dyn Fn(&str) -> Option<&'v Value>) {
+    for one in assignments {
+        let first = definition(&one.role_id).and_then(Value::as_array).and_then(|all| all.first());
+        let permissions = first.and_then(|first| member(first, "permissions"));
+        // As ARM lists what an identity may do.
+        one.definition = permissions.and_then(|all| Permissions::read(&format!("{{\"value\":{all}}}")));
+    }
+}
+
+/// Whether the identity has what it needs on the resource group.
+pub fn judge(assignments: &[Assignment], group: &str) -> Row {
+    let (mut by, mut lacks, mut has) = (Vec::new(), Vec::new(), Vec::new());
+    for role in &ROLES {
+        let mut holding = assignments.iter().filter(|one| one.reaches(group) && one.allows(role));
+        match holding.next() {
+            Some(one) => {
+                has.push(role.0);
+                let shown = one.shown();
+                if !by.contains(&shown) {
+                    by.push(shown);
+                }
+            }
+            None => lacks.push(role.0),
+        }
+    }
+    if lacks.is_empty() {
+        return Row::Holds(by.join("; "));
+    }
+    let mut others: Vec<String> = assignments.iter().take(8).map(Assignment::shown).collect();
+    if others.is_empty() {
+        others.push("no role".to_owned());
+    }
+    let seen = format!("at or above {group} it lacks {}; it has {}", lacks.join(" and "), others.join("; "));
+    Row::fails_without(&catalogue::ACCESS_UNASSIGNED, seen, &has)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: &str = "/subscriptions/s/resourceGroups/rg";
+
+    #[test]
+    fn scopes_reach_what_is_below_them() {
+        let reaches = |scope: &str| {
+            let one = serde_json::json!([{"scope": scope}]);
+            read(&[&one]).first().is_some_and(|one| one.reaches(GROUP))
+        };
+        let mine = "/SUBSCRIPTIONS/S/resourcegroups/RG";
+        for scope in
+            ["/", "/subscriptions/s", GROUP, mine, "/providers/Microsoft.Management/managementGroups/m"]
+        {
+            assert!(reaches(scope), "{scope}");
+        }
+        for scope in [
+            "",
+            "/subscriptions/s/resourceGroups/r",
+            "/subscriptions/s/resourceGroups/rg2",
+            "/subscriptions/s/resourceGroups/rg/providers/x/y/z",
+            "/subscriptions/t",
+        ] {
+            assert!(!reaches(scope), "{scope}");
+        }
+    }
+}

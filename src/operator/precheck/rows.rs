@@ -1,0 +1,325 @@
+//! What follows from the answers: the rows, and what is asked for next.
+
+use serde_json::Value;
+
+use super::az::{list, member, text, typed, Kind};
+use super::place::Place;
+use super::{identity, is_enough, network, roles, Look, Row, CLUSTER, CSN, PROVIDERS};
+use crate::catalogue;
+use crate::settings::{Guid, Identity};
+
+impl Look<'_> {
+    /// The row of this name.
+    pub(super) fn row(&self, check: &str) -> Row {
+        match check {
+            "az" => self.az(),
+            _ if !self.az().holds() => Row::Skipped("az"),
+            "extension" => self.extension(),
+            "resource-group" => self.resource_group(),
+            "providers" => self.providers(),
+            "identity" => self.user_identity(),
+            "roles" => self.roles(),
+            _ if !self.extension().holds() => Row::Skipped("extension"),
+            "platform" => self.platform(),
+            "vm" => self.machine().0,
+            "csn" => self.csn(),
+            _ => self.egress(),
+        }
+    }
+
+    pub(super) fn az(&self) -> Row {
+        let (version, account) = match (self.reply("version"), self.reply("az")) {
+            (Some(Ok(version)), Some(Ok(account))) => (text(version, "azure-cli"), account),
+            (Some(Err(failure)), _) | (_, Some(Err(failure))) => return Row::failed(failure),
+            _ => return Row::Open(String::new()),
+        };
+        let azure = &self.vm.settings.azure;
+        if version.is_empty() || !azure.subscription_id.matches(text(account, "id")) {
+            return self.nameless(if version.is_empty() { "version" } else { "az" });
+        }
+        let (tenant, cloud) = (text(account, "tenantId"), text(account, "environmentName"));
+        if let Some(wanted) = azure.tenant_id.as_ref().filter(|wanted| !wanted.matches(tenant)) {
+            let seen = format!("the subscription is of tenant {tenant}, the configuration says {wanted}");
+            return Row::fails(&catalogue::HOST_AZ_ACCOUNT, seen);
+        }
+        if !cloud.is_empty() && cloud != azure.cloud.name() {
+            let seen = format!("az is signed in to {cloud}, the configuration says {}", azure.cloud.name());
+            return Row::fails(&catalogue::HOST_AZ_ACCOUNT, seen);
+        }
+        let user = account.get("user").map(|user| text(user, "name")).unwrap_or_default();
+        Row::Holds(format!(
+            "azure-cli {version}, signed in as {user}, subscription {}",
+            text(account, "name")
+        ))
+    }
+
+    pub(super) fn extension(&self) -> Row {
+        let Some(version) = self.value("version") else { return Row::Skipped("az") };
+        let cli = text(version, "azure-cli");
+        let extension = version.get("extensions").map(|all| text(all, "networkcloud")).unwrap_or_default();
+        let is_cli_old = is_enough("az", cli) == Some(false);
+        let is_old = is_enough("networkcloud", extension) == Some(false);
+        let without: &[&str] = match (extension, is_old, is_cli_old) {
+            ("", _, true) => &["extension update"],
+            ("", _, false) => &["extension update", "az upgrade"],
+            (_, true, true) => &["extension add"],
+            (_, true, false) => &["extension add", "az upgrade"],
+            (_, false, true) => &["extension add", "extension update"],
+            (good, false, false) => return Row::Holds(format!("networkcloud {good} (4.0.0b1 is the least)")),
+        };
+        let shown = if extension.is_empty() { "that az version does not list" } else { extension };
+        let seen = format!("azure-cli {cli}, networkcloud {shown}");
+        Row::fails_without(&catalogue::HOST_AZ_EXTENSION, seen, without)
+    }
+
+    fn resource_group(&self) -> Row {
+        let state = self.value("az").map(|account| text(account, "state")).unwrap_or_default();
+        if !matches!(state, "" | "Enabled" | "Warned" | "PastDue") {
+            return Row::fails(&catalogue::ACCESS_SUBSCRIPTION_DISABLED, format!("its state is {state}"));
+        }
+        match self.reply("resource-group") {
+            Some(Ok(group)) if text(group, "id").is_empty() => self.nameless("resource-group"),
+            Some(Ok(group)) => {
+                Row::Holds(format!("{} is there, in {}", text(group, "name"), text(group, "location")))
+            }
+            Some(Err(failure)) if failure.kind == Kind::Missing => {
+                Row::fails(&catalogue::ACCESS_GROUP, failure.words.clone())
+            }
+            Some(Err(failure)) => Row::failed(failure),
+            None => Row::Skipped("az"),
+        }
+    }
+
+    fn providers(&self) -> Row {
+        let (mut registered, mut seen, mut failed) = (Vec::new(), String::new(), None);
+        let mut is_missing = false;
+        for name in PROVIDERS {
+            let state = match self.reply(name) {
+                Some(Ok(provider)) => text(provider, "registrationState"),
+                Some(Err(failure)) => {
+                    failed = failed.or(Some(failure));
+                    continue;
+                }
+                None => continue,
+            };
+            if matches!(state, "Registered" | "Registering") {
+                registered.push(name);
+            } else {
+                is_missing = true;
+            }
+            let parted = if seen.is_empty() { "" } else { ", " };
+            seen.push_str(&format!(
+                "{parted}{name} is {}",
+                if state.is_empty() { "in an unknown state" } else { state }
+            ));
+        }
+        match failed {
+            _ if is_missing => Row::fails_without(&catalogue::ACCESS_PROVIDER, seen, &registered),
+            Some(failure) => Row::failed(failure),
+            None => Row::Holds(seen),
+        }
+    }
+
+    /// How the VM's identity stands, and its principal where it is the one asked for.
+    fn machine(&self) -> (Row, Option<String>) {
+        let row = match self.reply("vm") {
+            Some(Ok(found)) if text(found, "id").is_empty() => self.nameless("vm"),
+            Some(Ok(found)) => return identity::of_vm(found, &self.vm.settings.identity),
+            Some(Err(failure)) if failure.kind == Kind::Missing && self.wanted.vm.is_some() => {
+                Row::fails(&catalogue::IDENTITY_VM_MISSING, failure.words.clone())
+            }
+            Some(Err(failure)) if failure.kind == Kind::Missing => {
+                let name = self.machine.as_ref().map_or("", |place| &place.name);
+                Row::Open(format!("there is no VM {name} yet"))
+            }
+            Some(Err(failure)) => Row::failed(failure),
+            None => {
+                let why = "no VM is named yet (--vm NAME, or azure.resource_name in the configuration)";
+                Row::Open(why.to_owned())
+            }
+        };
+        (row, None)
+    }
+
+    /// The user-assigned identity as Azure lists it.
+    fn listed_identity(&self) -> Option<&Value> {
+        let reply = self.value("identity")?;
+        let found = match &self.vm.settings.identity {
+            Identity::ResourceId(_) => Some(reply),
+            wanted => identity::in_listing(reply, wanted),
+        };
+        found.filter(|found| !text(found, "id").is_empty())
+    }
+
+    fn user_identity(&self) -> Row {
+        let wanted = &self.vm.settings.identity;
+        if let Some(found) = self.listed_identity() {
+            return Row::Holds(format!(
+                "{} is there, principal {}",
+                text(found, "id"),
+                text(found, "principalId")
+            ));
+        }
+        // The VM's own word for it, where the identity is out of this sign-in's sight.
+        if self.principal().is_some() {
+            return Row::Holds(format!("{wanted} is on the VM; az does not list it"));
+        }
+        let is_by_name = matches!(wanted, Identity::ResourceId(_));
+        let seen = match self.reply("identity") {
+            Some(Err(failure)) if failure.kind == Kind::Missing => failure.words.clone(),
+            Some(Err(failure)) => return Row::failed(failure),
+            Some(Ok(reply)) if is_by_name || !reply.is_array() => return self.nameless("identity"),
+            _ => format!("{wanted} is not among the identities of the subscription"),
+        };
+        let without: &[&str] = if is_by_name { &[] } else { &["Make it"] };
+        Row::fails_without(&catalogue::IDENTITY_USER_MISSING, seen, without)
+    }
+
+    /// Whose roles are looked at; it becomes a word of a command, so it has to be what it is said to be.
+    pub(super) fn principal(&self) -> Option<String> {
+        let listed = self.listed_identity().map(|found| text(found, "principalId").to_owned());
+        let principal = listed.or_else(|| self.machine().1)?;
+        Guid::new(&principal).ok().map(|id| id.to_string())
+    }
+
+    pub(super) fn csn_of_vm(&self) -> Option<Place> {
+        let attachment = member(self.value("vm")?, "cloudServicesNetworkAttachment")?;
+        Place::of_id(text(attachment, "attachedNetworkId"), CSN)
+    }
+
+    /// The network that was named, else the VM's, else the only one there is once the VM's is known.
+    pub(super) fn csn_place(&self) -> Option<Place> {
+        if let Some(named) = self.wanted.csn.clone().or_else(|| self.csn_of_vm()) {
+            return Some(named);
+        }
+        match self.value("csns")?.as_array()?.as_slice() {
+            [only] => Place::of_id(text(only, "id"), CSN),
+            _ => None,
+        }
+    }
+
+    fn csn(&self) -> Row {
+        let csn = match self.reply("csn") {
+            Some(Ok(csn)) if text(csn, "id").is_empty() => return self.nameless("csn"),
+            Some(Ok(csn)) => csn,
+            Some(Err(failure)) if failure.kind == Kind::Missing => {
+                return Row::fails(&catalogue::PROXY_CSN_UNKNOWN, failure.words.clone())
+            }
+            Some(Err(failure)) => return Row::failed(failure),
+            None => return self.which_csn(),
+        };
+        match (self.csn_of_vm(), &self.wanted.csn) {
+            (Some(of_vm), Some(named)) if !of_vm.is(named) => {
+                let seen = format!("the VM is attached to {}, named was {}", of_vm.id(CSN), named.id(CSN));
+                Row::fails(&catalogue::PROXY_CSN_OTHER, seen)
+            }
+            _ => network::state(csn),
+        }
+    }
+
+    /// There is not one network alone in the resource group.
+    fn which_csn(&self) -> Row {
+        let listed = match self.reply("csns") {
+            Some(Ok(Value::Array(listed))) => listed,
+            Some(Err(failure)) => return Row::failed(failure),
+            _ => return self.nameless("csns"),
+        };
+        let mut seen = format!("{} has ", self.vm.settings.azure.resource_group);
+        let names: Vec<&str> = listed.iter().map(|csn| text(csn, "name")).collect();
+        seen.push_str(&if names.is_empty() { "none".to_owned() } else { names.join(", ") });
+        let without: &[&str] = if names.is_empty() { &[] } else { &["Or make one"] };
+        Row::fails_without(&catalogue::PROXY_CSN_UNKNOWN, seen, without)
+    }
+
+    fn egress(&self) -> Row {
+        match self.value("csn") {
+            Some(csn) if !text(csn, "id").is_empty() => {
+                let (row, endpoints) = network::egress(csn, &self.vm.settings);
+                self.vm.learnt.endpoints.replace(endpoints);
+                row
+            }
+            _ => Row::Skipped("csn"),
+        }
+    }
+
+    pub(super) fn cluster(&self) -> Option<Place> {
+        let of = |name: &str| Place::of_id(text(self.value(name)?, "clusterId"), CLUSTER);
+        of("vm").or_else(|| of("csn"))
+    }
+
+    fn platform(&self) -> Row {
+        // The management bundle has no member of its own in what az shows.
+        const LEAST: &str =
+            "runtime 4.7.0 and management bundle 2510.1, which az does not show, are the least";
+        let cluster = match self.reply("platform") {
+            Some(Ok(cluster)) => cluster,
+            // The cluster is often another team's: what is not shown is no fault of this sign-in.
+            Some(Err(failure)) => {
+                return Row::Open(format!("not readable, ask who runs it: {LEAST} ({})", failure.words))
+            }
+            None => return Row::Open(format!("neither VM nor network names its cluster: {LEAST}")),
+        };
+        let version = text(cluster, "clusterVersion");
+        match is_enough("runtime", version) {
+            Some(true) => Row::Holds(format!("runtime {version}; {LEAST}")),
+            None => Row::Open(format!("its runtime is not told: {LEAST}")),
+            Some(false) => {
+                let mut versions = list(cluster, "availableUpgradeVersions")
+                    .iter()
+                    .map(|one| text(one, "targetClusterVersion"));
+                let is_plain =
+                    |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c));
+                let target = versions.find(|one| is_enough("runtime", one) == Some(true) && is_plain(one));
+                let values =
+                    target.map(|target| ("{cluster_target}", target.to_owned())).into_iter().collect();
+                let fault = catalogue::IMDS_PLATFORM_OLD.with_evidence(format!("its runtime is {version}"));
+                Row::Fails { fault, values, without: Vec::new() }
+            }
+        }
+    }
+
+    /// The assignments as far as they are known, with what their roles allow.
+    fn assignments(&self) -> Vec<roles::Assignment> {
+        let Some(here) = self.value("roles") else { return Vec::new() };
+        let mut found = roles::read(&[here, self.value("other roles").unwrap_or(&Value::Null)]);
+        roles::learn(&mut found, &|id| self.value(id));
+        found
+    }
+
+    pub(super) fn unknown_roles(&self) -> Vec<String> {
+        roles::unknown(&self.assignments(), &self.group_id())
+    }
+
+    fn roles(&self) -> Row {
+        match self.reply("roles") {
+            Some(Ok(Value::Array(_))) => roles::judge(&self.assignments(), &self.group_id()),
+            Some(Ok(_)) => self.nameless("roles"),
+            Some(Err(failure)) => Row::failed(failure),
+            None => self.roles_of_nobody(),
+        }
+    }
+
+    /// Why there is no principal whose roles could be looked at.
+    fn roles_of_nobody(&self) -> Row {
+        let of = if self.vm.settings.identity == Identity::System { "vm" } else { "identity" };
+        match self.row(of) {
+            Row::Holds(_) => self.nameless(of),
+            Row::Skipped(cause) => Row::Skipped(cause),
+            Row::Open(_) => {
+                let name = self.machine.as_ref().map_or("NAME", |place| &place.name);
+                Row::Open(format!(
+                    "the system-assigned identity comes with the VM; once it is there, run: arc-enroll precheck --vm {name}"
+                ))
+            }
+            Row::Fails { .. } => Row::Skipped(of),
+        }
+    }
+
+    /// An answer that does not say what it is about is no ground for advice: the advice may be to delete a VM.
+    fn nameless(&self, name: &str) -> Row {
+        let command = self.answer(name).map_or(String::new(), |answer| typed(&answer.question));
+        let seen = format!("{command} does not answer with what it was asked for");
+        let values = vec![("{az}", command)];
+        Row::Fails { fault: catalogue::HOST_AZ_FAILED.with_evidence(seen), values, without: Vec::new() }
+    }
+}

@@ -1,0 +1,309 @@
+//! The log: one JSON object a line, written in one piece, masked, no longer than a pipe keeps whole.
+//!
+//! Under cloud-init standard output *is* the log file, so the lines go there and nowhere else. On a manual run
+//! they are appended to the file, and the terminal gets [`crate::output::progress`] instead.
+
+mod destination;
+
+pub use destination::{choose, Destination};
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::host::SharedMask;
+
+/// Writes to a pipe are whole up to this many bytes (PIPE_BUF), so that a concurrent writer tears no line.
+const LONGEST_LINE: usize = 4096;
+
+/// A field's value that stands for JSON's null: tracing itself leaves an absent value out.
+pub const NULL: &str = "\0";
+
+/// The target of the line that ends a run, which is written at every level.
+pub const LAST_LINE: &str = "arc_enroll::last_line";
+
+/// Events that announce a change of the VM.
+const CHANGES: [&str; 2] = ["file.started", "repair.started"];
+
+/// The longest text of one field, in characters.
+const LONGEST_TEXT: usize = 1200;
+
+/// Where the lines go.
+pub struct Sink {
+    file: Option<std::fs::File>,
+    stdout: bool,
+    /// Lines that are only worth keeping once there is news.
+    held: Option<Vec<u8>>,
+}
+
+/// The most that is held back, in bytes.
+const MOST_HELD: usize = 256 << 10;
+
+/// How much a line matters to a log that is quiet as long as all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    /// Something is as it was.
+    Routine,
+    /// Something is wrong, or is changed.
+    News,
+    /// The end of a run in which nothing was.
+    LastLine,
+}
+
+impl Sink {
+    /// Standard output alone: it is the log.
+    pub fn stdout() -> Self {
+        Self { file: None, stdout: true, held: None }
+    }
+
+    /// A file opened for appending.
+    pub fn file(file: std::fs::File) -> Self {
+        Self { file: Some(file), stdout: false, held: None }
+    }
+
+    /// A log that cannot be written.
+    pub fn nowhere() -> Self {
+        Self { file: None, stdout: false, held: None }
+    }
+
+    /// Standard output too, for a program that asked for the lines.
+    pub fn and_stdout(self) -> Self {
+        Self { stdout: true, ..self }
+    }
+
+    /// Of a run that finds all well only the last line: an hourly look must not fill the disk.
+    pub fn quiet(self) -> Self {
+        Self { held: Some(Vec::new()), ..self }
+    }
+
+    fn take(&mut self, line: &[u8], weight: Weight) {
+        match (&mut self.held, weight) {
+            (Some(held), Weight::Routine) if held.len() < MOST_HELD => held.extend_from_slice(line),
+            (_, Weight::LastLine) | (None, _) => self.write(line),
+            (Some(_), _) => {
+                let held = self.held.take().unwrap_or_default();
+                held.split_inclusive(|byte| *byte == b'\n').for_each(|line| self.write(line));
+                self.write(line);
+            }
+        }
+    }
+
+    fn write(&mut self, line: &[u8]) {
+        // A log that cannot be written is not the end of a run.
+        if let Some(file) = &mut self.file {
+            let _lost = file.write_all(line);
+        }
+        if self.stdout {
+            let _lost = std::io::stdout().lock().write_all(line);
+        }
+    }
+}
+
+/// Starts logging for this process.
+pub fn start(run_id: &str, level: Level, sink: Sink, mask: SharedMask) {
+    let layer = JsonLines { run_id: run_id.to_owned(), level, mask, sink: Mutex::new(sink) };
+    // Only the first call in a process counts, and there is only one.
+    let _first = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
+}
+
+struct JsonLines {
+    run_id: String,
+    level: Level,
+    mask: SharedMask,
+    sink: Mutex<Sink>,
+}
+
+/// The condition of a span, kept with it.
+struct InCondition(String);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+        // Libraries log too; only our own events have the stable ids.
+        let is_wanted = *metadata.level() <= self.level || metadata.target() == LAST_LINE;
+        is_wanted && metadata.target().starts_with("arc_enroll")
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let (Some(span), Some(condition)) = (context.span(id), fields.take("condition")) {
+            span.extensions_mut().insert(InCondition(condition.as_str().unwrap_or_default().to_owned()));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let condition = context.event_scope(event).and_then(|mut scope| {
+            scope.find_map(|span| span.extensions().get::<InCondition>().map(|found| found.0.clone()))
+        });
+        let level = *event.metadata().level();
+        let has = |wanted: &str, is: &dyn Fn(&str) -> bool| {
+            fields.0.iter().any(|(name, value)| *name == wanted && value.as_str().is_some_and(is))
+        };
+        // Every run writes its record; what else is written is a change.
+        let is_record = has("path", &|path| path.ends_with(crate::output::record::PATH));
+        let changes = has("event", &|event| CHANGES.contains(&event)) && !is_record;
+        let weight = match event.metadata().target() {
+            _ if level <= Level::WARN || changes => Weight::News,
+            LAST_LINE => Weight::LastLine,
+            _ => Weight::Routine,
+        };
+        let line = self.line(level, condition, fields);
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).take(line.as_bytes(), weight);
+    }
+}
+
+impl JsonLines {
+    /// The fixed members first, in the contract's order, then the event's own as long as they fit.
+    fn line(&self, level: Level, condition: Option<String>, mut fields: Fields) -> String {
+        let level = level.to_string().to_ascii_lowercase();
+        let own = |name: &str, fields: &mut Fields| fields.take(name).unwrap_or(Value::Null);
+        let condition = condition.map_or_else(|| own("condition", &mut fields), Value::String);
+        let event = own("event", &mut fields);
+        let message = own("message", &mut fields);
+        let fixed = [
+            ("timestamp", Value::String(humantime::format_rfc3339_millis(SystemTime::now()).to_string())),
+            ("level", Value::String(level)),
+            ("run_id", Value::String(self.run_id.clone())),
+            ("condition", condition),
+            ("event", event),
+            ("message", message),
+        ];
+        let mut line = String::from("{");
+        for (name, value) in fixed.into_iter().chain(fields.0) {
+            let member = format!("{}:{}", Value::String(name.to_owned()), self.masked(value));
+            let separator = usize::from(line.len() > 1);
+            if line.len() + member.len() + separator + 2 > LONGEST_LINE {
+                continue;
+            }
+            if separator == 1 {
+                line.push(',');
+            }
+            line.push_str(&member);
+        }
+        line.push_str("}\n");
+        line
+    }
+
+    fn masked(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => {
+                let mut text = self.mask.apply(&text);
+                if let Some((at, _)) = text.char_indices().nth(LONGEST_TEXT) {
+                    text.truncate(at);
+                    text.push('…');
+                }
+                Value::String(text)
+            }
+            other => other,
+        }
+    }
+}
+
+/// An event's fields in their order.
+#[derive(Default)]
+struct Fields(Vec<(&'static str, Value)>);
+
+impl Fields {
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.0.iter().position(|(field, _)| *field == name)?;
+        Some(self.0.remove(at).1)
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let mut text = String::new();
+        let _infallible = write!(text, "{value:?}");
+        self.0.push((field.name(), Value::String(text)));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let value = if value == NULL { Value::Null } else { Value::String(value.to_owned()) };
+        self.0.push((field.name(), value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.push((field.name(), value.into()));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.push((field.name(), value.into()));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.0.push((field.name(), u64::try_from(value).unwrap_or(u64::MAX).into()));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.push((field.name(), value.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::secret::Secret;
+
+    fn layer() -> JsonLines {
+        let mask = SharedMask::default();
+        mask.learn(&Secret::new("opaque-secret"));
+        JsonLines { run_id: "r".into(), level: Level::INFO, mask, sink: Mutex::new(Sink::nowhere()) }
+    }
+
+    #[test]
+    fn the_members_stand_in_the_contracts_order() {
+        let fields = Fields(vec![("message", "hello".into()), ("n", 3.into()), ("event", "a.b".into())]);
+        let line = layer().line(Level::WARN, Some("imds".into()), fields);
+        let rest = line.split_once("\"level\"").unwrap().1;
+        assert_eq!(
+            rest,
+            ":\"warn\",\"run_id\":\"r\",\"condition\":\"imds\",\"event\":\"a.b\",\"message\":\"hello\",\"n\":3}\n"
+        );
+    }
+
+    #[test]
+    fn a_line_stays_whole_valid_and_masked_however_long_its_fields() {
+        let long = format!("opaque-secret {}", "ä\"".repeat(9000));
+        let fields = Fields(vec![
+            ("message", long.clone().into()),
+            ("a", long.clone().into()),
+            ("b", long.clone().into()),
+            ("c", long.into()),
+            ("z", "end".into()),
+        ]);
+        let line = layer().line(Level::INFO, None, fields);
+        assert!(line.len() <= LONGEST_LINE, "{}", line.len());
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert!(value["message"].as_str().unwrap().starts_with("*** ä"));
+        assert_eq!(value["z"], "end");
+        assert!(!line.contains("opaque-secret"));
+    }
+
+    #[test]
+    fn a_quiet_log_tells_everything_once_there_is_news() {
+        let told = |lines: &[(&str, Weight)]| {
+            let mut file = tempfile::tempfile().unwrap();
+            let mut sink = Sink::file(file.try_clone().unwrap()).quiet();
+            lines.iter().for_each(|(line, weight)| sink.take(format!("{line}\n").as_bytes(), *weight));
+            let mut text = String::new();
+            std::io::Seek::rewind(&mut file).unwrap();
+            std::io::Read::read_to_string(&mut file, &mut text).unwrap();
+            text
+        };
+        let (routine, news, last) = (Weight::Routine, Weight::News, Weight::LastLine);
+        assert_eq!(told(&[("a", routine), ("b", routine), ("end", last)]), "end\n");
+        let lines = [("a", routine), ("b", news), ("c", routine), ("end", last)];
+        assert_eq!(told(&lines), "a\nb\nc\nend\n");
+    }
+}

@@ -1,0 +1,386 @@
+//! How faults and conditions are shown to people: 80 columns, colour only on a terminal.
+
+use std::time::Duration;
+
+use crate::catalogue;
+use crate::conditions::sanity::{Probe, Verdict};
+use crate::conditions::Vm;
+use crate::model::condition::Condition;
+use crate::model::fault::{Fault, FaultKind, Resolution};
+
+/// Columns that every terminal has.
+const WIDTH: usize = 80;
+
+/// Where the text of a condition's line begins.
+const INDENT: usize = 26;
+
+/// Whether colours are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Escape sequences.
+    Colour,
+    /// Text only.
+    Plain,
+}
+
+/// The state in front of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// It holds.
+    Good,
+    /// It fails.
+    Bad,
+    /// Something is being done about it.
+    Busy,
+    /// It was not looked at.
+    Skipped,
+}
+
+impl Style {
+    fn paint(self, mark: Mark, text: &str) -> String {
+        let code = match mark {
+            Mark::Good => "32",
+            Mark::Bad => "31",
+            Mark::Busy => "33",
+            Mark::Skipped => "2",
+        };
+        match self {
+            Self::Colour => format!("\x1b[{code}m{text}\x1b[0m"),
+            Self::Plain => text.to_owned(),
+        }
+    }
+}
+
+/// One line for a condition, continued below itself when it is long.
+pub fn line(style: &Style, mark: Mark, name: &str, text: &str) -> String {
+    let word = match mark {
+        Mark::Good => "ok  ",
+        Mark::Bad => "FAIL",
+        Mark::Busy => "... ",
+        Mark::Skipped => "skip",
+    };
+    let lines = wrap(text, WIDTH - INDENT);
+    let mut shown = format!("  {}  {name:<17} ", style.paint(mark, word));
+    for (index, part) in lines.iter().enumerate() {
+        if index > 0 {
+            shown.push_str(&" ".repeat(INDENT));
+        }
+        shown.push_str(part);
+        shown.push('\n');
+    }
+    if lines.is_empty() {
+        shown.push('\n');
+    }
+    shown
+}
+
+/// What stands in the way: the row's line, and below it what was seen and what to do.
+pub fn diagnosis(style: &Style, name: &str, fault: &Fault, person: &[String]) -> String {
+    let entry = fault.kind;
+    let mut text = line(style, Mark::Bad, name, entry.summary);
+    text.push_str(&format!("        Fault: {}\n", entry.code));
+    if !fault.evidence.is_empty() {
+        text.push_str(&paragraph("        Seen: ", &fault.evidence));
+    }
+    text.push_str("        What to do:\n");
+    text.push_str(&steps(person, 10));
+    text
+}
+
+/// One test of the network.
+pub fn probe(style: &Style, probe: &Probe) -> String {
+    let (mark, word) = match probe.verdict {
+        Verdict::Ok => (Mark::Good, "ok  "),
+        Verdict::Fails => (Mark::Bad, "FAIL"),
+        Verdict::Information => (Mark::Busy, "note"),
+        Verdict::Skipped => (Mark::Skipped, "skip"),
+    };
+    let time = format!("{:>6} ms", probe.elapsed.as_millis());
+    let detail = if probe.verdict == Verdict::Ok { String::new() } else { format!(": {}", probe.detail) };
+    let what = format!("{}{detail}", probe.target);
+    let indent = " ".repeat(18);
+    let shown = wrap(&what, WIDTH - indent.len()).join(&format!("\n{indent}"));
+    format!("  {}  {time} {shown}\n", style.paint(mark, word))
+}
+
+/// The verdict in one line; `failed` is the word for what waiting does not help.
+pub fn headline(style: &Style, fault: &Fault, failed: &str) -> String {
+    let entry = fault.kind;
+    let verdict = if entry.resolution == Resolution::Retry { "NOT YET" } else { failed };
+    let headline = format!("{verdict}: {} (exit code {})", entry.code, entry.exit_code());
+    format!("\n{}\n", style.paint(Mark::Bad, &headline))
+}
+
+/// The verdict on a fault, with what was seen and what to do, filled with this VM's own values.
+pub fn verdict(vm: &Vm, style: &Style, fault: &Fault) -> String {
+    let entry = fault.kind;
+    let mut text = headline(style, fault, "NOT ENROLLED");
+    text.push_str(&paragraph("  ", entry.summary));
+    if !fault.evidence.is_empty() {
+        text.push_str(&paragraph("  Seen: ", &fault.evidence));
+    }
+    text.push_str("  Likely:\n");
+    for cause in entry.causes {
+        text.push_str(&paragraph("    - ", cause));
+    }
+    text.push_str("  What to do:\n");
+    text.push_str(&steps(&entry.steps(|step| vm.fill(step)), 4));
+    text.push_str(&format!("  More: arc-enroll explain {}\n", entry.code));
+    text.push_str(&format!("  Log:  {}\n", vm.settings.log.file.display()));
+    text
+}
+
+/// A catalogue entry with the steps of a person, for `explain`.
+pub fn explanation(entry: &FaultKind, person: &[String]) -> String {
+    let mut text =
+        format!("{} (condition {}, exit code {})\n", entry.code, entry.condition.name(), entry.exit_code());
+    text.push_str(&paragraph("  ", entry.summary));
+    text.push_str("\n  Likely causes:\n");
+    for cause in entry.causes {
+        text.push_str(&paragraph("    - ", cause));
+    }
+    text.push_str(&paragraph("\n  By itself: ", entry.agent));
+    text.push_str("\n  What a person does:\n");
+    text.push_str(&steps(person, 4));
+    text.push_str(&paragraph("\n  From: ", entry.guide));
+    text
+}
+
+/// All codes, for `explain` without one.
+pub fn catalogue() -> String {
+    let mut text = String::new();
+    for condition in Condition::ALL {
+        text.push_str(&format!("{:2}  {}\n", condition.number(), condition.name()));
+        for entry in catalogue::all().filter(|entry| entry.condition == condition) {
+            text.push_str(&format!("      {:<36} exit {}\n", entry.code, entry.exit_code()));
+        }
+    }
+    text
+}
+
+/// What a person does, numbered. A command stands on lines of its own that can be copied as they are.
+pub fn steps(steps: &[String], indent: usize) -> String {
+    let mut text = String::new();
+    let outer = " ".repeat(indent);
+    for (index, step) in steps.iter().enumerate() {
+        let plain = format!("{outer}{}. {}\n", index + 1, step.replace('`', ""));
+        if plain.chars().count() <= WIDTH {
+            text.push_str(&plain);
+            continue;
+        }
+        let mut lead = format!("{outer}{}. ", index + 1);
+        let indent = " ".repeat(lead.len());
+        for (at, part) in step.split('`').enumerate() {
+            let part = part.trim();
+            if part.is_empty() {
+                continue;
+            }
+            if at % 2 == 0 {
+                text.push_str(&paragraph(&lead, part));
+                lead.clone_from(&indent);
+            } else if lead == indent {
+                text.push_str(&fold_command(&format!("{indent}  "), part));
+            } else {
+                text.push_str(&fold_command(&lead, part));
+                lead.clone_from(&indent);
+            }
+        }
+    }
+    text
+}
+
+/// A command over several lines of at most 80 columns, joined by backslashes, which a shell takes as one line.
+///
+/// An option stays with its value. A text in double quotes that is too long for a line is parted inside, where a
+/// backslash at the end of a line counts too; what follows it begins in the first column then.
+pub fn fold_command(lead: &str, command: &str) -> String {
+    let indent = " ".repeat(lead.chars().count());
+    let mut lines = vec![lead.to_owned()];
+    let mut is_fresh = true;
+    for unit in units(command) {
+        let length = lines.last().map_or(0, |line| line.chars().count());
+        // Two columns for the space and the backslash that may follow.
+        if !is_fresh && length + 1 + unit.chars().count() > WIDTH - 2 {
+            lines.push(format!("{indent}  "));
+            is_fresh = true;
+        }
+        let Some(line) = lines.last_mut() else { continue };
+        if !is_fresh {
+            line.push(' ');
+        }
+        line.push_str(&unit);
+        is_fresh = false;
+    }
+    let lines: Vec<String> = lines.iter().map(|line| part_quoted(line)).collect();
+    lines.join(" \\\n") + "\n"
+}
+
+/// The words of a command that belong together: a word, an option with its value, a pipe with its program.
+fn units(command: &str) -> Vec<String> {
+    let mut units: Vec<String> = Vec::new();
+    for word in words(command) {
+        let joins = |unit: &String| {
+            let is_option = unit.starts_with('-') && !unit.contains(' ') && !word.starts_with('-');
+            is_option || matches!(unit.as_str(), "|" | "&&")
+        };
+        match units.last_mut() {
+            Some(unit) if joins(unit) => {
+                unit.push(' ');
+                unit.push_str(word);
+            }
+            _ => units.push(word.to_owned()),
+        }
+    }
+    units
+}
+
+/// Splits at spaces outside quotes.
+fn words(command: &str) -> Vec<&str> {
+    let mut quote = None;
+    let is_outside = |c: char| {
+        match quote {
+            None if c == '"' || c == '\'' => quote = Some(c),
+            Some(open) if open == c => quote = None,
+            _ => {}
+        }
+        c == ' ' && quote.is_none()
+    };
+    command.split(is_outside).filter(|word| !word.is_empty()).collect()
+}
+
+/// Parts a line that is too long inside its double quotes.
+fn part_quoted(line: &str) -> String {
+    let mut parted = String::new();
+    let mut rest = line;
+    let mut carried = None;
+    while rest.chars().count() > WIDTH - 2 {
+        let mut open = carried;
+        let mut at = None;
+        for (index, (position, c)) in rest.char_indices().enumerate() {
+            if index >= WIDTH - 2 {
+                break;
+            }
+            match open {
+                None if matches!(c, '"' | '\'') => open = Some(c),
+                Some(quote) if quote == c => open = None,
+                Some('"') if matches!(c, '/' | ',' | ' ' | '&' | '{') => at = Some(position + c.len_utf8()),
+                _ => {}
+            }
+        }
+        let Some((before, after)) = at.and_then(|at| rest.split_at_checked(at)) else { break };
+        parted.push_str(before);
+        parted.push_str("\\\n");
+        rest = after;
+        carried = Some('"');
+    }
+    parted + rest
+}
+
+/// A text behind a lead, continued below itself.
+pub fn paragraph(lead: &str, text: &str) -> String {
+    let indent = lead.trim_start_matches('\n').chars().count();
+    let mut shown = String::new();
+    for (index, part) in wrap(text, WIDTH.saturating_sub(indent).max(20)).iter().enumerate() {
+        if index == 0 {
+            shown.push_str(lead);
+        } else {
+            shown.push_str(&" ".repeat(indent));
+        }
+        shown.push_str(part);
+        shown.push('\n');
+    }
+    shown
+}
+
+/// Breaks a text at spaces, and an id or address that is too long for a line behind a slash.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace().flat_map(|word| pieces(word, width)) {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+fn pieces(word: &str, width: usize) -> Vec<&str> {
+    let mut rest = word;
+    let mut pieces = Vec::new();
+    while rest.chars().count() > width {
+        let within = rest.char_indices().nth(width).map_or(rest.len(), |(at, _)| at);
+        let Some(slash) = rest.get(..within).and_then(|start| start.rfind('/')).filter(|at| *at > 0) else {
+            break;
+        };
+        let (piece, after) = rest.split_at(slash + 1);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
+}
+
+/// A duration as people say it.
+pub fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, 0) => format!("{minutes} min"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, 0, _) => format!("{hours} h"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_fit_eighty_columns() {
+        let text = "word ".repeat(60);
+        for shown in line(&Style::Plain, Mark::Good, "proxy-environment", &text).lines() {
+            assert!(shown.chars().count() <= WIDTH, "{shown}");
+        }
+    }
+
+    #[test]
+    fn every_entry_can_be_explained() {
+        for entry in catalogue::all() {
+            let text = explanation(entry, &entry.steps(str::to_owned));
+            assert!(text.contains(entry.code) && text.contains("What a person does"), "{text}");
+            assert!(catalogue().contains(entry.code));
+        }
+    }
+
+    #[test]
+    fn every_remedy_fits_eighty_columns_and_is_one_command_to_a_shell() {
+        let long = "x".repeat(60);
+        let fill = |step: &str| {
+            let scope =
+                format!("\"/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/{long}\"");
+            let json = "[{'category':'azure-arc','endpoints':[".to_owned()
+                + &"{'domainName':'agentserviceapi.guestconfiguration.azure.com','port':443},".repeat(4);
+            step.replace("{scope}", &scope).replace("{egress_json}", &json)
+        };
+        for (entry, indent) in catalogue::all().flat_map(|entry| [(entry, 4), (entry, 10)]) {
+            let shown = steps(&entry.steps(fill), indent);
+            assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
+            let joined = shown.replace(" \\\n", " ").replace("\\\n", "");
+            for command in entry.remediation.iter().flat_map(|step| step.split('`').skip(1).step_by(2)) {
+                let said = words(&fill(command)).join(" ");
+                let found = joined.lines().any(|line| words(line).join(" ").contains(&said));
+                assert!(found, "{said}\n{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn durations_are_said_plainly() {
+        let said: Vec<String> = [0, 1, 59, 60, 61, 3600, 3700].map(|s| span(Duration::from_secs(s))).into();
+        assert_eq!(said, ["0 s", "1 s", "59 s", "1 min", "1 min 1 s", "1 h", "1 h 1 min"]);
+    }
+}

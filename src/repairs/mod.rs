@@ -1,0 +1,4 @@
+//! The repairs.
+
+mod all;
+pub mod install_agent;
