@@ -1,10 +1,14 @@
-//! The man page arc-enroll(8), in the macros of man(7).
+//! The man page arc-enroll(8): one page, in which clap_mangen renders the program and every subcommand.
 
-use super::one_line;
-use super::table::{
-    Flag, Subcommand, CONDITIONS, CONDITION_FAILS, EVERYWHERE, EXIT_CODES, FIRST_CONDITION, PRECEDENCE,
-    SUBCOMMANDS, SUMMARY, TARGETS,
+use std::io::{Error, Write};
+
+use arc_enroll::cli::table::{
+    Subcommand, CONDITIONS, CONDITION_FAILS, EXIT_CODES, FIRST_CONDITION, PRECEDENCE, SUBCOMMANDS, TARGETS,
 };
+use clap_mangen::roff::{bold, italic, roman, Inline, Roff};
+use clap_mangen::Man;
+
+use super::command::{one_line, program, subcommand, NAME};
 
 /// What the program is about, for those who meet it on a machine.
 const DESCRIPTION: &str = "\
@@ -14,9 +18,9 @@ azcmagent, connects the machine, waits for whatever comes up late, and logs what
 When something stands in the way that only a person can move, it says what, and prints the command to \
 type.
 
-A VM is enrolled when eleven conditions hold. The program observes a condition; if it does not hold, \
-finds out why; repairs what can be repaired, waits where waiting can help; and observes again. On a VM \
-that is enrolled it changes nothing.";
+A VM is enrolled when all conditions hold; they are listed below, with their exit codes. The program \
+observes a condition; if it does not hold, finds out why; repairs what can be repaired, waits where \
+waiting can help; and observes again. On a VM that is enrolled it changes nothing.";
 
 const CONFIGURATION: &str = "\
 The configuration is YAML. azure.subscription_id, azure.resource_group and azure.location have no \
@@ -82,140 +86,158 @@ runcmd:
 ";
 
 /// The whole page, with its date as 2026-11-23.
-pub fn page(date: &str) -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    let mut text =
-        format!(".TH ARC\\-ENROLL 8 {date} \"arc\\-enroll {version}\" \"System Administration\"\n");
-    // Names of files and keys are to be copied, not parted by hyphens.
-    text.push_str(".nh\n.ad l\n.SH NAME\n");
-    let summary = SUMMARY.trim_end_matches('.');
-    let (first, rest) = summary.split_at(1);
-    text.push_str(&filled(&format!("arc-enroll - {}{rest}", first.to_lowercase())));
-    text.push_str("\n.SH SYNOPSIS\n.B arc\\-enroll\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR\n");
-    section(&mut text, "DESCRIPTION", DESCRIPTION);
-    text.push_str(".SH COMMANDS\n");
-    SUBCOMMANDS.iter().for_each(|command| subcommand(&mut text, command));
-    text.push_str(".SH OPTIONS\nEvery command takes these.\n");
-    EVERYWHERE.iter().for_each(|flag| item(&mut text, &usage(flag), flag.about));
-    text.push_str(".SS Target\nThe machine in Azure, in place of what the configuration says.\n");
-    for target in TARGETS.iter().filter(|target| !target.flag.name.is_empty()) {
-        let about = format!("{}; stands for {}", one_line(target.flag.about), target.key);
-        item(&mut text, &usage(&target.flag), &about);
-    }
-    paragraph(&mut text, PRECEDENCE);
-    section(&mut text, "CONFIGURATION", CONFIGURATION);
-    exit_status(&mut text);
-    environment(&mut text);
-    text.push_str(".SH FILES\n");
-    for (path, about) in FILES {
-        item(&mut text, &format!("\\fI{}\\fR", roff(path)), about);
-    }
-    section(&mut text, "REMOVAL", REMOVAL);
-    text.push_str(".SH EXAMPLES\n");
-    for command in &SUBCOMMANDS {
-        item(&mut text, &format!("\\fB{}\\fR", roff(command.example)), command.summary);
-    }
-    paragraph(&mut text, IMAGE);
-    text.push_str(&format!(".PP\n.RS 4\n.nf\n{}.fi\n.RE\n", roff(CLOUD_CONFIG)));
-    text.push_str(".SH SEE ALSO\n.BR cloud\\-init (1),\n.BR systemctl (1),\n.BR systemd.timer (5)\n");
-    text
+pub fn page(date: &str) -> Result<Vec<u8>, Error> {
+    let man = Man::new(program().long_about(DESCRIPTION))
+        .title(escaped(&NAME.to_uppercase()))
+        .section("8")
+        .date(date)
+        .source(escaped(&format!("{NAME} {}", env!("CARGO_PKG_VERSION"))))
+        .manual("System Administration");
+    let mut page = Page(Roff::new().render());
+    page.generated("", |text| man.render_title(text))?;
+    // Names of files and keys are to be copied, not split by hyphens.
+    page.add(Roff::new().control("nh", []).control("ad", ["l"]));
+    page.generated("", |text| man.render_name_section(text))?;
+    page.generated("", |text| man.render_synopsis_section(text))?;
+    page.generated("", |text| man.render_description_section(text))?;
+    page.heading("COMMANDS");
+    SUBCOMMANDS.iter().try_for_each(|of| command(&mut page, of))?;
+    page.heading("OPTIONS");
+    page.add(Roff::new().text([roman("Every command takes these.")]));
+    page.generated(".SH OPTIONS\n", |text| man.render_options_section(text))?;
+    page.paragraph(PRECEDENCE);
+    page.section("CONFIGURATION", CONFIGURATION);
+    exit_status(&mut page);
+    environment(&mut page);
+    files(&mut page);
+    page.section("REMOVAL", REMOVAL);
+    examples(&mut page);
+    see_also(&mut page);
+    Ok(page.0.into_bytes())
 }
 
-fn subcommand(text: &mut String, command: &Subcommand) {
-    text.push_str(&format!(".SS arc\\-enroll {}", roff(command.name)));
-    if !command.argument.is_empty() {
-        text.push_str(&format!(" [\\fI{}\\fP]", command.argument));
+/// A subsection: what the subcommand does, its argument and the options that only it has.
+fn command(page: &mut Page, of: &Subcommand) -> Result<(), Error> {
+    let (name, full_name) = (escaped(of.name), escaped(NAME));
+    let argument = match of.argument {
+        "" => String::new(),
+        argument => format!("[\\fI{argument}\\fR]"),
+    };
+    let words = [full_name.as_str(), &name, &argument];
+    page.add(Roff::new().control("SS", words.into_iter().filter(|word| !word.is_empty())));
+    let man = Man::new(subcommand(of));
+    page.generated(".SH DESCRIPTION\n", |text| man.render_description_section(text))?;
+    if of.flags.is_empty() && of.argument.is_empty() {
+        return Ok(());
     }
-    text.push('\n');
-    for (number, part) in command.about.trim_end().split("\n\n").enumerate() {
-        if number > 0 {
-            text.push_str(".PP\n");
-        }
-        text.push_str(&format!("{}\n", filled(part)));
-    }
-    if !command.argument.is_empty() {
-        item(text, &format!("\\fI{}\\fR", command.argument), command.about_argument);
-    }
-    command.flags.iter().for_each(|flag| item(text, &usage(flag), flag.about));
+    page.generated(".SH OPTIONS\n", |text| man.render_options_section(text))
 }
 
-fn exit_status(text: &mut String) {
-    text.push_str(".SH EXIT STATUS\n");
+fn exit_status(page: &mut Page) {
+    page.heading("EXIT STATUS");
     for (code, meaning) in EXIT_CODES {
         if code > FIRST_CONDITION {
             for (name, code) in CONDITIONS.iter().zip(FIRST_CONDITION..) {
-                item(text, &format!("\\fB{code}\\fR"), &format!("{name}: {CONDITION_FAILS}"));
+                page.item([bold(code.to_string())], &format!("{name}: {CONDITION_FAILS}"));
             }
         }
-        item(text, &format!("\\fB{code}\\fR"), meaning);
+        page.item([bold(code.to_string())], meaning);
     }
 }
 
-fn environment(text: &mut String) {
-    text.push_str(".SH ENVIRONMENT\n");
+fn environment(page: &mut Page) {
+    page.heading("ENVIRONMENT");
     for target in TARGETS.iter().filter(|target| !target.environment.is_empty()) {
         let same = match target.flag.name {
             "" => one_line(target.flag.about),
             name => format!("the same as --{name}"),
         };
-        item(text, &format!("\\fB{}\\fR", target.environment), &same);
+        page.item([bold(target.environment)], &same);
     }
-    let trust = "\\fBSSL_CERT_FILE\\fR, \\fBSSL_CERT_DIR\\fR, \\fBCURL_CA_BUNDLE\\fR";
-    item(text, trust, "the trust store of this machine, handed on to curl and azcmagent");
-    paragraph(
-        text,
+    let trust =
+        [bold("SSL_CERT_FILE"), roman(", "), bold("SSL_CERT_DIR"), roman(", "), bold("CURL_CA_BUNDLE")];
+    page.item(trust, "the trust store of this machine, handed on to curl and azcmagent");
+    page.paragraph(
         "Proxy variables are read too: entries of NO_PROXY are kept, and a proxy that contradicts the \
          configuration is told.",
     );
 }
 
-/// `-h, --help`, or `--config FILE`, in the fonts of man-pages(7).
-fn usage(flag: &Flag) -> String {
-    let letter = flag.short.map(|letter| format!("\\fB\\-{letter}\\fR, ")).unwrap_or_default();
-    let value = if flag.value.is_empty() { String::new() } else { format!(" \\fI{}\\fR", flag.value) };
-    format!("{letter}\\fB\\-\\-{}\\fR{value}", roff(flag.name))
-}
-
-fn item(text: &mut String, tag: &str, about: &str) {
-    text.push_str(&format!(".TP\n{tag}\n{}\n", filled(about)));
-}
-
-fn section(text: &mut String, heading: &str, paragraphs: &str) {
-    text.push_str(&format!(".SH {heading}\n"));
-    for (number, part) in paragraphs.split("\n\n").enumerate() {
-        if number > 0 {
-            text.push_str(".PP\n");
-        }
-        text.push_str(&format!("{}\n", filled(part)));
+fn files(page: &mut Page) {
+    page.heading("FILES");
+    for (path, about) in FILES {
+        page.item([italic(path)], about);
     }
 }
 
-fn paragraph(text: &mut String, words: &str) {
-    text.push_str(&format!(".PP\n{}\n", filled(words)));
-}
-
-/// Prose, filled anew: source lines of a page stay below 80 columns.
-fn filled(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace().map(roff) {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => *line = word,
-            Some(line) if line.len() + word.len() < 78 => {
-                line.push(' ');
-                line.push_str(&word);
-            }
-            _ => lines.push(word),
-        }
+fn examples(page: &mut Page) {
+    page.heading("EXAMPLES");
+    for command in &SUBCOMMANDS {
+        page.item([bold(command.example)], command.summary);
     }
-    // A line must not look like a macro.
-    let safe = lines.iter().map(|line| match line.starts_with(['.', '\'']) {
-        true => format!("\\&{line}"),
-        false => line.clone(),
-    });
-    safe.collect::<Vec<String>>().join("\n")
+    page.paragraph(IMAGE);
+    page.add(Roff::new().control("PP", []).control("RS", ["4"]).control("nf", []));
+    page.add(Roff::new().text([roman(CLOUD_CONFIG.trim_end())]));
+    page.add(Roff::new().control("fi", []).control("RE", []));
 }
 
-/// Text as it is typed: a backslash, and dashes and tildes that can be copied.
-fn roff(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-").replace('~', "\\(ti").replace('^', "\\(ha")
+fn see_also(page: &mut Page) {
+    page.heading("SEE ALSO");
+    page.add(Roff::new().text([
+        bold("cloud-init"),
+        roman("(1), "),
+        bold("systemctl"),
+        roman("(1), "),
+        bold("systemd.timer"),
+        roman("(5)"),
+    ]));
+}
+
+/// A dash that can be copied, for the headings and titles that roff does not escape by itself.
+fn escaped(text: &str) -> String {
+    text.replace('-', "\\-")
+}
+
+/// The text of the page so far. Every part is rendered with a preamble, which the page needs once.
+struct Page(String);
+
+impl Page {
+    /// What clap_mangen renders, without this heading.
+    fn generated(
+        &mut self,
+        heading: &str,
+        render: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut bytes = Vec::new();
+        render(&mut bytes)?;
+        let text = String::from_utf8(bytes).map_err(Error::other)?;
+        let part = text
+            .strip_prefix(&Roff::new().render())
+            .and_then(|part| part.strip_prefix(heading))
+            .ok_or_else(|| Error::other(format!("a part of the man page does not begin with {heading:?}")))?;
+        self.0.push_str(part);
+        Ok(())
+    }
+
+    fn add(&mut self, part: &Roff) {
+        let text = part.render();
+        self.0.push_str(text.strip_prefix(&Roff::new().render()).unwrap_or(&text));
+    }
+
+    fn heading(&mut self, heading: &str) {
+        self.add(Roff::new().control("SH", [heading]));
+    }
+
+    fn section(&mut self, heading: &str, text: &str) {
+        self.heading(heading);
+        self.add(Roff::new().text([roman(text)]));
+    }
+
+    fn paragraph(&mut self, text: &str) {
+        self.add(Roff::new().control("PP", []).text([roman(text)]));
+    }
+
+    fn item(&mut self, tag: impl Into<Vec<Inline>>, about: &str) {
+        self.add(Roff::new().control("TP", []).text(tag).text([roman(about)]));
+    }
 }

@@ -338,6 +338,7 @@ fn did_you_mean(near: Option<&str>, dashes: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::condition::Condition;
+    use crate::settings::Cloud;
     use table::Target;
 
     const GUID: &str = "12345678-9abc-def0-1234-56789abcdef0";
@@ -511,7 +512,7 @@ mod tests {
         assert_eq!(table::CONDITIONS, Condition::ALL.map(Condition::name));
         assert_eq!(table::FIRST_CONDITION, 10 + Condition::Host.number());
         let cloud = TARGETS.iter().find(|target| target.flag.name == "cloud").unwrap();
-        assert!(table::CLOUDS.iter().all(|name| cloud.flag.about.contains(name)));
+        assert!(Cloud::ALL.iter().all(|known| cloud.flag.about.contains(known.name())));
         let form = EVERYWHERE.iter().find(|flag| flag.name == "output").unwrap();
         assert!(form.value.split('|').all(|form| output(form).is_ok()));
     }

@@ -1,8 +1,7 @@
 //! The command line as data: help, the parser, the man page and the completions of shells are made from it.
 //!
-//! Nothing here uses the rest of the program, so that `packaging/pages` can include this file: what it makes
-//! is for packages, and the binary in user-data does not carry it. Texts are broken into lines as help shows
-//! them.
+//! Man page and completions are made by `packaging/pages`, for packages: the binary in user-data does not carry
+//! them. Texts are broken into lines as help shows them.
 
 /// An option.
 #[derive(Debug, PartialEq)]
@@ -68,9 +67,6 @@ pub const PRECEDENCE: &str = "A flag wins over the environment, the environment 
 
 /// What the exit code of a condition means.
 pub const CONDITION_FAILS: &str = "the condition fails, and only a person can help";
-
-/// The values of `--cloud`.
-pub const CLOUDS: [&str; 3] = ["AzureCloud", "AzureUSGovernment", "AzureChinaCloud"];
 
 /// The options of every subcommand.
 pub static EVERYWHERE: [Flag; 6] = [

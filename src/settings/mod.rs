@@ -25,7 +25,6 @@ pub use values::{Guid, Identity, Location, ResourceGroup, ResourceId, ResourceNa
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::table::CLOUDS;
 use crate::model::pairs::Pairs;
 
 /// Where the configuration is looked for when no `--config` is given, below `--root`.
@@ -91,11 +90,10 @@ pub enum Cloud {
 impl Cloud {
     /// The name azcmagent knows this cloud by.
     pub fn name(self) -> &'static str {
-        let [public, us_government, china] = CLOUDS;
         match self {
-            Self::Public => public,
-            Self::UsGovernment => us_government,
-            Self::China => china,
+            Self::Public => "AzureCloud",
+            Self::UsGovernment => "AzureUSGovernment",
+            Self::China => "AzureChinaCloud",
         }
     }
 
