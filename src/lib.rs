@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clients;
 pub mod commands;
 pub mod conditions;
+pub mod context;
 pub mod engine;
 pub mod host;
 pub mod model;

@@ -2,9 +2,8 @@
 
 use std::io::{Error, Write};
 
-use arc_enroll::cli::table::{
-    Subcommand, CONDITIONS, CONDITION_FAILS, EXIT_CODES, FIRST_CONDITION, PRECEDENCE, SUBCOMMANDS, TARGETS,
-};
+use arc_enroll::cli::table::{Subcommand, CONDITION_FAILS, EXIT_CODES, PRECEDENCE, SUBCOMMANDS, TARGETS};
+use arc_enroll::model::condition::Condition;
 use clap_mangen::roff::{bold, italic, roman, Inline, Roff};
 use clap_mangen::Man;
 
@@ -135,14 +134,15 @@ fn command(page: &mut Page, of: &Subcommand) -> Result<(), Error> {
 
 fn exit_status(page: &mut Page) {
     page.heading("EXIT STATUS");
-    for (code, meaning) in EXIT_CODES {
-        if code > FIRST_CONDITION {
-            for (name, code) in CONDITIONS.iter().zip(FIRST_CONDITION..) {
-                page.item([bold(code.to_string())], &format!("{name}: {CONDITION_FAILS}"));
-            }
-        }
+    let [before @ .., last] = &EXIT_CODES;
+    for (code, meaning) in before {
         page.item([bold(code.to_string())], meaning);
     }
+    for condition in Condition::ALL {
+        let code = condition.entry().exit_code.to_string();
+        page.item([bold(code)], &format!("{}: {CONDITION_FAILS}", condition.name()));
+    }
+    page.item([bold(last.0.to_string())], last.1);
 }
 
 fn environment(page: &mut Page) {

@@ -1,6 +1,5 @@
 //! Takes what the table names: files, folders, commands; everything at the same time, each within its limit.
 
-use std::cell::RefCell;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,9 +8,9 @@ use serde_json::Value;
 
 use super::derived::look_at_himds;
 use super::{redact, HIMDS, LARGEST_ENTRY, LARGEST_WHOLE, TABLE};
-use crate::conditions::sanity::{join_all, Test};
 use crate::host::commands::{CommandError, Run};
 use crate::host::files::{read_end, FileError};
+use crate::host::tasks::{join_all, Task};
 use crate::host::{Host, SharedMask};
 
 /// Time limit of one command; one that does not heed its end is killed 5 s later.
@@ -85,8 +84,8 @@ pub struct Collected {
     started: Instant,
 }
 
-/// Takes everything that the table names, and the log where it is elsewhere, while `others` run.
-pub async fn collect(host: &Host, log: Option<&str>, others: Vec<Test<'_>>) -> Collected {
+/// Takes everything that the table names, and the log where it is elsewhere.
+pub async fn collect(host: &Host, log: Option<&str>) -> Collected {
     let started = Instant::now();
     let mut parts = Vec::new();
     if let Some(log) = log {
@@ -95,7 +94,7 @@ pub async fn collect(host: &Host, log: Option<&str>, others: Vec<Test<'_>>) -> C
     for (name, from) in TABLE.lines().filter_map(|line| line.split_once(' ')) {
         take_files(host, name, from, &mut parts);
     }
-    let mut tasks = others;
+    let mut tasks: Vec<Task<'_, ()>> = Vec::new();
     for part in &mut parts {
         if !part.from.starts_with('/') {
             tasks.push(Box::pin(run(host, part)));
@@ -238,20 +237,18 @@ async fn run(host: &Host, part: &mut Part) {
     let started = Instant::now();
     let words: Vec<&str> = part.from.split_whitespace().collect();
     let Some((program, args)) = words.split_first() else { return };
-    let said = RefCell::new((String::new(), false));
-    let listen = |line: &str| {
-        let (text, is_cut) = &mut *said.borrow_mut();
+    let (mut text, mut is_cut) = (String::new(), false);
+    let mut listen = |line: &str| {
         text.push_str(line);
         text.push('\n');
         // Not line by line, which would move the whole of it each time.
         if text.len() > 2 * LARGEST_ENTRY {
-            *is_cut |= keep_end(text, LARGEST_ENTRY + MARGIN);
+            is_cut |= keep_end(&mut text, LARGEST_ENTRY + MARGIN);
         }
         true
     };
-    let result = host.commands.run(Run { watch: Some(&listen), ..Run::new(program, args, LIMIT) }).await;
+    let result = host.commands.run(Run { watch: Some(&mut listen), ..Run::new(program, args, LIMIT) }).await;
     part.elapsed = started.elapsed();
-    let (text, is_cut) = said.into_inner();
     let status = match result {
         Ok(finished) if finished.succeeded() => None,
         Ok(finished) => Some(finished.status()),

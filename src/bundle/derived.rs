@@ -1,6 +1,5 @@
 //! Entries that are made of other things: the proxy settings place by place, the errors met, the identity.
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use serde_json::{json, Map, Value};
@@ -8,7 +7,8 @@ use serde_json::{json, Map, Value};
 use super::collect::read;
 use super::{Collected, Content, Part};
 use crate::clients::imds;
-use crate::conditions::{other_files, Vm};
+use crate::conditions::proxy_environment::others as other_files;
+use crate::context::{Context, Facts};
 use crate::host::commands::says_any;
 use crate::host::files::Files;
 use crate::host::link_local::{self, EXCHANGE};
@@ -71,22 +71,24 @@ fn lines_about_a_proxy(content: Option<&str>) -> String {
     lines
 }
 
-/// Asks one of the sidecar's pages, and notes what it answers.
-pub async fn ask(endpoint: &str, page: &str, answers: &RefCell<Map<String, Value>>) {
+/// Asks one of the sidecar's pages; its name, and what it answers.
+pub async fn ask(endpoint: &str, page: &'static str) -> (&'static str, String) {
     let url = format!("{endpoint}{page}");
     let answer = match link_local::get(&url, EXCHANGE.min(Duration::from_secs(14))).await {
         Ok(reply) => imds::words(&reply),
         Err(error) => error.to_string(),
     };
-    answers.borrow_mut().insert(page.to_owned(), answer.into());
+    (page, answer)
 }
 
 /// What is known of the identity, with the answers of the sidecar's pages.
-pub fn identity(vm: &Vm, answers: Map<String, Value>) -> Part {
+pub fn identity(context: &Context, facts: &Facts, answers: Vec<(&str, String)>) -> Part {
+    let answers: Map<String, Value> =
+        answers.into_iter().map(|(page, answer)| (page.to_owned(), answer.into())).collect();
     let identity = json!({
-        "configured": vm.settings.identity.to_string(), "resource": vm.settings.imds.resource,
-        "endpoint": vm.settings.imds.endpoint, "sidecar": Value::Object(answers),
-        "claims_of_the_token": *vm.learnt.claims.borrow(),
+        "configured": context.settings.identity.to_string(), "resource": context.settings.imds.resource,
+        "endpoint": context.settings.imds.endpoint, "sidecar": Value::Object(answers),
+        "claims_of_the_token": facts.identity.claims,
     });
     let from = "the sidecar's pages, and the claims of a token that was not kept";
     Part::new("identity.json", from, Content::Json(identity))

@@ -5,21 +5,32 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use super::{Content, Part, LARGEST_ENTRY, LARGEST_WHOLE};
-use crate::conditions::Vm;
+use crate::context::{value, Context, Facts};
+use crate::model::step::{workstation, Step, Who};
 
 /// What cannot be seen from inside the VM, and the command that shows it; from the guide's sections on the cloud
 /// services network and on the permissions of the identity.
-pub const OUTSIDE: [(&str, &str); 4] = [
-    (
+pub const OUTSIDE: [Step; 4] = [
+    workstation(
+        Who::Reader,
         "CSN configuration",
         "az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\"",
     ),
-    ("role assignments of the identity", "az role assignment list --assignee {principal_id} --all"),
-    (
+    workstation(
+        Who::Reader,
+        "role assignments of the identity",
+        "az role assignment list --assignee {principal_id} --all",
+    ),
+    workstation(
+        Who::Reader,
         "the VM and its identity in Azure",
         "az networkcloud virtualmachine show --name {vm} --resource-group \"$VM_RESOURCE_GROUP\" --query identity",
     ),
-    ("the Arc machine in Azure", "az connectedmachine show --name {resource_name} --resource-group {resource_group}"),
+    workstation(
+        Who::Reader,
+        "the Arc machine in Azure",
+        "az connectedmachine show --name {resource_name} --resource-group {resource_group}",
+    ),
 ];
 
 /// Why those are not there.
@@ -31,7 +42,7 @@ const NO_AZ: &str =
     "arc-enroll does not use the az CLI; identity.json and doctor.json have what the sidecar answers";
 
 /// The manifest of these parts, as text: JSON with a line for every entry.
-pub fn write(vm: &Vm, elapsed: Duration, parts: &[Part]) -> String {
+pub fn write(context: &Context, facts: &Facts, elapsed: Duration, parts: &[Part]) -> String {
     let (mut entries, mut missing) = (Vec::new(), Vec::new());
     for part in parts {
         let (name, from, elapsed) = (quoted(&part.name), quoted(&part.from), part.elapsed.as_millis());
@@ -45,8 +56,9 @@ pub fn write(vm: &Vm, elapsed: Duration, parts: &[Part]) -> String {
             Content::Json(_) => {}
         }
     }
-    for (name, command) in OUTSIDE {
-        let command = quoted(&vm.fill(command));
+    for outside in OUTSIDE {
+        let step = outside.render(&|var| value(context, facts, var));
+        let (name, command) = (step.text, quoted(&step.command));
         missing.push(format!(r#"{{"name":"{name}","why":"{UNSEEN}","command":{command}}}"#));
     }
     missing.push(format!(r#"{{"name":"az login --identity","why":"{NO_AZ}"}}"#));

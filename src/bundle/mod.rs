@@ -14,7 +14,7 @@ pub use derived::{ask, identity, places, PAGES};
 pub use manifest::{quoted, OUTSIDE};
 pub use redact::first as without_secrets;
 
-use crate::conditions::Vm;
+use crate::context::{Context, Facts};
 use archive::Archive;
 
 /// Most of one entry, in bytes; of a longer one the end is kept.
@@ -95,11 +95,11 @@ pub struct Bundle {
 }
 
 /// Takes the secrets out, keeps to the limits, and packs; `folder` is the one on top, `time` in seconds since 1970.
-pub fn pack(vm: &Vm, folder: &str, time: u64, mut collected: Collected) -> Bundle {
+pub fn pack(context: &Context, facts: &Facts, folder: &str, time: u64, mut collected: Collected) -> Bundle {
     derived::add_errors(&mut collected);
-    let parts = collected.parts(&vm.host.mask);
+    let parts = collected.parts(&context.host.mask);
     let mut archive = Archive::new(folder, time);
-    archive.add("manifest.json", manifest::write(vm, collected.elapsed(), &parts).as_bytes());
+    archive.add("manifest.json", manifest::write(context, facts, collected.elapsed(), &parts).as_bytes());
     let mut bundle = Bundle { bytes: Vec::new(), entries: 0, truncated: 0, missing: Vec::new() };
     for part in parts {
         match part.content {

@@ -2,432 +2,433 @@
 
 use std::time::Duration;
 
-use super::{entries, lines, COMMON};
+use super::steps::{
+    AGENT_IN_IMAGE, CORRECT_CONFIG, RERUN, SET_AGENT_PROXY, SHOW_HIMDS_LOG, SUPPORTED_DISTRIBUTION,
+};
+use super::{entries, COMMON};
 use crate::model::backoff::Backoff;
 use crate::model::condition::Condition;
-use crate::model::fault::{FaultKind, Repair, Resolution};
+use crate::model::fault::{cause, FaultKind, Resolution};
+use crate::model::repair::RepairId;
+use crate::model::step::{as_root, ask, on_vm, workstation, Who};
 
 entries! {
     AGENT;
 
-    /// azcmagent is not installed.
     AGENT_ABSENT = FaultKind {
         code: "agent.absent",
         condition: Condition::Agent,
         resolution: Resolution::Retry,
         summary: "azcmagent is not installed.",
-        causes: lines!["It is a fresh VM."],
-        agent: "Installs it.",
-        repair: Some(Repair::InstallAgent),
+        causes: &[cause("It is a fresh VM.")],
+        automatic: "Installs it.",
+        repair: Some(RepairId::InstallAgent),
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "Let the agent install it: `sudo arc-enroll enroll`",
-            "If it did not help, see the log of the installation: `grep agent {log}`",
+        steps: &[
+            as_root("Let arc-enroll install it:", "sudo arc-enroll enroll"),
+            as_root("If it did not help, see the log of the installation:", "grep agent {log}"),
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
 
-    /// azcmagent is not installed, and the configuration says not to install it.
     AGENT_NOT_WANTED = FaultKind {
         code: "agent.absent-by-configuration",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "azcmagent is not installed, and the configuration says not to install it.",
-        causes: lines!["agent.install is never and the image does not have azcmagent."],
-        agent: "Nothing.",
+        causes: &[cause("agent.install is never and the image does not have azcmagent.")],
+        automatic: "Nothing.",
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "Put azcmagent into the image, or set agent.install to repository in {config}",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            ask(Who::ImageOwner, "Put azcmagent into the image"),
+            as_root("Or set agent.install to repository in {config}", ""),
+            RERUN,
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
 
-    /// Microsoft offers no azcmagent package for this distribution.
     AGENT_DISTRIBUTION = FaultKind {
         code: "agent.distribution-unsupported",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "Microsoft offers no azcmagent package for this distribution.",
-        causes: lines![
-            "The distribution or version is too new or too old.",
-            "/etc/os-release is missing.",
+        causes: &[
+            cause("The distribution or version is too new or too old."),
+            cause("/etc/os-release is missing."),
         ],
-        agent: "Nothing.",
+        automatic: "Nothing.",
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "See the supported ones: https://learn.microsoft.com/azure/azure-arc/servers/prerequisites",
-            "If a package is known to work, name it: agent: {install: package, package: {url: …, sha256: …}}",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            SUPPORTED_DISTRIBUTION,
+            as_root(
+                "If a package is known to work, name it in {config}: agent: {install: package, package: {url: …, sha256: …}}",
+                "",
+            ),
+            RERUN,
         ],
         guide: "azcmagent errors AZCM0131 to AZCM0133",
         ..COMMON
     };
 
-    /// Another program holds the package manager's lock.
     AGENT_PACKAGE_LOCK = FaultKind {
         code: "agent.package-lock",
         condition: Condition::Agent,
         resolution: Resolution::Retry,
         summary: "Another program holds the package manager's lock.",
-        causes: lines![
-            "Unattended upgrades run at first boot.",
-            "A person installs packages.",
+        causes: &[
+            cause("Unattended upgrades run at first boot."),
+            cause("A person installs packages."),
         ],
-        agent: "Waits for the lock.",
+        automatic: "Waits for the lock.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Agent,
-        remediation: lines!["See who holds it: `fuser -v /var/lib/dpkg/lock-frontend /var/lib/rpm/.rpm.lock`"],
+        steps: &[as_root("See who holds it:", "fuser -v /var/lib/dpkg/lock-frontend /var/lib/rpm/.rpm.lock")],
         guide: "azcmagent error AZCM0145",
         ..COMMON
     };
 
-    /// An earlier package installation was cut off.
     AGENT_DPKG_INTERRUPTED = FaultKind {
         code: "agent.package-manager-interrupted",
         condition: Condition::Agent,
         resolution: Resolution::Retry,
         summary: "An earlier package installation was cut off.",
-        causes: lines!["The VM lost power or was restarted in the middle of it."],
-        agent: "Lets dpkg finish it; where rpm has the packages, installs azcmagent anew.",
-        repair: Some(Repair::ConfigurePackages),
+        causes: &[cause("The VM lost power or was restarted in the middle of it.")],
+        automatic: "Lets dpkg finish it; where rpm has the packages, installs azcmagent again.",
+        repair: Some(RepairId::FinishInstallation),
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "On Debian and Ubuntu: `dpkg --configure -a`",
-            "Elsewhere: `rpm -e --justdb --noscripts azcmagent`",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            as_root("Finish it, on Debian and Ubuntu:", "dpkg --configure -a"),
+            as_root(
+                "Elsewhere, let rpm forget the package, so that it is installed again:",
+                "rpm -e --justdb --noscripts azcmagent",
+            ),
+            RERUN,
         ],
         guide: "azcmagent error AZCM0143",
         ..COMMON
     };
 
-    /// The source of the azcmagent package cannot be reached.
     AGENT_SOURCE = FaultKind {
         code: "agent.source-unreachable",
         condition: Condition::Agent,
         resolution: Resolution::Retry,
         summary: "The source of the azcmagent package cannot be reached.",
-        causes: lines![
-            "The egress list of the cloud services network lacks packages.microsoft.com.",
-            "A package mirror of the distribution is not reachable either, and a dependency is missing.",
+        causes: &[
+            cause("The egress list of the cloud services network lacks packages.microsoft.com."),
+            cause("A package mirror of the distribution is not reachable either, and a dependency is missing."),
         ],
-        agent: "Tries again for as long as the window lasts.",
+        automatic: "Tries again for as long as the window lasts.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "Add packages.microsoft.com to the egress list: `az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --additional-egress-endpoints …`",
-            "Or put azcmagent into the image and set agent.install to never in {config}",
+        steps: &[
+            workstation(
+                Who::NetworkOwner,
+                "Add packages.microsoft.com to the egress list; this replaces the list, so keep what it already has:",
+                "az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\" --additional-egress-endpoints \"[{'category':'azure-arc','endpoints':[{'domainName':'packages.microsoft.com','port':443}]}]\"",
+            ),
+            AGENT_IN_IMAGE,
         ],
         guide: "azcmagent error AZCM0146",
         ..COMMON
     };
 
-    /// The repository's signing key is not the one that is expected.
     AGENT_KEY = FaultKind {
         code: "agent.repository-key",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "The repository's signing key is not the one that is expected.",
-        causes: lines![
-            "Something between the VM and the repository changes what is fetched.",
-            "Microsoft published a new key, or a mirror has its own.",
+        causes: &[
+            cause("Something between the VM and the repository changes what is fetched."),
+            cause("Microsoft published a new key, or a mirror has its own."),
         ],
-        agent: "Nothing is installed.",
+        automatic: "Nothing is installed.",
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "If the key is right, name its fingerprint in {config}: agent: {repository_key: [FINGERPRINT]}",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            as_root(
+                "If the key is right, name its fingerprint in {config}: agent: {repository_key: [FINGERPRINT]}",
+                "",
+            ),
+            RERUN,
         ],
         guide: "azcmagent error AZCM0143",
         ..COMMON
     };
 
-    /// The package file is not the one that the configuration names by its SHA-256.
     AGENT_DIGEST = FaultKind {
         code: "agent.package-digest",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "The package file is not the one that the configuration names by its SHA-256.",
-        causes: lines![
-            "The file was replaced or cut off.",
-            "agent.package.sha256 is that of another version.",
+        causes: &[
+            cause("The file was replaced or cut off."),
+            cause("agent.package.sha256 is that of another version."),
         ],
-        agent: "Nothing is installed.",
+        automatic: "Nothing is installed.",
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "Compare `sha256sum FILE`, and correct agent.package in {config}",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            on_vm("See the digest of the file:", "sha256sum FILE"),
+            as_root("If the file is right, correct agent.package in {config}", ""),
+            RERUN,
         ],
         guide: "azcmagent error AZCM0142",
         ..COMMON
     };
 
-    /// azcmagent could not be installed.
     AGENT_INSTALL = FaultKind {
         code: "agent.install-failed",
         condition: Condition::Agent,
         resolution: Resolution::Retry,
         summary: "azcmagent could not be installed.",
-        causes: lines![
-            "A dependency cannot be fetched from the distribution's mirrors.",
-            "The package's own scripts failed.",
+        causes: &[
+            cause("A dependency cannot be fetched from the distribution's mirrors."),
+            cause("The package's own scripts failed."),
         ],
-        agent: "Tries again, a bounded number of times.",
+        automatic: "Tries again, a bounded number of times.",
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "Install it by hand and read the error: `apt-get install azcmagent`",
-            "See the log: `grep agent {log}`",
+        steps: &[
+            as_root("Install it by hand and read the error:", "{packages} install azcmagent"),
+            as_root("See the log:", "grep agent {log}"),
         ],
         guide: "azcmagent error AZCM0143",
         ..COMMON
     };
 
-    /// There is no curl, and something has to be fetched.
     AGENT_NO_CURL = FaultKind {
         code: "agent.no-curl",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "There is no curl that can be used, and something has to be fetched to install azcmagent.",
-        causes: lines![
-            "The image does not have curl.",
-            "curl is confined (snap) and may not write where it has to.",
+        causes: &[
+            cause("The image does not have curl."),
+            cause("curl is confined (snap) and may not write where it has to."),
         ],
-        agent: "Nothing is installed: without curl the certificate of the source is not checked.",
+        automatic: "Nothing is installed: without curl the certificate of the source is not checked.",
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "Install the distribution's own curl: `{packages} install curl`",
-            "Or put azcmagent into the image and set agent.install to never in {config}",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            as_root("Install the distribution's own curl:", "{packages} install curl"),
+            AGENT_IN_IMAGE,
+            RERUN,
         ],
         guide: "azcmagent error AZCM0157",
         ..COMMON
     };
 
-    /// The azcmagent on this VM is too old.
     AGENT_TOO_OLD = FaultKind {
         code: "agent.too-old",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "The azcmagent on this VM is too old: before 1.4, or it does not know what it is asked to do.",
-        causes: lines![
-            "The image has an old azcmagent.",
-            "agent.version pins an old one.",
+        causes: &[
+            cause("The image has an old azcmagent."),
+            cause("agent.version pins an old one."),
         ],
-        agent: "Installs the newest one, or the pinned one, once; never where agent.install is never.",
-        repair: Some(Repair::UpgradeAgent),
+        automatic: "Installs the newest one, or the pinned one, once; never where agent.install is never.",
+        repair: Some(RepairId::UpgradeAgent),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "`azcmagent version`",
-            "Install the newest: `{packages} install azcmagent`",
-            "Remove agent.version from {config} if it pins an old one",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            on_vm("See which version it is:", "azcmagent version"),
+            as_root("Install the newest:", "{packages} install azcmagent"),
+            as_root("Remove agent.version from {config} if it pins an old one", ""),
+            RERUN,
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
 
-    /// The azcmagent version that the configuration pins is not in the repository.
     AGENT_VERSION_UNKNOWN = FaultKind {
         code: "agent.version-unavailable",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "The azcmagent version that the configuration pins is not in the repository.",
-        causes: lines!["agent.version is misspelt or was withdrawn."],
-        agent: "Nothing is installed.",
+        causes: &[cause("agent.version is misspelt or was withdrawn.")],
+        automatic: "Nothing is installed.",
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "See the versions: `apt-cache madison azcmagent`",
-            "Correct agent.version in {config}",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            on_vm("See the versions, on Debian and Ubuntu:", "apt-cache madison azcmagent"),
+            as_root("Correct agent.version in {config}", ""),
+            RERUN,
         ],
         guide: "azcmagent error AZCM0147",
         ..COMMON
     };
 
-    /// A service of azcmagent does not run.
     AGENT_SERVICE_DOWN = FaultKind {
         code: "agent.service-down",
         condition: Condition::Agent,
         resolution: Resolution::Retry,
         summary: "A service of azcmagent does not run.",
-        causes: lines![
-            "It was stopped or has crashed.",
-            "The package was installed while systemd was not ready.",
+        causes: &[
+            cause("It was stopped or has crashed."),
+            cause("The package was installed while systemd was not ready."),
         ],
-        agent: "Starts it.",
-        repair: Some(Repair::StartServices),
+        automatic: "Starts it.",
+        repair: Some(RepairId::StartServices),
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "`systemctl status himdsd arcproxyd extd gcad`",
-            "`journalctl -u himdsd -n 50`",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            as_root("See which one does not run:", "systemctl status himdsd arcproxyd extd gcad"),
+            SHOW_HIMDS_LOG,
+            RERUN,
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
 
-    /// A service of azcmagent is masked.
     AGENT_SERVICE_MASKED = FaultKind {
         code: "agent.service-masked",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "A service of azcmagent is masked.",
-        causes: lines!["Somebody masked it."],
-        agent: "Nothing: a mask is a person's decision.",
+        causes: &[cause("Somebody masked it.")],
+        automatic: "Nothing: whether it is unmasked is left to a person.",
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "`systemctl unmask himdsd && systemctl enable --now himdsd`",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            as_root("Unmask and start it:", "systemctl unmask himdsd && systemctl enable --now himdsd"),
+            RERUN,
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
 
-    /// A service of azcmagent ends again and again.
     AGENT_SERVICE_CRASHES = FaultKind {
         code: "agent.service-crash-looping",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "A service of azcmagent ends soon after each start, and systemd starts it again or has given up.",
-        causes: lines![
-            "Its installation or configuration is damaged.",
-            "Something else has its port: himds needs 127.0.0.1:40342.",
-            "The disk or memory ran out.",
+        causes: &[
+            cause("Its installation or configuration is damaged."),
+            cause("Something else has its port: himds needs 127.0.0.1:40342."),
+            cause("The disk or memory ran out."),
         ],
-        agent: "Waits a little: systemd restarts it already, and one more restart would not mend it.",
+        automatic: "Waits a little: systemd restarts it already, and one more restart would not repair it.",
         backoff: Some(Backoff::Slow),
         most_window: Duration::from_secs(90),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "See why it ends: `journalctl -u himdsd -u arcproxyd -u extd -u gcad -n 100`",
-            "If its files are damaged, remove it, and enroll installs it anew: `{packages} remove azcmagent`",
-            "`systemctl reset-failed himdsd arcproxyd extd gcad`",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            as_root("See why it ends:", "journalctl -u himdsd -u arcproxyd -u extd -u gcad -n 100"),
+            as_root(
+                "If its files are damaged, remove azcmagent; enroll installs it again:",
+                "{packages} remove azcmagent",
+            ),
+            as_root("Let systemd start it again:", "systemctl reset-failed himdsd arcproxyd extd gcad"),
+            RERUN,
         ],
         guide: "Error: Failed to connect to Azure Arc",
         ..COMMON
     };
 
-    /// azcmagent's own proxy.url is not set.
     AGENT_PROXY_MISSING = FaultKind {
         code: "agent.proxy-missing",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "azcmagent's own proxy.url is not set, so its services do not know the proxy of this VM.",
-        causes: lines![
-            "azcmagent was just installed.",
-            "Somebody cleared it.",
+        causes: &[
+            cause("azcmagent was just installed."),
+            cause("Somebody cleared it."),
         ],
-        agent: "Sets it.",
-        repair: Some(Repair::SetAgentProxy),
+        automatic: "Sets it.",
+        repair: Some(RepairId::SetAgentProxy),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "`azcmagent config set proxy.url {proxy}`",
-            "Then run: `arc-enroll enroll`",
-        ],
+        steps: &[SET_AGENT_PROXY, RERUN],
         guide: "CSN Proxy configuration",
         ..COMMON
     };
 
-    /// azcmagent's own proxy.url is another proxy than that of this VM.
     AGENT_PROXY_DIFFERS = FaultKind {
         code: "agent.proxy-differs",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "azcmagent's own proxy.url is another proxy than that of this VM.",
-        causes: lines!["It was set by hand, or in the image."],
-        agent: "Sets it.",
-        repair: Some(Repair::SetAgentProxy),
+        causes: &[cause("It was set by hand, or in the image.")],
+        automatic: "Sets it.",
+        repair: Some(RepairId::SetAgentProxy),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "`azcmagent config set proxy.url {proxy}`",
-            "Then run: `arc-enroll enroll`",
-        ],
+        steps: &[SET_AGENT_PROXY, RERUN],
         guide: "CSN Proxy configuration",
         ..COMMON
     };
 
-    /// A service of azcmagent runs without the proxy, because it was started before the variables were set.
     AGENT_SERVICE_STALE = FaultKind {
         code: "agent.service-stale",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "A service of azcmagent was started before the proxy variables were set and does not have them.",
-        causes: lines!["azcmagent is in the image, so its services start at boot, before the variables are there."],
-        agent: "Restarts the services, once.",
-        repair: Some(Repair::RestartServices),
+        causes: &[
+            cause("azcmagent is in the image, so its services start at boot, before the variables are there."),
+        ],
+        automatic: "Restarts the services, once.",
+        repair: Some(RepairId::RestartServices),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "`systemctl restart himdsd arcproxyd extd gcad`",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            as_root("Restart the services:", "systemctl restart himdsd arcproxyd extd gcad"),
+            RERUN,
         ],
         guide: "CSN Proxy configuration",
         ..COMMON
     };
 
-    /// azcmagent or its service himds does not answer.
     AGENT_BROKEN = FaultKind {
         code: "agent.not-answering",
         condition: Condition::Agent,
         resolution: Resolution::Retry,
         summary: "azcmagent or its service himds does not answer.",
-        causes: lines![
-            "himdsd was just started.",
-            "himdsd is stuck.",
+        causes: &[
+            cause("himdsd was just started."),
+            cause("himdsd is stuck."),
         ],
-        agent: "Restarts the services, then waits.",
-        repair: Some(Repair::RestartServices),
+        automatic: "Restarts the services, then waits.",
+        repair: Some(RepairId::RestartServices),
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "`systemctl restart himdsd arcproxyd`",
-            "`journalctl -u himdsd -n 50`",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            as_root("Restart the services:", "systemctl restart himdsd arcproxyd"),
+            SHOW_HIMDS_LOG,
+            RERUN,
         ],
         guide: "azcmagent errors AZCM0061 to AZCM0070",
         ..COMMON
     };
 
-    /// azcmagent takes this VM for an Azure VM and refuses it.
     AGENT_AZURE_VM = FaultKind {
         code: "agent.azure-vm",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "azcmagent takes this VM for an Azure VM and refuses it.",
-        causes: lines!["The sidecar answers /metadata/instance/compute as Azure's own IMDS does."],
-        agent: "Sets azcmagent's override only when agent.allow_azure_vm says so.",
-        repair: Some(Repair::AllowAzureVm),
+        causes: &[cause("The sidecar answers /metadata/instance/compute as Azure's own IMDS does.")],
+        automatic: "Sets azcmagent's override only where agent.allow_azure_vm is true.",
+        repair: Some(RepairId::AllowAzureVm),
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "Set agent.allow_azure_vm to true in {config}; Microsoft calls this override a test setting",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            as_root(
+                "Set agent.allow_azure_vm to true in {config}; Microsoft calls this override a test setting",
+                "",
+            ),
+            RERUN,
         ],
         guide: "azcmagent error AZCM0141",
         ..COMMON
     };
 
-    /// azcmagent refuses its own configuration or what it was given.
     AGENT_CONFIGURATION = FaultKind {
         code: "agent.configuration-refused",
         condition: Condition::Agent,
         resolution: Resolution::Manual,
         summary: "azcmagent refuses its own configuration or what it was given.",
-        causes: lines![
-            "Conflicting settings of azcmagent.",
-            "A location, name or tag that Azure does not know.",
+        causes: &[
+            cause("Conflicting settings of azcmagent."),
+            cause("A location, name or tag that Azure does not know."),
         ],
-        agent: "Nothing: the same settings get the same answer.",
+        automatic: "Nothing: the same settings get the same answer.",
         recheck_from: Condition::Agent,
-        remediation: lines![
-            "`azcmagent config list`",
-            "Correct {config}",
-            "Then run: `arc-enroll enroll`",
+        steps: &[
+            as_root("See azcmagent's own settings:", "azcmagent config list"),
+            CORRECT_CONFIG,
+            RERUN,
         ],
         guide: "azcmagent errors AZCM0016 to AZCM0027",
         ..COMMON

@@ -1,8 +1,9 @@
 //! The help texts, laid out from the table of the command line.
 
+use crate::model::condition::Condition;
+
 use super::table::{
-    Flag, Subcommand, CONDITIONS, CONDITION_FAILS, EVERYWHERE, EXIT_CODES, FIRST_CONDITION, PRECEDENCE,
-    SUBCOMMANDS, SUMMARY, TARGETS,
+    Flag, Subcommand, CONDITION_FAILS, EVERYWHERE, EXIT_CODES, PRECEDENCE, SUBCOMMANDS, SUMMARY, TARGETS,
 };
 
 /// The help text, of a subcommand or of the whole; at most 80 columns wide.
@@ -56,28 +57,28 @@ fn main() -> String {
     text
 }
 
-/// One a line, but for the conditions: three a line, and below them what they mean.
+/// One a line, but for the conditions, which stand before the last: three a line, and below them what they mean.
 fn exit_codes(text: &mut String) {
-    for (code, meaning) in EXIT_CODES {
-        if code > FIRST_CONDITION {
-            conditions(text);
-        }
+    let [before @ .., last] = &EXIT_CODES;
+    for (code, meaning) in before {
         text.push_str(&format!("  {code:<2}  {meaning}\n"));
     }
+    conditions(text);
+    text.push_str(&format!("  {:<2}  {}\n", last.0, last.1));
 }
 
 fn conditions(text: &mut String) {
-    let mut code = FIRST_CONDITION;
-    for row in CONDITIONS.chunks(3) {
+    for row in Condition::ALL.chunks(3) {
         let mut line = String::new();
-        for name in row {
-            line.push_str(&format!("  {code}  {name:<17}"));
-            code += 1;
+        for condition in row {
+            line.push_str(&format!("  {}  {:<17}", condition.entry().exit_code, condition.name()));
         }
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    text.push_str(&format!("      {FIRST_CONDITION} to {}: {CONDITION_FAILS}\n", code - 1));
+    let codes = || Condition::ALL.iter().map(|condition| condition.entry().exit_code);
+    let (first, last) = (codes().min().unwrap_or_default(), codes().max().unwrap_or_default());
+    text.push_str(&format!("      {first} to {last}: {CONDITION_FAILS}\n"));
 }
 
 /// How an option is typed: `-h, --help`, or `--config FILE`.

@@ -127,24 +127,6 @@ pub static EXIT_CODES: [(u8, &str); 5] = [
     (75, "not yet: waiting longer can help"),
 ];
 
-/// The exit code of the first condition; each of the others has the next.
-pub const FIRST_CONDITION: u8 = 11;
-
-/// The names of the conditions, in their order.
-pub static CONDITIONS: [&str; 11] = [
-    "host",
-    "proxy-environment",
-    "imds",
-    "clock",
-    "proxy",
-    "dns",
-    "egress",
-    "identity",
-    "agent",
-    "access",
-    "connected",
-];
-
 /// Every subcommand, in the order of the help.
 pub static SUBCOMMANDS: [Subcommand; 10] = [
     Subcommand {

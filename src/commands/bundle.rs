@@ -1,19 +1,21 @@
 //! `bundle`: everything that support asks for in one archive, without secrets.
 
-use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use super::shutdown::shutdown_signal;
 use super::{
-    configuration_path, describe, doctor, enroll, load_to_look, load_without_file, vm, Environment, Loaded,
+    configuration_path, context, describe, doctor, enroll, load_to_look, load_without_file, Environment,
+    Loaded,
 };
 use crate::bundle::{self, quoted, Bundle, Collected, Content, Part};
 use crate::cli::{Command, Invocation, Output};
-use crate::conditions::{sanity::Test, Vm};
+use crate::context::{value, Context, Mode};
+use crate::engine::Examination;
 use crate::host::files::write_private;
 use crate::host::output;
+use crate::host::tasks::{join_all, Task};
 use crate::model::exit_code::INTERNAL;
 use crate::output::terminal::{self, paragraph};
 use crate::settings::{Overrides, Problem, ProxyUrl, Settings};
@@ -37,7 +39,8 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
         Err(problems) => return super::report_problems(&problems),
     };
     let unread = loaded.unread.take();
-    let mut vm = vm(invocation, environment, loaded, false);
+    let mut context = context(invocation, environment, loaded, Mode::Observe);
+    doctor::limit(&mut context);
     let is_watched = std::io::stderr().is_terminal();
     if is_watched {
         output::write_stderr("  collecting, at most 20 s …");
@@ -46,23 +49,23 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
         // Listening before the first program is started.
         biased;
         _name = shutdown_signal() => None,
-        collected = collect(invocation, environment, &mut vm, unread) => Some(collected),
+        collected = collect(invocation, environment, &context, unread) => Some(collected),
     };
     if is_watched {
         output::write_stderr("\r\x1b[K");
     }
-    let Some(collected) = collected else {
-        vm.host.commands.reap().await;
+    let Some((collected, examination)) = collected else {
+        context.host.commands.reap().await;
         output::write_stderr("arc-enroll: told to stop; no archive was written\n");
         return INTERNAL;
     };
     let now = SystemTime::now();
-    let host = vm.hostname().unwrap_or_else(|| "vm".to_owned());
+    let host = context.hostname().unwrap_or_else(|| "vm".to_owned());
     let mut folder = format!("arc-enroll-bundle-{host:.63}-{}", humantime::format_rfc3339_seconds(now));
     folder.retain(|c| c.is_ascii_alphanumeric() || c == '-');
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let bundle = bundle::pack(&vm, &folder, seconds, collected);
-    let path = place(&vm, file, &folder);
+    let bundle = bundle::pack(&context, &examination.facts, &folder, seconds, collected);
+    let path = place(&context, file, &folder);
     let written = if to_stdout {
         output::print_bytes(&bundle.bytes).map_err(|error| format!("standard output: {error}"))
     } else {
@@ -78,11 +81,11 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
     let shown = if to_stdout { "-".to_owned() } else { path.display().to_string() };
     let text = match invocation.output {
         Some(Output::Json) => to_json(&shown, &bundle),
-        _ => to_text(&vm, &shown, &bundle),
+        _ => to_text(&context, &examination, &shown, &bundle),
     };
     // Standard output is the archive's then.
     let say = if to_stdout { output::write_stderr } else { output::print };
-    say(&vm.host.mask.apply(&text));
+    say(&context.host.mask.apply(&text));
     0
 }
 
@@ -112,26 +115,22 @@ fn load_anyway(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
 async fn collect(
     invocation: &Invocation,
     environment: Environment<'_>,
-    vm: &mut Vm,
+    context: &Context,
     unread: Option<String>,
-) -> Collected {
-    let host = vm.host.clone();
-    let log = vm.settings.log.file.display().to_string();
-    let endpoint = vm.settings.imds.endpoint.clone();
-    let (answers, findings) = (RefCell::default(), RefCell::new((Vec::new(), Duration::ZERO)));
-    let examined = &mut *vm;
-    let mut others: Vec<Test<'_>> = vec![Box::pin(async {
+) -> (Collected, Examination) {
+    let host = context.host.clone();
+    let log = context.settings.log.file.display().to_string();
+    let endpoint = context.settings.imds.endpoint.clone();
+    let examining = async {
         let started = Instant::now();
-        let found = doctor::examine(examined).await;
-        findings.replace((found, started.elapsed()));
-    })];
-    for page in bundle::PAGES {
-        others.push(Box::pin(bundle::ask(&endpoint, page, &answers)));
-    }
+        let examination = doctor::examine(context, Vec::new()).await;
+        (examination, started.elapsed())
+    };
+    let asking = bundle::PAGES.iter().map(|page| Box::pin(bundle::ask(&endpoint, page)) as Task<'_, _>);
     let log = Some(log.as_str()).filter(|log| *log != enroll::DEFAULT_LOG);
-    let mut collected = bundle::collect(&host, log, others).await;
-    let (findings, elapsed) = findings.into_inner();
-    let doctor = Content::Json(doctor::to_json(vm, &findings));
+    let (mut collected, answers, (examination, elapsed)) =
+        tokio::join!(bundle::collect(&host, log), join_all(asking.collect()), examining);
+    let doctor = Content::Json(doctor::to_json(context, &examination));
     let mut doctor = Part::new("doctor.json", "arc-enroll doctor --output json", doctor);
     doctor.elapsed = elapsed;
     let configured = configuration_path(invocation, None);
@@ -139,11 +138,11 @@ async fn collect(
     let mut parts = vec![
         doctor,
         Part::new("configuration/config.yaml", &from, bundle::read_file(&configured)),
-        bundle::identity(vm, answers.into_inner()),
+        bundle::identity(context, &examination.facts, answers),
     ];
     let places = bundle::places(&host.files, environment);
     for (name, from, text) in [
-        ("configuration/in-force.txt", "the configuration with its defaults", in_force(&vm.settings)),
+        ("configuration/in-force.txt", "the configuration with its defaults", in_force(&context.settings)),
         ("proxy/places.txt", "the files and the environment that it names", places),
         (
             "configuration/problems.txt",
@@ -156,7 +155,7 @@ async fn collect(
         }
     }
     collected.add(parts);
-    collected
+    (collected, examination)
 }
 
 /// What holds with defaults, flags and environment, besides what doctor.json and identity.json say of the target.
@@ -177,16 +176,16 @@ fn in_force(settings: &Settings) -> String {
 }
 
 /// Where the archive goes: a path that is not relative is meant below the root, as everywhere.
-fn place(vm: &Vm, file: Option<&Path>, folder: &str) -> PathBuf {
+fn place(context: &Context, file: Option<&Path>, folder: &str) -> PathBuf {
     let name = format!("{folder}.tar.gz");
     let path = match file {
-        Some(file) if file.is_absolute() => vm.host.files.path(file),
+        Some(file) if file.is_absolute() => context.host.files.path(file),
         Some(file) => file.to_owned(),
         None => {
-            if !vm.host.files.is_dir(FOLDER) {
-                let _told_by_writing = vm.host.files.make_dir(FOLDER);
+            if !context.host.files.is_dir(FOLDER) {
+                let _told_by_writing = context.host.files.make_dir(FOLDER);
             }
-            vm.host.files.path(FOLDER).join(&name)
+            context.host.files.path(FOLDER).join(&name)
         }
     };
     if path.is_dir() {
@@ -211,7 +210,7 @@ fn to_json(file: &str, bundle: &Bundle) -> String {
     )
 }
 
-fn to_text(vm: &Vm, file: &str, bundle: &Bundle) -> String {
+fn to_text(context: &Context, examination: &Examination, file: &str, bundle: &Bundle) -> String {
     let mut text = match file {
         "-" => "The archive went to standard output.\n".to_owned(),
         // A path stays on one line, so that it can be copied.
@@ -242,8 +241,9 @@ fn to_text(vm: &Vm, file: &str, bundle: &Bundle) -> String {
         "attach the archive to the support request. What it cannot show, the CSN configuration and the roles of the \
          identity, is seen from outside; add the output of",
     ));
-    for (_, command) in bundle::OUTSIDE.iter().take(2) {
-        text.push_str(&terminal::fold_command("  ", &vm.fill(command)));
+    for outside in bundle::OUTSIDE.iter().take(2) {
+        let step = outside.render(&|var| value(context, &examination.facts, var));
+        text.push_str(&terminal::fold_command("  ", &step.command));
     }
     text
 }

@@ -7,22 +7,26 @@ use humantime::format_rfc3339_millis as rfc3339;
 use tracing::{error, info, warn};
 
 use super::shutdown::shutdown_signal;
-use super::{load, vm, Environment};
+use super::{context, load, repeat, Environment};
 use crate::catalogue;
 use crate::cli::{Command, Invocation, Output};
-use crate::conditions::Vm;
-use crate::engine::{converge, Effects, Verdict};
+use crate::context::{value, Context, Mode, Session};
+use crate::engine::{RepairLog, Run};
 use crate::host::files::Files;
 use crate::host::{describe, output, Host, SharedMask};
 use crate::model::backoff;
-use crate::model::exit_code::USAGE;
+use crate::model::check::Evidence;
+use crate::model::condition::Condition;
+use crate::model::exit_code::{NOT_YET, OK, USAGE};
 use crate::model::fault::{Fault, Resolution};
+use crate::model::step::RenderedStep;
+use crate::model::var::{one, Var};
 use crate::output::log::{self, Destination, Sink};
-use crate::output::progress::{Mode, Progress};
-use crate::output::record::Record;
+use crate::output::progress::{self, Progress};
+use crate::output::record::{self, Record};
 use crate::output::terminal::{self, Style};
 use crate::settings::{Level, Problem, DEFAULT_PATH};
-use crate::timer;
+use crate::timer::{self, Repeat};
 
 /// Where the log is when no configuration could be read.
 pub(super) const DEFAULT_LOG: &str = "/var/log/cloud-init-output.log";
@@ -34,67 +38,109 @@ struct Start {
     run_id: String,
 }
 
+/// How a run ended.
+enum Outcome {
+    /// Every condition holds.
+    Enrolled(Evidence),
+    /// One does not, and the run stopped there.
+    Stopped(Fault),
+    /// Another run is at work, and this one was to run only if none was.
+    Yielded(Fault),
+}
+
+/// What was asked for on the command line.
+struct Request {
+    if_idle: bool,
+    repeat: Repeat,
+}
+
 pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, if_idle: bool) -> u8 {
     let start = Start { instant: Instant::now(), time: SystemTime::now(), run_id: super::run_id() };
     let loaded = match load(invocation, None) {
         Ok(loaded) => loaded,
         Err(problems) => return refuse(invocation, &start, &problems),
     };
-    // One id for the log, the record and the onboarding.
-    let vm = Vm { run_id: start.run_id.clone(), ..vm(invocation, environment, loaded, true) };
-    let log_file = vm.settings.log.file.clone();
-    let level = level(vm.settings.log.level, invocation.verbose);
+    let context = context(invocation, environment, loaded, Mode::Enroll);
+    let log_file = context.settings.log.file.clone();
+    let level = level(context.settings.log.level, invocation.verbose);
     let (destination, mode) =
-        start_log(invocation, &vm.host.files, &log_file, level, &start, vm.host.mask.clone());
-    let progress = Progress::new(mode, style(mode), vm.host.mask.clone());
-    begin(&vm, &progress);
+        start_log(invocation, &context.host.files, &log_file, level, &start, context.host.mask.clone());
+    let is_first_boot = destination == Destination::LogFile && !context.host.files.exists(record::PATH);
+    // One id for the log, the record and the onboarding.
+    let context = Context { run_id: start.run_id.clone(), is_first_boot, ..context };
+    let progress = Progress::new(mode, style(mode), context.host.mask.clone());
+    begin(&context, &progress);
 
-    let effects = Effects::default();
-    let verdict = tokio::select! {
-        verdict = enroll(&vm, &progress, &effects, destination, if_idle) => verdict,
-        name = shutdown_signal() => Verdict::Stopped(catalogue::RUN_INTERRUPTED.with_evidence(format!("by {name}"))),
+    let request = Request { if_idle, repeat: repeat(invocation) };
+    let mut run = Run::new(&context, &progress);
+    let mut has_timer = false;
+    let outcome = tokio::select! {
+        outcome = enroll(&context, &request, &progress, &mut run, &mut has_timer) => outcome,
+        name = shutdown_signal() => {
+            Outcome::Stopped(catalogue::RUN_INTERRUPTED.with_evidence(format!("by {name}")))
+        }
     };
-    // Whatever was running when the run was told to stop has been told the same; it gets time to end.
-    vm.host.commands.reap().await;
-    finish(&vm, &start, &progress, mode, &verdict, effects)
+    // Whatever was running when the run was stopped has been told the same; it gets time to end.
+    context.host.commands.reap().await;
+    let Run { session, repairs, .. } = run;
+    finish(&context, &start, &progress, mode, Ending { outcome, session, repairs, has_timer })
 }
 
-/// A fleet that boots at the same moment does not ask the token service at the same moment.
+/// The whole way to an enrolled VM.
 async fn enroll(
-    vm: &Vm,
+    context: &Context,
+    request: &Request,
     progress: &Progress,
-    effects: &Effects,
-    destination: Destination,
-    if_idle: bool,
-) -> Verdict {
-    if if_idle {
-        match vm.take_lock() {
-            Err(fault) if fault.code() == catalogue::HOST_BUSY.code => return Verdict::Yielded(fault),
-            // Whatever else is wrong with the lock is told by the first condition.
+    run: &mut Run<'_>,
+    has_timer: &mut bool,
+) -> Outcome {
+    if request.if_idle {
+        match run.session.claim(context) {
+            Err(fault) if fault.is(&catalogue::HOST_BUSY) => return Outcome::Yielded(fault),
+            // Whatever else is wrong with it is told by the first condition.
             _ => {}
         }
     }
-    let is_first_boot =
-        destination == Destination::LogFile && !vm.host.files.exists(crate::output::record::PATH);
-    vm.learnt.first_boot.set(is_first_boot);
-    if is_first_boot {
-        let machine_id = vm.host.files.read("/etc/machine-id").ok().flatten().unwrap_or_default();
-        let delay = backoff::start_delay(&machine_id);
-        info!(
-            event = "start.delayed",
-            delay_ms = delay.as_millis(),
-            "spreading the fleet: {} ms",
-            delay.as_millis()
-        );
-        tokio::time::sleep(delay).await;
+    delay_start(context).await;
+    match converge(context, &request.repeat, progress, run, has_timer).await {
+        Ok(evidence) => Outcome::Enrolled(evidence),
+        Err(fault) => Outcome::Stopped(fault),
     }
-    converge(vm, progress, effects).await
 }
 
-fn begin(vm: &Vm, progress: &Progress) {
-    let azure = &vm.settings.azure;
-    let name = vm.resource_name().map(|name| name.to_string()).unwrap_or_default();
-    if let Err(reason) = crate::output::record::read(&vm.host.files) {
+async fn converge(
+    context: &Context,
+    repeat: &Repeat,
+    progress: &Progress,
+    run: &mut Run<'_>,
+    has_timer: &mut bool,
+) -> Result<Evidence, Fault> {
+    // This VM can be enrolled, and no other run is at work on it.
+    run.converge(&[Condition::Host]).await?;
+    // From here on the timer goes on where this run ends.
+    *has_timer = timer::keep(context, repeat, progress).await;
+    run.converge(&[Condition::Host, Condition::ProxyEnvironment]).await?;
+    // Where the VM is connected already, what is only needed to connect it is not walked through again.
+    run.look_ahead(Condition::GOAL).await;
+    run.converge(Condition::ALL).await
+}
+
+/// A fleet that boots at the same moment does not ask the token service at the same moment.
+async fn delay_start(context: &Context) {
+    if !context.is_first_boot {
+        return;
+    }
+    let machine_id = context.host.text("/etc/machine-id").unwrap_or_default();
+    let delay = backoff::start_delay(&machine_id);
+    let delay_ms = delay.as_millis();
+    info!(event = "start.delayed", delay_ms, "spreading the fleet: {delay_ms} ms");
+    tokio::time::sleep(delay).await;
+}
+
+fn begin(context: &Context, progress: &Progress) {
+    let azure = &context.settings.azure;
+    let name = context.resource_name(&Default::default()).map(|name| name.to_string()).unwrap_or_default();
+    if let Err(reason) = record::read(&context.host.files) {
         warn!(
             event = "record.unreadable",
             "the last run's record cannot be used, this run makes a new one: {reason}"
@@ -107,7 +153,7 @@ fn begin(vm: &Vm, progress: &Progress) {
         resource_group = %azure.resource_group,
         location = %azure.location,
         resource_name = %name,
-        identity = %vm.settings.identity,
+        identity = %context.settings.identity,
         "enrolling {name}"
     );
     progress.say(&format!(
@@ -118,81 +164,148 @@ fn begin(vm: &Vm, progress: &Progress) {
     ));
 }
 
+/// Everything that a run leaves behind.
+struct Ending {
+    outcome: Outcome,
+    session: Session,
+    repairs: RepairLog,
+    has_timer: bool,
+}
+
+impl Ending {
+    fn fault(&self) -> Option<&Fault> {
+        match &self.outcome {
+            Outcome::Enrolled(_) => None,
+            Outcome::Stopped(fault) | Outcome::Yielded(fault) => Some(fault),
+        }
+    }
+
+    /// The outcome's name, and the exit code.
+    fn name(&self) -> (&'static str, u8) {
+        match &self.outcome {
+            Outcome::Enrolled(_) => ("enrolled", OK),
+            Outcome::Yielded(_) => ("waiting", NOT_YET),
+            Outcome::Stopped(fault) => {
+                let is_waiting = fault.kind.resolution == Resolution::Retry;
+                (if is_waiting { "waiting" } else { "failed" }, fault.kind.exit_code())
+            }
+        }
+    }
+
+    fn steps(&self, context: &Context) -> Vec<RenderedStep> {
+        let values = |var| value(context, &self.session.facts, var);
+        self.fault().map(|fault| fault.remediation(&values)).unwrap_or_default()
+    }
+
+    /// What comes next, in words.
+    fn next(&self, context: &Context, steps: &[RenderedStep]) -> String {
+        let fault = match &self.outcome {
+            Outcome::Enrolled(_) => return "nothing to do".to_owned(),
+            Outcome::Yielded(_) => return "nothing to do: the run that is at work goes on".to_owned(),
+            Outcome::Stopped(fault) => fault,
+        };
+        if fault.kind.resolution != Resolution::Retry {
+            return steps.first().map(RenderedStep::line).unwrap_or_default();
+        }
+        let latest = timer::latest(&context.settings).filter(|_| self.has_timer);
+        match latest {
+            Some(time) => format!(
+                "not over: the timer goes on, at {} at the latest; `arc-enroll enroll` goes on at once",
+                humantime::format_rfc3339_seconds(time)
+            ),
+            None => "not over: run `arc-enroll enroll` again, it goes on where this run stopped".to_owned(),
+        }
+    }
+}
+
 /// Record, last log line, verdict for the person; the exit code.
 fn finish(
-    vm: &Vm,
+    context: &Context,
     start: &Start,
     progress: &Progress,
-    mode: Mode,
-    verdict: &Verdict,
-    effects: Effects,
+    mode: progress::Mode,
+    mut ending: Ending,
 ) -> u8 {
-    let (outcome, fault, exit_code) = match verdict {
-        Verdict::Enrolled(_) => ("enrolled", None, 0),
-        Verdict::Yielded(fault) => ("waiting", Some(fault), crate::model::exit_code::NOT_YET),
-        Verdict::Stopped(fault) => {
-            let outcome = if fault.kind.resolution == Resolution::Retry { "waiting" } else { "failed" };
-            (outcome, Some(fault), fault.kind.exit_code())
+    let (outcome, exit_code) = ending.name();
+    let steps = ending.steps(context);
+    let next = ending.next(context, &steps);
+    if may_record(context, &mut ending) {
+        let record = record(context, start, &mut ending, &steps, &next);
+        if let Err(error) = record.write(&context.host.files) {
+            warn!(event = "record.lost", "the record was not written: {}", describe(&error));
         }
-    };
-    let next = match verdict {
-        Verdict::Yielded(_) => "nothing to do: the run that is at work goes on".to_owned(),
-        _ => next(vm, fault),
-    };
-    let record = Record {
+    }
+    finished(outcome, ending.fault(), exit_code, start.instant, &next);
+    if mode != progress::Mode::Silent {
+        tell(context, progress, mode, &ending, &steps, &next);
+    }
+    exit_code
+}
+
+fn record(
+    context: &Context,
+    start: &Start,
+    ending: &mut Ending,
+    steps: &[RenderedStep],
+    next: &str,
+) -> Record {
+    let (outcome, exit_code) = ending.name();
+    Record {
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         run_id: start.run_id.clone(),
         started: rfc3339(start.time).to_string(),
         finished: rfc3339(SystemTime::now()).to_string(),
         outcome: outcome.to_owned(),
-        fault: fault.map(|fault| fault.code().to_owned()),
-        evidence: fault.map(|fault| vm.host.mask.apply(&fault.evidence)),
+        fault: ending.fault().map(|fault| fault.code().to_owned()),
+        evidence: ending.fault().map(|fault| context.host.mask.apply(&fault.evidence)),
         exit_code,
-        remedy: fault.map(|fault| fault.kind.steps(|step| vm.fill(step))).unwrap_or_default(),
-        repairs: effects.into_record(&vm.host.mask),
-        next: next.clone(),
-        vm: enrolled_vm(vm, verdict),
-    };
-    if may_record(vm, fault) {
-        if let Err(error) = record.write(&vm.host.files) {
-            warn!(event = "record.lost", "the record was not written: {}", describe(&error));
-        }
+        remedy: steps.iter().map(RenderedStep::marked).collect(),
+        repairs: std::mem::take(&mut ending.repairs).into_record(&context.host.mask),
+        next: next.to_owned(),
+        vm: enrolled_vm(context, &ending.outcome),
     }
-    finished(outcome, fault, exit_code, start.instant, &next);
-    match (verdict, mode) {
-        (_, Mode::Silent) => {}
-        (Verdict::Enrolled(evidence), _) => progress.say(&format!("\nENROLLED: {evidence}\n")),
-        (Verdict::Yielded(fault), _) => {
-            progress.say(&format!("\nNOT NOW: {} (exit code {exit_code})\n", fault.kind.summary));
+}
+
+/// The verdict for the person.
+fn tell(
+    context: &Context,
+    progress: &Progress,
+    mode: progress::Mode,
+    ending: &Ending,
+    steps: &[RenderedStep],
+    next: &str,
+) {
+    match &ending.outcome {
+        Outcome::Enrolled(evidence) => progress.say(&format!("\nENROLLED: {evidence}\n")),
+        Outcome::Yielded(fault) => {
+            progress.say(&format!("\nNOT NOW: {} (exit code {NOT_YET})\n", fault.kind.summary));
         }
-        (Verdict::Stopped(fault), _) => {
-            progress.say(&terminal::verdict(vm, &style(mode), fault));
+        Outcome::Stopped(fault) => {
+            let log = context.settings.log.file.display().to_string();
+            progress.say(&terminal::verdict(&style(mode), fault, steps, &log));
             if fault.kind.resolution == Resolution::Retry {
-                progress.say(&terminal::paragraph("  Next: ", &next));
+                progress.say(&terminal::paragraph("  Next: ", next));
             }
         }
     }
-    exit_code
 }
 
 /// Whether the record is this run's to write.
-fn may_record(vm: &Vm, fault: Option<&Fault>) -> bool {
-    let Some(fault) = fault else { return true };
-    let is_busy = |fault: &Fault| fault.code() == catalogue::HOST_BUSY.code;
+fn may_record(context: &Context, ending: &mut Ending) -> bool {
+    let is_busy = |fault: &Fault| fault.is(&catalogue::HOST_BUSY);
+    let Some(fault) = ending.fault() else { return true };
     // Without the rights to enroll there are none to write the record either, and no news in saying so.
-    // Another run's record is its own: it holds the lock, also when this one was told to stop before it had it.
+    // Another run's record is its own: it holds the lock, also when this one was stopped before it had it.
     fault.kind.resolution != Resolution::Unsuitable
         && !is_busy(fault)
-        && !vm.take_lock().is_err_and(|held| is_busy(&held))
+        && !ending.session.claim(context).is_err_and(|held| is_busy(&held))
 }
 
 /// Which VM enrolled: this one now, or the one that an earlier run was on.
-fn enrolled_vm(vm: &Vm, verdict: &Verdict) -> Option<String> {
-    match verdict {
-        Verdict::Enrolled(_) => Some(vm.firmware_id().unwrap_or_default()),
-        Verdict::Stopped(_) | Verdict::Yielded(_) => {
-            crate::output::record::read(&vm.host.files).ok().flatten()?.vm
-        }
+fn enrolled_vm(context: &Context, outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Enrolled(_) => Some(context.firmware_id().unwrap_or_default()),
+        Outcome::Stopped(_) | Outcome::Yielded(_) => record::read(&context.host.files).ok().flatten()?.vm,
     }
 }
 
@@ -224,23 +337,6 @@ fn finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Instant,
     }
 }
 
-fn next(vm: &Vm, fault: Option<&Fault>) -> String {
-    match fault {
-        None => "nothing to do".to_owned(),
-        Some(fault) if fault.kind.resolution == Resolution::Retry => match timer::latest(vm) {
-            Some(time) => format!(
-                "not over: the timer goes on, at {} at the latest; `arc-enroll enroll` goes on at once",
-                humantime::format_rfc3339_seconds(time)
-            ),
-            None => "not over: run `arc-enroll enroll` again, it goes on where this run stopped".to_owned(),
-        },
-        Some(fault) => {
-            let steps = crate::model::fault::unmarked(fault.kind.steps(|step| vm.fill(step)));
-            steps.into_iter().next().unwrap_or_default()
-        }
-    }
-}
-
 /// A configuration that cannot be used ends the run before it begins, and the log says so too.
 fn refuse(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
     let host = Host::new(invocation.root.clone(), "", Vec::new());
@@ -254,8 +350,8 @@ fn refuse(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
     let fault = catalogue::CONFIGURATION_INVALID.with_evidence(seen.join("; "));
     output::write_stderr("arc-enroll: the configuration cannot be used; nothing was changed\n");
     let path = invocation.config.as_deref().unwrap_or(DEFAULT_PATH.as_ref()).display().to_string();
-    for step in crate::model::fault::unmarked(fault.kind.steps(|step| step.replace("{config}", &path))) {
-        output::write_stderr(&format!("  {step}\n"));
+    for step in fault.remediation(&|var| (var == Var::Config).then(|| one(path.as_str()))) {
+        output::write_stderr(&format!("  {}\n", step.line()));
     }
     finished(
         "failed",
@@ -275,7 +371,7 @@ fn start_log(
     level: tracing::Level,
     start: &Start,
     mask: SharedMask,
-) -> (Destination, Mode) {
+) -> (Destination, progress::Mode) {
     let destination = log::choose(&files.path(log_file));
     let mut lost = None;
     let to_stdout = destination == Destination::LogFile || invocation.output == Some(Output::Json);
@@ -304,15 +400,15 @@ fn start_log(
         }
     }
     let mode = match destination {
-        _ if to_stdout => Mode::Silent,
-        Destination::Terminal => Mode::Live,
-        _ => Mode::Lines,
+        _ if to_stdout => progress::Mode::Silent,
+        Destination::Terminal => progress::Mode::Live,
+        _ => progress::Mode::Lines,
     };
     (destination, mode)
 }
 
-fn style(mode: Mode) -> Style {
-    if mode == Mode::Live && std::io::stdout().is_terminal() {
+fn style(mode: progress::Mode) -> Style {
+    if mode == progress::Mode::Live && std::io::stdout().is_terminal() {
         Style::Colour
     } else {
         Style::Plain

@@ -3,18 +3,20 @@
 mod bundle;
 mod doctor;
 mod enroll;
+mod env;
+mod explain;
 mod precheck;
-mod print;
 mod shutdown;
 mod status;
 mod token;
+mod validate;
 mod write_user_data;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::cli::{self, Command, Invocation};
-use crate::conditions::{Learnt, Vm};
+use crate::context::{Context, Mode};
 use crate::host::files::{read_path, Files};
 use crate::host::{describe, output, system, Host};
 use crate::model::exit_code::USAGE;
@@ -39,7 +41,7 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
             output::print(concat!("arc-enroll ", env!("CARGO_PKG_VERSION"), "\n"));
             0
         }
-        Command::Explain { code } => print::explain(invocation, environment, code.as_deref()),
+        Command::Explain { code } => explain::run(invocation, environment, code.as_deref()),
         Command::Enroll { if_idle } => enroll::run(invocation, environment, *if_idle).await,
         Command::Doctor => doctor::run(invocation, environment).await,
         Command::Status => status::run(invocation, environment).await,
@@ -47,8 +49,8 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
             token::run(invocation, environment, resource.as_deref(), identity.as_ref()).await
         }
         Command::Bundle { file } => bundle::run(invocation, environment, file.as_deref()).await,
-        Command::Env => print::env(invocation, environment),
-        Command::Validate { file } => print::validate(invocation, file.as_ref()),
+        Command::Env => env::run(invocation, environment),
+        Command::Validate { file } => validate::run(invocation, file.as_ref()),
         Command::Precheck { csn, vm } => {
             precheck::run(invocation, environment, csn.as_deref(), vm.as_deref()).await
         }
@@ -184,20 +186,20 @@ fn faults_of_the_shell(environment: Environment<'_>, settings: &Settings) -> Str
     proxy_files::compare(&found, &right, &wanted.no_proxy).1
 }
 
-/// A VM to observe or to enroll.
-fn vm(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded, exclusive: bool) -> Vm {
+/// What a run works with.
+fn context(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded, mode: Mode) -> Context {
     let settings = loaded.settings;
-    Vm {
+    Context {
         run_id: run_id(),
         verbose: invocation.verbose > 0,
         deadline: Instant::now() + settings.wait.boot,
-        exclusive,
+        mode,
         config: loaded.path,
         has_target: loaded.has_target,
+        is_first_boot: false,
+        shell_mismatch: String::new(),
         host: host(invocation, environment, &settings),
         settings,
-        repeat: repeat(invocation),
-        learnt: Learnt::default(),
     }
 }
 
@@ -212,16 +214,17 @@ fn repeat(invocation: &Invocation) -> Repeat {
     Repeat::new(config.filter(|path| path != DEFAULT_PATH), &invocation.overrides)
 }
 
-/// The VM of the subcommands that only look, or the exit code after saying what is wrong with the configuration.
-fn vm_to_look_at(invocation: &Invocation, environment: Environment<'_>) -> Result<Vm, u8> {
-    let loaded = load_to_look(invocation).map_err(|problems| report_problems(&problems))?;
-    let unread = loaded.unread.clone();
-    let vm = vm(invocation, environment, loaded, false);
-    vm.learnt.shell.replace(faults_of_the_shell(environment, &vm.settings));
-    if let Some(reason) = unread {
-        vm.learnt.unseen.borrow_mut().push(format!("the configuration: {reason}"));
-    }
-    Ok(vm)
+/// The context of the subcommands that only observe, with what could not be read; or the exit code, after saying what is
+/// wrong with the configuration.
+fn context_to_observe(
+    invocation: &Invocation,
+    environment: Environment<'_>,
+) -> Result<(Context, Vec<String>), u8> {
+    let mut loaded = load_to_look(invocation).map_err(|problems| report_problems(&problems))?;
+    let unread = loaded.unread.take().map(|reason| format!("the configuration: {reason}"));
+    let context = context(invocation, environment, loaded, Mode::Observe);
+    let shell_mismatch = faults_of_the_shell(environment, &context.settings);
+    Ok((Context { shell_mismatch, ..context }, unread.into_iter().collect()))
 }
 
 /// A random id from the kernel, which is also the correlation id of the onboarding.

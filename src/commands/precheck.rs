@@ -4,16 +4,17 @@ use std::io::IsTerminal;
 
 use serde_json::{json, Value};
 
-use super::shutdown::look;
-use super::{load_or_report, vm, Environment};
+use super::shutdown::unless_stopped;
+use super::{context, load_or_report, Environment};
 use crate::cli::{Invocation, Output};
-use crate::conditions::Vm;
+use crate::context::Mode;
 use crate::host::output;
+use crate::model::check::{exit_code, worst, CheckResult};
 use crate::model::exit_code::USAGE;
 use crate::model::fault::Fault;
 use crate::operator::precheck::place::Place;
 use crate::operator::precheck::{az, examine, Wanted, CSN, LIMIT, VM};
-use crate::output::finding::{self, exit_code, worst, Finding};
+use crate::output::table;
 use crate::output::terminal::Style;
 
 pub(super) async fn run(
@@ -26,15 +27,15 @@ pub(super) async fn run(
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let mut vm = vm(invocation, environment, loaded, false);
+    let mut context = context(invocation, environment, loaded, Mode::Observe);
     // In place of the Nexus VM's proxy, the way to Azure that this workstation has.
-    vm.host = az::host(invocation.root.clone(), environment);
+    context.host = az::host(invocation.root.clone(), environment);
     let mut wanted = Wanted::default();
     for (option, text, kind, place) in
         [("--csn", csn, CSN, &mut wanted.csn), ("--vm", name, VM, &mut wanted.vm)]
     {
         let Some(text) = text else { continue };
-        *place = Place::named(text, kind, &vm.settings.azure);
+        *place = Place::named(text, kind, &context.settings.azure);
         if place.is_none() {
             output::write_stderr(&format!(
                 "arc-enroll: {option} takes a name or the id of a {kind}, not {text:?}\n"
@@ -45,32 +46,32 @@ pub(super) async fn run(
     let as_json = invocation.output == Some(Output::Json);
     let is_watched = !as_json && std::io::stdout().is_terminal();
     let meanwhile = is_watched.then(|| format!("  asking az, at most {} s …", LIMIT.as_secs()));
-    let findings = match look(&vm.host, meanwhile, examine(&vm, &vm.host, &wanted)).await {
-        Ok(findings) => findings,
-        Err(code) => return code,
-    };
+    let results =
+        match unless_stopped(&context.host, meanwhile, examine(&context, &context.host, &wanted)).await {
+            Ok(results) => results,
+            Err(code) => return code,
+        };
     let style = if is_watched { Style::Colour } else { Style::Plain };
-    let text =
-        if as_json { format!("{}\n", to_json(&vm, &findings)) } else { to_text(&vm, style, &findings) };
-    output::print(&vm.host.mask.apply(&text));
-    exit_code(&findings)
+    let text = if as_json { format!("{}\n", to_json(&results)) } else { to_text(style, &results) };
+    output::print(&context.host.mask.apply(&text));
+    exit_code(&results)
 }
 
-fn to_json(vm: &Vm, findings: &[Finding]) -> Value {
+fn to_json(results: &[CheckResult]) -> Value {
     json!({
-        "version": 1, "agent": env!("CARGO_PKG_VERSION"), "exit_code": exit_code(findings),
-        "worst": worst(findings).map(Fault::code),
-        "conditions": findings.iter().map(|finding| finding.to_json(vm)).collect::<Vec<_>>(),
+        "version": 1, "agent": env!("CARGO_PKG_VERSION"), "exit_code": exit_code(results),
+        "worst": worst(results).map(Fault::code),
+        "conditions": results.iter().map(table::to_json).collect::<Vec<_>>(),
     })
 }
 
-fn to_text(vm: &Vm, style: Style, findings: &[Finding]) -> String {
+fn to_text(style: Style, results: &[CheckResult]) -> String {
     let mut text = String::new();
-    for finding in findings {
-        text.push_str(&finding.to_text(vm, style));
+    for result in results {
+        text.push_str(&table::to_text(result, style));
     }
-    text + &finding::verdict(
-        findings,
+    text + &table::verdict(
+        results,
         style,
         "NOT READY",
         "Nothing that can be seen from here stands in the way.",

@@ -8,9 +8,9 @@ use crate::catalogue;
 use crate::host::files::read_path;
 use crate::host::{output, Host};
 
-/// Looks, on a terminal with these words meanwhile; told to stop, it ends the programs that run, and there is only
-/// an exit code.
-pub(super) async fn look<T>(
+/// Observes, on a terminal with these words meanwhile. Stopped by a signal, it ends the programs that run, and there is
+/// only an exit code.
+pub(super) async fn unless_stopped<T>(
     host: &Host,
     meanwhile: Option<String>,
     looking: impl Future<Output = T>,

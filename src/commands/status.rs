@@ -6,34 +6,25 @@ use std::time::{Duration, SystemTime};
 use humantime::{format_rfc3339_seconds, parse_rfc3339_weak};
 use serde_json::{json, Value};
 
-use super::{load_to_look, vm, Environment};
+use super::{context, load_to_look, Environment};
 use crate::catalogue;
 use crate::cli::{Invocation, Output};
 use crate::clients::azcmagent::{self, show::Show};
-use crate::conditions::Vm;
+use crate::context::{Context, Mode};
+use crate::engine;
 use crate::host::{output, system, Host};
+use crate::model::check::{CheckResult, CheckState};
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
+use crate::model::step::RenderedStep;
 use crate::output::record::{self, Record};
 use crate::output::terminal::{self, Mark, Style};
 use crate::timer::{self, State};
 
-/// The conditions that can be seen without the network.
-const LOCAL: [Condition; 4] =
-    [Condition::Host, Condition::ProxyEnvironment, Condition::Agent, Condition::Connected];
-
-/// One condition now.
-struct Seen {
-    condition: Condition,
-    state: &'static str,
-    text: String,
-    fault: Option<&'static str>,
-}
-
 /// Everything that is shown.
 struct Status {
     record: Option<Record>,
-    seen: Vec<Seen>,
+    results: Vec<CheckResult>,
     timer: State,
     next: Option<SystemTime>,
     /// Why there is no timer, if there is none.
@@ -45,12 +36,12 @@ struct Status {
 
 pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
     let mut warnings = Vec::new();
-    let vm = match load_to_look(invocation) {
+    let context = match load_to_look(invocation) {
         Ok(loaded) => {
             warnings.extend(
                 loaded.unread.iter().map(|reason| format!("the configuration is not known: {reason}")),
             );
-            Some(vm(invocation, environment, loaded, false))
+            Some(context(invocation, environment, loaded, Mode::ObserveLocally))
         }
         Err(problems) => {
             let first = problems.first().map(ToString::to_string).unwrap_or_default();
@@ -59,10 +50,11 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
         }
     };
     let path = || environment("PATH").unwrap_or_default();
-    let host = vm
-        .as_ref()
-        .map_or_else(|| Host::new(invocation.root.clone(), &path(), Vec::new()), |vm| vm.host.clone());
-    let status = gather(vm.as_ref(), &host, warnings).await;
+    let host = context.as_ref().map_or_else(
+        || Host::new(invocation.root.clone(), &path(), Vec::new()),
+        |context| context.host.clone(),
+    );
+    let status = gather(context.as_ref(), &host, warnings).await;
     let text = if invocation.output == Some(Output::Json) {
         format!("{}\n", to_json(&status))
     } else {
@@ -76,17 +68,17 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
     status.record.map_or(crate::model::exit_code::NOT_YET, |record| record.exit_code)
 }
 
-async fn gather(vm: Option<&Vm>, host: &Host, mut warnings: Vec<String>) -> Status {
+async fn gather(context: Option<&Context>, host: &Host, mut warnings: Vec<String>) -> Status {
     let record = record::read(&host.files).unwrap_or_else(|reason| {
         warnings.push(reason);
         None
     });
-    let seen = look(vm).await;
+    let results = look(context).await;
     let (timer, unseen) = match timer::look(host).await {
         Ok(timer) => (timer, None),
         Err(reason) => (State::default(), Some(reason)),
     };
-    let repair = vm.map(|vm| &vm.settings.repair);
+    let repair = context.map(|context| &context.settings.repair);
     let why = match () {
         () if timer.installed && timer.active => None,
         () if repair.is_some_and(|repair| !repair.timer) => Some("repair.timer is false".to_owned()),
@@ -97,7 +89,7 @@ async fn gather(vm: Option<&Vm>, host: &Host, mut warnings: Vec<String>) -> Stat
     let next = timer.next(&host.files);
     let every = repair.map(|repair| repair.every);
     let show = show(host).await;
-    Status { record, seen, timer, next, why, every, show, warnings }
+    Status { record, results, timer, next, why, every, show, warnings }
 }
 
 async fn show(host: &Host) -> Option<Show> {
@@ -105,26 +97,28 @@ async fn show(host: &Host) -> Option<Show> {
     azcmagent::show(&host.commands).await.ok()?.0
 }
 
-async fn look(vm: Option<&Vm>) -> Vec<Seen> {
-    let mut seen: Vec<Seen> = Vec::new();
-    let Some(vm) = vm else { return seen };
-    vm.learnt.is_local.set(true);
-    for condition in LOCAL {
-        let fails =
-            |needed: &&Condition| seen.iter().any(|one| one.condition == **needed && one.state != "holds");
-        let (state, text, fault) = match condition.needs().iter().find(fails) {
-            Some(cause) => ("skipped", format!("not looked at: {} does not hold", cause.name()), None),
-            None => match vm.observe(condition).await {
-                Ok(evidence) => ("holds", evidence, None),
-                Err(fault) if is_hidden(&fault) => {
-                    ("skipped", "cannot be seen without root".to_owned(), None)
-                }
-                Err(fault) => ("fails", fault.to_string(), Some(fault.code())),
-            },
-        };
-        seen.push(Seen { condition, state, text, fault });
+/// The conditions that are observed without the network.
+async fn look(context: Option<&Context>) -> Vec<CheckResult> {
+    let Some(context) = context else { return Vec::new() };
+    let local: Vec<Condition> =
+        Condition::ALL.iter().copied().filter(|condition| condition.entry().is_local).collect();
+    let mut results = engine::examine(context, &local).await.results;
+    for result in &mut results {
+        if result.fault().is_some_and(is_hidden) {
+            result.state = CheckState::NotChecked("cannot be seen without root".to_owned());
+        }
     }
-    seen
+    results
+}
+
+/// State and words of a row.
+fn described(result: &CheckResult) -> (&'static str, String) {
+    match &result.state {
+        CheckState::Holds(evidence) => ("holds", evidence.clone()),
+        CheckState::Fails(fault) => ("fails", fault.to_string()),
+        CheckState::Skipped(cause) => ("skipped", format!("not looked at: {cause} does not hold")),
+        CheckState::NotChecked(why) => ("skipped", why.clone()),
+    }
 }
 
 /// Whether it only says that this user may not look.
@@ -134,9 +128,13 @@ fn is_hidden(fault: &Fault) -> bool {
 
 fn to_json(status: &Status) -> Value {
     let conditions: Vec<Value> = status
-        .seen
+        .results
         .iter()
-        .map(|seen| json!({ "condition": seen.condition.name(), "state": seen.state, "evidence": seen.text, "fault": seen.fault }))
+        .map(|result| {
+            let (state, text) = described(result);
+            let fault = result.fault().map(Fault::code);
+            json!({ "condition": result.condition.name(), "state": state, "evidence": text, "fault": fault })
+        })
         .collect();
     let (state, place) = agent(status);
     json!({
@@ -167,13 +165,13 @@ fn to_text(status: &Status, style: Style) -> String {
         Some(record) => last_run(record),
     };
     text.push_str("Now:\n");
-    for seen in &status.seen {
-        let mark = match seen.state {
-            "holds" => Mark::Good,
-            "fails" => Mark::Bad,
-            _ => Mark::Skipped,
+    for result in &status.results {
+        let mark = match result.state {
+            CheckState::Holds(_) => Mark::Good,
+            CheckState::Fails(_) => Mark::Bad,
+            CheckState::Skipped(_) | CheckState::NotChecked(_) => Mark::Skipped,
         };
-        text.push_str(&terminal::line(&style, mark, seen.condition.name(), &seen.text));
+        text.push_str(&terminal::line(&style, mark, result.name(), &described(result).1));
     }
     let every = status.every.map(|every| format!(", every {}", terminal::span(every))).unwrap_or_default();
     text.push_str(&match &status.why {
@@ -209,11 +207,11 @@ fn last_run(record: &Record) -> String {
             terminal::span(took)
         );
     }
-    let entry = catalogue::find(code);
+    let kind = catalogue::find(code);
     let seen = record.evidence.as_deref().filter(|seen| !seen.is_empty());
     let lines = [
         Some(when),
-        entry.map(|entry| entry.summary.to_owned()),
+        kind.map(|kind| kind.summary.to_owned()),
         seen.map(|seen| format!("Seen: {seen}")),
         repairs(record),
         Some(format!("Next: {}", record.next)),
@@ -223,7 +221,9 @@ fn last_run(record: &Record) -> String {
     }
     if !record.remedy.is_empty() {
         text.push_str("What a person does:\n");
-        text.push_str(&terminal::steps(&record.remedy, 4));
+        let steps: Vec<RenderedStep> =
+            record.remedy.iter().map(|step| RenderedStep::of_marked(step)).collect();
+        text.push_str(&terminal::steps(&steps, 4));
     }
     text
 }

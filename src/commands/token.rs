@@ -1,15 +1,17 @@
 //! `token`: prints an access token, for scripts; in place of the guide's recipes with `az rest` and curl.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{vm_to_look_at, Environment};
+use super::{context_to_observe, Environment};
 use crate::cli::{Invocation, Output};
-use crate::conditions::Vm;
+use crate::clients::imds::Token;
+use crate::conditions::identity;
+use crate::context::{Context, Facts};
 use crate::engine::RetryBudget;
 use crate::host::output;
-use crate::model::condition::Condition;
 use crate::model::fault::{Fault, Resolution};
 use crate::output::terminal;
 use crate::settings::Identity;
@@ -23,23 +25,25 @@ pub(super) async fn run(
     resource: Option<&str>,
     identity: Option<&Identity>,
 ) -> u8 {
-    let mut vm = match vm_to_look_at(invocation, environment) {
-        Ok(vm) => vm,
+    let mut context = match context_to_observe(invocation, environment) {
+        Ok((context, _)) => context,
         Err(code) => return code,
     };
     if let Some(resource) = resource {
-        vm.settings.imds.resource = resource.to_owned();
+        context.settings.imds.resource = resource.to_owned();
     }
     if let Some(identity) = identity {
-        vm.settings.identity = identity.clone();
+        context.settings.identity = identity.clone();
     }
-    if let Err(fault) = acquire(&vm, resource.is_none()).await {
-        output::write_stderr(&format!("arc-enroll: {}\n", vm.host.mask.apply(&fault.to_string())));
-        output::write_stderr(&format!("More: arc-enroll explain {}\n", fault.code()));
-        return fault.kind.exit_code();
-    }
-    let token = vm.learnt.token.borrow();
-    let Some(token) = token.as_ref() else { return 10 + Condition::Identity.number() };
+    let token = match acquire(&context, resource.is_none()).await {
+        Ok(token) => token,
+        Err(fault) => {
+            let fault_text = context.host.mask.apply(&fault.to_string());
+            output::write_stderr(&format!("arc-enroll: {fault_text}\n"));
+            output::write_stderr(&format!("More: arc-enroll explain {}\n", fault.code()));
+            return fault.kind.exit_code();
+        }
+    };
     let expires = token.expires.map(|at| humantime::format_rfc3339_seconds(at).to_string());
     let text = if invocation.output == Some(Output::Json) {
         json!({ "access_token": token.secret.reveal(), "expires_on": expires, "claims": token.claims })
@@ -52,21 +56,24 @@ pub(super) async fn run(
 }
 
 /// Asks again as long as waiting can help, and says so on standard error, which no script takes for the token.
-async fn acquire(vm: &Vm, for_arm: bool) -> Result<(), Fault> {
-    let limit = LONGEST_WAIT.min(vm.settings.wait.token);
+async fn acquire(context: &Context, for_arm: bool) -> Result<Rc<Token>, Fault> {
+    let limit = LONGEST_WAIT.min(context.settings.wait.token);
     let mut budget = RetryBudget::new(Instant::now() + limit);
+    let mut facts = Facts::default();
     loop {
-        let fault = match vm.await_token(for_arm).await {
-            Ok(()) => return Ok(()),
+        let mut known = facts.identity.clone();
+        let fault = match identity::acquire(context, &facts, &mut known, for_arm).await {
+            Ok(token) => return Ok(token),
             Err(fault) => fault,
         };
+        facts.identity = known;
         let repeat = budget.count(&fault);
         let delay = budget.delay(&fault, limit).filter(|_| fault.kind.resolution == Resolution::Retry);
         let Some(delay) = delay else { return Err(fault) };
         if repeat == 1 {
             let left = terminal::span(budget.left(&fault, limit));
             let text = format!("arc-enroll: {fault}; asking again for at most {left}\n");
-            output::write_stderr(&vm.host.mask.apply(&text));
+            output::write_stderr(&context.host.mask.apply(&text));
         }
         tokio::time::sleep(delay).await;
     }

@@ -2,19 +2,27 @@
 
 use serde_json::Value;
 
-use super::{identity, Evidence, Vm};
+use super::{identity, Notes, Observation};
 use crate::catalogue;
 use crate::clients::arm::{self, role_of, Permissions, LIST_ACCESS, READ, REGISTER, WRITE};
+use crate::context::{Context, Facts, Learned};
 use crate::host::https::{HttpsError, Reply};
+use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 
 /// Asks ARM what the identity may do. Where ARM does not say, azcmagent's own attempt decides.
-pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
-    if !vm.has_target {
+pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
+    let mut notes = Notes::default();
+    let outcome = ask(context, facts, &mut notes).await;
+    notes.observation(outcome)
+}
+
+async fn ask(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Evidence, Fault> {
+    if !context.has_target {
         return Ok("not checked: the configuration with the target could not be read".to_owned());
     }
-    let token = vm.token()?;
-    let arm = vm.arm(&token.secret);
+    let token = identity::held_token(facts)?;
+    let arm = context.arm(&token.secret);
     let (reply, provider) = tokio::join!(arm.permissions(), arm.provider());
     let reply = match reply {
         Ok(reply) => reply,
@@ -24,8 +32,7 @@ pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         Err(error) => return Ok(format!("not known: {error}; azcmagent's own attempt decides")),
     };
     if let Some(fault) = arm::read_refusal(&reply) {
-        vm.invalidate_token();
-        return Err(identity::blame(vm, fault));
+        return Err(identity::attribute(context, facts, fault));
     }
     let Some(permissions) = Permissions::read(&reply.body) else {
         return Ok(format!(
@@ -33,21 +40,24 @@ pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
             reply.status
         ));
     };
-    let evidence = judge(vm, &permissions, &registration(provider.ok().as_ref()));
-    *vm.learnt.permissions.borrow_mut() = Some(permissions);
-    evidence
+    let outcome = judge(context, facts, &permissions, &registration(provider.ok().as_ref()));
+    notes.learned = Learned::Permissions(permissions);
+    outcome
 }
 
-fn judge(vm: &Vm, permissions: &Permissions, registration: &str) -> Result<Evidence, Fault> {
+fn judge(
+    context: &Context,
+    facts: &Facts,
+    permissions: &Permissions,
+    registration: &str,
+) -> Result<Evidence, Fault> {
     if let Some(action) = [WRITE, READ].into_iter().find(|action| permissions.lacks(action)) {
-        // A role that was granted meanwhile may need a token that was issued after it.
-        vm.invalidate_token();
         let fault = catalogue::ACCESS_ROLE.with_evidence(format!(
             "it lacks {action} (role {}); of actions there it has {}",
             role_of(action).unwrap_or_default(),
             permissions.some()
         ));
-        return Err(identity::blame(vm, fault));
+        return Err(identity::attribute(context, facts, fault));
     }
     let is_unregistered = matches!(registration, "NotRegistered" | "Unregistered");
     if is_unregistered && permissions.lacks(REGISTER) {

@@ -5,13 +5,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing::warn;
 
-use super::sanity::Verdict;
-use super::{proxy_environment, Evidence, Vm};
+use super::{probe, proxy_environment, Notes, Observation};
 use crate::catalogue;
-use crate::clients::azcmagent::{self, MAIN_SERVICE, PROGRAM, SERVICES};
+use crate::clients::azcmagent::{self, AZURE_VM_OVERRIDE, MAIN_SERVICE, PROGRAM, SERVICES};
+use crate::clients::packages;
+use crate::context::{AgentFacts, Context, Facts, Learned, Mode};
 use crate::host::commands::Run;
 use crate::host::link_local;
+use crate::model::check::{Evidence, Probe, ProbeState};
 use crate::model::fault::Fault;
+use crate::model::repair::RepairId;
 use crate::proxy_files::SERVICES_PLACE;
 use crate::settings::{Install, ProxyUrl};
 
@@ -35,67 +38,76 @@ const OLDEST_WHOLE: (u32, u32) = (1, 32);
 const RESTARTS: u32 = 3;
 const SETTLED: Duration = Duration::from_secs(30);
 
-pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
-    let commands = &vm.host.commands;
-    let (version, shown, proxy, probe, state) = tokio::join!(
+pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
+    let mut notes = Notes::default();
+    let outcome = judge(context, facts, &mut notes).await;
+    notes.observation(outcome)
+}
+
+async fn judge(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Evidence, Fault> {
+    let commands = &context.host.commands;
+    let (version, shown, proxy, azure_vm, state) = tokio::join!(
         azcmagent::version(commands),
-        show_units(vm),
+        show_units(context),
         azcmagent::proxy_url(commands),
-        passes_for_azure_vm(vm),
-        package_state(vm)
+        test_for_azure_vm(context, facts),
+        package_state(context)
     );
-    let is_half_there = state == "half-installed";
-    if commands.find(PROGRAM).is_none() || is_half_there {
+    notes.probes.extend(azure_vm.probe);
+    notes.learned = Learned::Agent(AgentFacts { is_azure_vm_allowed: azure_vm.is_allowed });
+    if let Some(absent) = absence(context, &state) {
         // Before anything is installed: an agent that was installed before the override keeps refusing.
-        probe?;
-        let entry = if vm.settings.agent.install == Install::Never {
-            &catalogue::AGENT_NOT_WANTED
-        } else {
-            &catalogue::AGENT_ABSENT
-        };
-        let evidence =
-            if is_half_there { "dpkg has it half-installed" } else { "there is no program azcmagent" };
-        return Err(entry.with_evidence(evidence));
+        azure_vm.outcome?;
+        return Err(absent);
     }
     if is_unfinished(&state) {
         return Err(catalogue::AGENT_DPKG_INTERRUPTED.with_evidence(format!("dpkg has azcmagent {state}")));
     }
     let version = version.map_err(|error| catalogue::AGENT_BROKEN.with_evidence(error.to_string()))?;
     let is_before = |oldest| version.as_deref().is_some_and(|version| is_before(version, oldest));
+    let version = version.as_deref().unwrap_or("of an unknown version");
     if is_before(OLDEST) {
-        let evidence = format!("azcmagent is {}", version.as_deref().unwrap_or_default());
-        return Err(catalogue::AGENT_TOO_OLD.with_evidence(evidence));
+        return Err(catalogue::AGENT_TOO_OLD.with_evidence(format!("azcmagent is {version}")));
+    }
+    let units = read_units(&shown);
+    judge_units(&units, context.host.files.uptime()).map_err(|fault| {
+        // Starting them would not do what the package's scripts have left undone.
+        let was_cut_off = packages::was_cut_off(&context.host, &context.settings.agent);
+        let kind = if was_cut_off { &catalogue::AGENT_DPKG_INTERRUPTED } else { fault.kind };
+        let evidence = fault.evidence.clone();
+        fault.as_kind(kind, evidence)
+    })?;
+    let seen = azure_vm.outcome?;
+    if !judge_proxy(context, facts, proxy.unwrap_or_default())? {
+        judge_environment(context, &units, notes)?;
     }
     let old = if is_before(OLDEST_WHOLE) { ", older than Microsoft supports" } else { "" };
-    let units = read_units(&shown);
-    if let Err(fault) = judge_units(&units, vm.host.files.uptime()) {
-        // Starting them would not bring what the package's scripts have not done.
-        let entry = if crate::repairs::install_agent::was_cut_off(vm) {
-            &catalogue::AGENT_DPKG_INTERRUPTED
-        } else {
-            fault.kind
-        };
-        return Err(entry.with_evidence(fault.evidence.clone()));
+    Ok(format!("azcmagent {version}{old}, its services run{seen}"))
+}
+
+/// The fault where azcmagent is not there, or only half of it.
+fn absence(context: &Context, state: &str) -> Option<Fault> {
+    let is_half_there = state == "half-installed";
+    if context.host.commands.find(PROGRAM).is_some() && !is_half_there {
+        return None;
     }
-    let probe = probe?;
-    if !judge_proxy(vm, proxy.unwrap_or_default())? {
-        judge_environment(vm, &units)?;
-    }
-    Ok(format!(
-        "azcmagent {}{old}, its services run{probe}",
-        version.as_deref().unwrap_or("of an unknown version")
-    ))
+    let kind = match context.settings.agent.install {
+        Install::Never => &catalogue::AGENT_NOT_WANTED,
+        _ => &catalogue::AGENT_ABSENT,
+    };
+    let evidence = if is_half_there { "dpkg has it half-installed" } else { "there is no program azcmagent" };
+    Some(kind.with_evidence(evidence))
 }
 
 /// What dpkg says of the package (dpkg-query(1), db:Status-Status); empty where it does not know it.
 ///
 /// A power cut in the middle of its scripts leaves the program there, and its users and services not.
-async fn package_state(vm: &Vm) -> String {
-    if vm.host.commands.find("dpkg-query").is_none() {
+async fn package_state(context: &Context) -> String {
+    if context.host.commands.find("dpkg-query").is_none() {
         return String::new();
     }
-    let query = Run::new("dpkg-query", &["-W", "-f=${db:Status-Status}", PROGRAM], vm.within(LIMIT));
-    match vm.host.commands.run(query).await {
+    let query = Run::new("dpkg-query", &["-W", "-f=${db:Status-Status}", PROGRAM], context.within(LIMIT));
+    match context.host.commands.run(query).await {
         Ok(finished) if finished.succeeded() => finished.stdout.trim().to_owned(),
         _ => String::new(),
     }
@@ -115,51 +127,55 @@ fn is_before(version: &str, oldest: (u32, u32)) -> bool {
     }
 }
 
-/// Asks what azcmagent asks to recognize an Azure VM, which it refuses; what came of it, for the evidence.
-async fn passes_for_azure_vm(vm: &Vm) -> Result<String, Fault> {
-    if vm.learnt.onboarded.get() || vm.learnt.is_local.get() {
+/// What came of the question by which azcmagent recognizes an Azure VM.
+struct AzureVmTest {
+    /// Words for the evidence, or the fault.
+    outcome: Result<String, Fault>,
+    probe: Option<Probe>,
+    /// Whether azcmagent's own override is allowed and set.
+    is_allowed: bool,
+}
+
+/// Asks what azcmagent asks to recognize an Azure VM, which it refuses.
+async fn test_for_azure_vm(context: &Context, facts: &Facts) -> AzureVmTest {
+    let is_allowed = facts.agent.is_azure_vm_allowed;
+    if facts.connection.is_onboarded || context.mode == Mode::ObserveLocally {
         // An agent that is connected did not refuse.
-        return Ok(String::new());
+        return AzureVmTest { outcome: Ok(String::new()), probe: None, is_allowed };
     }
     let started = Instant::now();
-    let target = format!("{}{AZURE_VM}", vm.settings.imds.endpoint);
+    let target = format!("{}{AZURE_VM}", context.settings.imds.endpoint);
     let url = format!("{target}?api-version=2019-06-01");
-    let (verdict, seen, result) = match link_local::get(&url, vm.within(PROBE_LIMIT)).await {
-        Ok(reply) => {
-            let seen = format!("HTTP {}", reply.status);
-            if !(200..300).contains(&reply.status) {
-                (Verdict::Ok, seen, Ok(()))
-            } else if is_overridden(vm).await || is_onboarded(vm).await {
-                (Verdict::Information, seen, Ok(()))
-            } else {
-                let evidence =
-                    format!("the sidecar answers {AZURE_VM} with {seen}, as the IMDS of an Azure VM");
-                (Verdict::Fails, seen, Err(catalogue::AGENT_AZURE_VM.with_evidence(evidence)))
-            }
+    let (seen, is_taken) = match link_local::get(&url, context.within(PROBE_LIMIT)).await {
+        Ok(reply) => (format!("HTTP {}", reply.status), Some((200..300).contains(&reply.status))),
+        Err(error) => (error.to_string(), None),
+    };
+    let is_allowed = is_taken == Some(true) && is_overridden(context).await;
+    let (state, outcome) = match is_taken {
+        Some(false) => (ProbeState::Ok, Ok(())),
+        None => (ProbeState::Information, Ok(())),
+        Some(true) if is_allowed || is_onboarded(context).await => (ProbeState::Information, Ok(())),
+        Some(true) => {
+            let evidence = format!("the sidecar answers {AZURE_VM} with {seen}, as the IMDS of an Azure VM");
+            (ProbeState::Fails, Err(catalogue::AGENT_AZURE_VM.with_evidence(evidence)))
         }
-        Err(error) => (Verdict::Information, error.to_string(), Ok(())),
     };
     let detail = format!("{seen}; azcmagent takes a success for an Azure VM");
-    vm.note("Azure VM probe", target, verdict, detail, started);
-    result.map(|()| format!("; Azure VM probe: {seen}"))
+    let probe = probe(context, "Azure VM probe", target, state, &detail, started);
+    let outcome = outcome.map(|()| format!("; Azure VM probe: {seen}"));
+    AzureVmTest { outcome, probe: Some(probe), is_allowed }
 }
 
-/// Whether azcmagent's own override is allowed and in force.
-async fn is_overridden(vm: &Vm) -> bool {
-    if !vm.settings.agent.allow_azure_vm {
-        return false;
-    }
-    let environment = proxy_environment::of_manager(vm).await;
-    let is_set = environment.is_some_and(|environment| environment.contains_key("MSFT_ARC_TEST"));
-    if is_set {
-        // An earlier run has set it for the services; the program itself looks at its own environment.
-        vm.host.commands.set_environment("MSFT_ARC_TEST", "true");
-    }
-    is_set
+/// Whether azcmagent's own override is allowed, and set for its services.
+async fn is_overridden(context: &Context) -> bool {
+    context.settings.agent.allow_azure_vm
+        && proxy_environment::of_manager(context)
+            .await
+            .is_some_and(|environment| environment.contains_key(AZURE_VM_OVERRIDE))
 }
 
-async fn is_onboarded(vm: &Vm) -> bool {
-    let show = azcmagent::show(&vm.host.commands).await;
+async fn is_onboarded(context: &Context) -> bool {
+    let show = azcmagent::show(&context.host.commands).await;
     show.is_ok_and(|(show, _)| show.is_some_and(|show| show.is_onboarded()))
 }
 
@@ -202,12 +218,12 @@ impl Unit<'_> {
 }
 
 /// What `systemctl show` says of azcmagent's services; empty when it cannot be asked.
-async fn show_units(vm: &Vm) -> String {
+async fn show_units(context: &Context) -> String {
     let properties = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,\
                       ExecMainStartTimestampMonotonic";
     let mut args = vec!["show", properties];
     args.extend(SERVICES);
-    let shown = vm.host.commands.run(Run::new("systemctl", &args, vm.within(LIMIT))).await;
+    let shown = context.host.commands.run(Run::new("systemctl", &args, context.within(LIMIT))).await;
     shown.map(|finished| finished.stdout).unwrap_or_default()
 }
 
@@ -268,18 +284,20 @@ fn judge_units(units: &[Unit<'_>], uptime: Option<Duration>) -> Result<(), Fault
 /// Whether azcmagent's own setting is the proxy wanted; where there is none to want, it is.
 ///
 /// A proxy with a password is left to the environment: `config set` would show it in azcmagent's arguments.
-fn judge_proxy(vm: &Vm, current: Option<String>) -> Result<bool, Fault> {
-    let (Some(wanted), Some(current)) = (vm.settings.proxy.url.as_ref(), current) else { return Ok(true) };
+fn judge_proxy(context: &Context, facts: &Facts, current: Option<String>) -> Result<bool, Fault> {
+    let (Some(wanted), Some(current)) = (context.settings.proxy.url.as_ref(), current) else {
+        return Ok(true);
+    };
     if is_same(&current, wanted) {
         return Ok(true);
     }
     if !current.is_empty() {
-        let shown = vm.host.mask.apply(&current);
+        let shown = context.host.mask.apply(&current);
         let evidence = format!("proxy.url is {shown}, not {}", wanted.without_credentials());
         return Err(catalogue::AGENT_PROXY_DIFFERS.with_evidence(evidence));
     }
     if wanted.credentials().is_none() {
-        if !vm.learnt.agent_proxy_set.get() {
+        if !facts.has_run(RepairId::SetAgentProxy) {
             let evidence = format!("proxy.url is not set; the proxy is {}", wanted.without_credentials());
             return Err(catalogue::AGENT_PROXY_MISSING.with_evidence(evidence));
         }
@@ -297,17 +315,17 @@ fn is_same(current: &str, wanted: &ProxyUrl) -> bool {
 }
 
 /// Services that have the proxy from their environment alone have to be younger than what sets it.
-fn judge_environment(vm: &Vm, units: &[Unit<'_>]) -> Result<(), Fault> {
-    let files = &vm.host.files;
+fn judge_environment(context: &Context, units: &[Unit<'_>], notes: &mut Notes) -> Result<(), Fault> {
+    let files = &context.host.files;
     let since = files.modified(SERVICES_PLACE).and_then(|at| SystemTime::now().duration_since(at).ok());
-    let (Some(wanted), Some(since)) = (&vm.settings.proxy.url, since) else { return Ok(()) };
-    let uptime = vm.host.files.uptime();
+    let (Some(wanted), Some(since)) = (&context.settings.proxy.url, since) else { return Ok(()) };
+    let uptime = context.host.files.uptime();
     for unit in units.iter().filter(|unit| unit.age(uptime).is_some_and(|age| age > since)) {
         let environment = match files.read_bytes(format!("/proc/{}/environ", unit.pid)) {
             Ok(Some(environment)) => environment,
             Err(error) if error.source.kind() == ErrorKind::PermissionDenied => {
                 let what = format!("whether {} has the proxy: only root may see its environment", unit.id);
-                vm.learnt.unseen.borrow_mut().push(what);
+                notes.not_checked.push(what);
                 continue;
             }
             // It has ended meanwhile.

@@ -2,22 +2,28 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Evidence, Vm};
+use super::Observation;
 use crate::catalogue;
 use crate::clients::arm;
+use crate::context::{Context, Facts};
 use crate::host::https::{self, Request};
+use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 
 /// The skew at which azcmagent starts to warn (release notes of 1.29) and tokens start to fail.
-pub(crate) const TOLERANCE: Duration = Duration::from_secs(120);
+pub(super) const TOLERANCE: Duration = Duration::from_secs(120);
 
 /// Time for the answer of an endpoint, whose clock only stands in for the sidecar's.
 const LIMIT: Duration = Duration::from_secs(5);
 
-pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
-    let (whose, clocks) = match vm.learnt.clocks.get() {
+pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
+    judge(context, facts).await.into()
+}
+
+async fn judge(context: &Context, facts: &Facts) -> Result<Evidence, Fault> {
+    let (whose, clocks) = match facts.sidecar.clocks {
         Some(clocks) => ("the sidecar", Some(clocks)),
-        None => endpoints_clock(vm).await,
+        None => endpoints_clock(context).await,
     };
     let Some((theirs, ours)) = clocks else {
         return Ok(format!("not checked: neither the sidecar nor {whose} gives a date"));
@@ -32,18 +38,18 @@ pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
 }
 
 /// The clock of ARM's host, and ours at that moment.
-async fn endpoints_clock(vm: &Vm) -> (&'static str, Option<(SystemTime, SystemTime)>) {
-    let host = arm::host(vm.settings.azure.cloud);
+async fn endpoints_clock(context: &Context) -> (&'static str, Option<(SystemTime, SystemTime)>) {
+    let host = arm::host(context.settings.azure.cloud);
     let url = format!("https://{host}/");
-    let request = Request { method: "HEAD", ..Request::get(&url, vm.within(LIMIT).min(LIMIT)) };
-    let reply = https::send(&vm.host.commands, vm.settings.proxy.url.as_ref(), request).await;
+    let request = Request { method: "HEAD", ..Request::get(&url, context.within(LIMIT).min(LIMIT)) };
+    let reply = https::send(&context.host.commands, context.settings.proxy.url.as_ref(), request).await;
     let date = reply.ok().and_then(|reply| httpdate::parse_http_date(reply.field("date")?).ok());
     (host, date.map(|theirs| (theirs, SystemTime::now())))
 }
 
 /// The time by the sidecar's clock, where it is known and ours agrees with it.
-pub(crate) fn sidecars_now(vm: &Vm) -> Option<SystemTime> {
-    let (theirs, ours) = vm.learnt.clocks.get()?;
+pub(super) fn sidecars_now(facts: &Facts) -> Option<SystemTime> {
+    let (theirs, ours) = facts.sidecar.clocks?;
     let now = SystemTime::now();
     match ours.duration_since(theirs) {
         Ok(ahead) => (ahead <= TOLERANCE).then(|| now - ahead),

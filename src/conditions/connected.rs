@@ -1,56 +1,65 @@
 //! Condition 11: azcmagent says Connected, to the target asked for.
 
-use super::{identity, Evidence, Vm};
+use super::{identity, Notes, Observation};
 use crate::catalogue;
 use crate::clients::arm::Machine;
 use crate::clients::azcmagent::{self, show::Show};
+use crate::context::{ConnectionFacts, Context, Facts, Learned, Mode};
 use crate::host::https::Reply;
+use crate::model::check::Evidence;
 use crate::model::fault::Fault;
+use crate::model::repair::RepairId;
 use crate::output::record;
 use crate::settings::ResourceName;
 
-pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
-    if vm.host.commands.find(azcmagent::PROGRAM).is_none() {
-        return Err(catalogue::CONNECTED_NOT_YET.with_evidence("azcmagent is not installed"));
+pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
+    if context.host.commands.find(azcmagent::PROGRAM).is_none() {
+        return Err(catalogue::CONNECTED_NOT_YET.with_evidence("azcmagent is not installed")).into();
     }
-    let show = ask(vm).await?;
-    vm.learnt.onboarded.set(show.is_onboarded());
-    judge(vm, &show).await
+    let show = match ask(context, facts).await {
+        Ok(show) => show,
+        Err(fault) => return Err(fault).into(),
+    };
+    let is_onboarded = show.is_onboarded();
+    let learned = Learned::Connection(ConnectionFacts { is_onboarded });
+    let mut notes = Notes { learned, ..Notes::default() };
+    let outcome = judge(context, facts, &show, &mut notes).await;
+    notes.observation(outcome)
 }
 
 /// What `azcmagent show` says.
-pub(crate) async fn ask(vm: &Vm) -> Result<Show, Fault> {
-    let (show, finished) = azcmagent::show(&vm.host.commands)
+///
+/// # Errors
+/// `agent.not-answering`, or `connected.pending` right after a connect.
+pub async fn ask(context: &Context, facts: &Facts) -> Result<Show, Fault> {
+    let (show, finished) = azcmagent::show(&context.host.commands)
         .await
         .map_err(|error| catalogue::AGENT_BROKEN.with_evidence(error.to_string()))?;
     show.ok_or_else(|| {
-        let said = vm.host.last_words(&finished);
+        let said = context.host.last_words(&finished);
         let evidence = format!("azcmagent show ({}) said nothing readable: {said}", finished.status());
-        let entry =
-            if vm.learnt.connected.get() { &catalogue::CONNECTED_PENDING } else { &catalogue::AGENT_BROKEN };
-        entry.with_evidence(evidence)
+        let was_connected = facts.has_run(RepairId::Connect);
+        let kind = if was_connected { &catalogue::CONNECTED_PENDING } else { &catalogue::AGENT_BROKEN };
+        kind.with_evidence(evidence)
     })
 }
 
-async fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
-    let said = vm.host.mask.apply(&show.words());
+async fn judge(context: &Context, facts: &Facts, show: &Show, notes: &mut Notes) -> Result<Evidence, Fault> {
+    let was_connected = facts.has_run(RepairId::Connect);
+    let said = context.host.mask.apply(&show.words());
     if !show.is_onboarded() {
         // Right after connect himds may not have read its new state yet.
-        let entry = if vm.learnt.connected.get() {
-            &catalogue::CONNECTED_PENDING
-        } else {
-            &catalogue::CONNECTED_NOT_YET
-        };
+        let entry = if was_connected { &catalogue::CONNECTED_PENDING } else { &catalogue::CONNECTED_NOT_YET };
         return Err(entry.with_evidence(format!("azcmagent says {said} and names no resource")));
     }
-    if vm.has_target {
-        if let Some(difference) = elsewhere(vm, show) {
+    if context.has_target {
+        if let Some(difference) = elsewhere(context, show) {
             return Err(catalogue::CONNECTED_ELSEWHERE
                 .with_evidence(format!("it is connected as {}: {difference}", show.place())));
         }
-        match another_vms_name(vm, show).await {
+        match another_vms_name(context, facts, show, notes).await {
             // A machine that works may have been enrolled by hand, under a name that somebody chose.
-            Some((evidence, Certainty::Likely)) if show.is("Connected") && !vm.learnt.first_boot.get() => {
+            Some((evidence, Certainty::Likely)) if show.is("Connected") && !context.is_first_boot => {
                 return Ok(format!("Connected as {}; mind that {evidence}", show.place()));
             }
             Some((evidence, _)) => return Err(catalogue::CONNECTED_CLONED.with_evidence(evidence)),
@@ -64,7 +73,7 @@ async fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
     if show.is("Expired") {
         return Err(catalogue::CONNECTED_EXPIRED.with_evidence(evidence));
     }
-    if vm.learnt.connected.get() {
+    if was_connected {
         return Err(catalogue::CONNECTED_PENDING.with_evidence(evidence));
     }
     if is_cloned(&show.error) {
@@ -75,17 +84,19 @@ async fn judge(vm: &Vm, show: &Show) -> Result<Evidence, Fault> {
         return Err(catalogue::CONNECTED_NOT_YET
             .with_evidence(format!("{evidence}, and Azure has never heard from it")));
     }
-    Err(explain(vm, show, evidence).await)
+    Err(explain(context, facts, show, evidence).await)
 }
 
 /// Disconnected, with what ARM knows of it where it may be asked.
-async fn explain(vm: &Vm, show: &Show, evidence: String) -> Fault {
-    let token = vm.learnt.token.borrow().clone();
+async fn explain(context: &Context, facts: &Facts, show: &Show, evidence: String) -> Fault {
+    let token = facts.identity.token.clone();
     // Whoever only looks asks everything at the same time: whether there is a token already would be chance.
-    let (Some(token), Some(name), true) = (token, machine_of(show), vm.exclusive && vm.has_target) else {
+    let (Some(token), Some(name), true) =
+        (token, machine_of(show), context.makes_changes() && context.has_target)
+    else {
         return catalogue::CONNECTED_DISCONNECTED.with_evidence(evidence);
     };
-    let Ok(reply) = vm.arm(&token.secret).machine(name.as_str()).await else {
+    let Ok(reply) = context.arm(&token.secret).machine(name.as_str()).await else {
         return catalogue::CONNECTED_DISCONNECTED.with_evidence(evidence);
     };
     if is_gone(&reply) {
@@ -103,12 +114,12 @@ async fn explain(vm: &Vm, show: &Show, evidence: String) -> Fault {
 }
 
 /// Whether ARM has no such machine; who may see nothing of a subscription gets another 404.
-pub(crate) fn is_gone(reply: &Reply) -> bool {
+pub fn is_gone(reply: &Reply) -> bool {
     reply.status == 404 && reply.body.contains("ResourceNotFound")
 }
 
 /// The machine's name, if it is a legal one: it becomes a part of an address.
-pub(crate) fn machine_of(show: &Show) -> Option<ResourceName> {
+pub fn machine_of(show: &Show) -> Option<ResourceName> {
     ResourceName::new(&show.name()?).ok()
 }
 
@@ -129,20 +140,25 @@ enum Certainty {
 
 /// Both names, where the machine is enrolled under a name that neither the configuration nor this VM has, and
 /// no record of ours says that it was this VM that enrolled: a host may be renamed later.
-async fn another_vms_name(vm: &Vm, show: &Show) -> Option<(String, Certainty)> {
+async fn another_vms_name(
+    context: &Context,
+    facts: &Facts,
+    show: &Show,
+    notes: &mut Notes,
+) -> Option<(String, Certainty)> {
     let enrolled = show.name()?;
-    if vm.settings.azure.resource_name.is_some()
-        || vm.resource_name().is_none_or(|own| own.matches(&enrolled))
+    if context.settings.azure.resource_name.is_some()
+        || context.resource_name(&facts.identity.claims).is_none_or(|own| own.matches(&enrolled))
     {
         return None;
     }
-    let recorded = record::read(&vm.host.files).ok().flatten().and_then(|record| record.vm);
-    let is_this = |vm_of_record: String| {
-        let own = vm.firmware_id();
+    let recorded = record::read(&context.host.files).ok().flatten().and_then(|record| record.vm);
+    let mut is_this = |vm_of_record: String| {
+        let own = context.firmware_id();
         if own.is_none() && !vm_of_record.is_empty() {
             let what =
                 "whether this VM is the one that enrolled: its firmware's id cannot be read".to_owned();
-            vm.learnt.unseen.borrow_mut().push(what);
+            notes.not_checked.push(what);
         }
         // Where either of the two is not known, the record alone has to do.
         vm_of_record.is_empty() || own.is_none_or(|own| own == vm_of_record)
@@ -152,20 +168,22 @@ async fn another_vms_name(vm: &Vm, show: &Show) -> Option<(String, Certainty)> {
         Some(_) => Certainty::Sure,
         None => Certainty::Likely,
     };
-    if vm.learnt.is_local.get() {
+    if context.mode == Mode::ObserveLocally {
         return None;
     }
-    if vm.learnt.claims.borrow().vm_name().is_none() {
-        let _known_by_its_claims = identity::observe(vm).await;
+    let mut known = facts.identity.clone();
+    if known.claims.vm_name().is_none() {
+        let _known_by_its_claims = identity::acquire(context, facts, &mut known, true).await;
     }
-    let in_azure = vm.learnt.claims.borrow().vm_name();
-    if in_azure
+    if known
+        .claims
+        .vm_name()
         .and_then(|name| ResourceName::from_hostname(&name))
         .is_some_and(|name| name.matches(&enrolled))
     {
         return None;
     }
-    let own = vm.resource_name().map(|name| name.to_string()).unwrap_or_default();
+    let own = context.resource_name(&known.claims).map(|name| name.to_string()).unwrap_or_default();
     let evidence = format!(
         "it is enrolled as {enrolled}, this VM is {own}, and no record says that this VM enrolled it"
     );
@@ -173,8 +191,8 @@ async fn another_vms_name(vm: &Vm, show: &Show) -> Option<(String, Certainty)> {
 }
 
 /// What differs between where the machine is and where it should be; letter case does not count.
-pub(crate) fn elsewhere(vm: &Vm, show: &Show) -> Option<String> {
-    let azure = &vm.settings.azure;
+pub fn elsewhere(context: &Context, show: &Show) -> Option<String> {
+    let azure = &context.settings.azure;
     let or_id = |value: &str, segment: &str| {
         if value.is_empty() {
             show.in_id(segment).unwrap_or_default()

@@ -1,26 +1,27 @@
 //! Condition 7: every endpoint that Arc needs opens through the proxy, its TLS verifies, HTTP answers.
 
-use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
-use super::sanity::{join_all, Test, Verdict};
-use super::{Evidence, Vm};
+use super::{probe, Notes, Observation};
 use crate::catalogue;
 use crate::clients::arm;
 use crate::clients::azcmagent;
+use crate::context::{about_endpoints, Context};
 use crate::host::commands::says_any;
 use crate::host::https::{self, HttpsError, Request};
+use crate::host::tasks::{join_all, Task};
 use crate::host::tunnel::{self, Tunnel};
-use crate::model::fault::{Fault, FaultKind};
+use crate::model::check::{Evidence, Probe, ProbeState};
+use crate::model::fault::{Fault, FaultKind, Resolution};
 use crate::settings::{Cloud, Install, Settings};
 
 /// Time for one endpoint, the proxy's way there included.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The endpoints that this VM needs, where it has no azcmagent yet with the place that it comes from.
-pub(crate) fn endpoints(vm: &Vm) -> Vec<String> {
-    let is_absent = vm.host.commands.find(azcmagent::PROGRAM).is_none();
-    required(&vm.settings, is_absent)
+pub(super) fn endpoints(context: &Context) -> Vec<String> {
+    let is_absent = context.host.commands.find(azcmagent::PROGRAM).is_none();
+    required(&context.settings, is_absent)
 }
 
 /// The endpoints that these settings need (network requirements page, "always" and "connect"), without wildcards:
@@ -60,62 +61,73 @@ pub fn required(settings: &Settings, is_absent: bool) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
-pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
-    let endpoints = endpoints(vm);
-    // Each has its own place: the same failures are the same text at every look, whichever was ready first.
-    let results: Vec<OnceCell<Result<Checked, Failure>>> = vec![OnceCell::new(); endpoints.len()];
-    let mut probes: Vec<Test<'_>> = Vec::new();
-    for (host, place) in endpoints.iter().zip(&results) {
-        probes.push(Box::pin(async move {
-            let started = Instant::now();
-            let result = probe(vm, host).await;
-            let (verdict, detail) = match &result {
-                Ok(Checked::Whole) => (Verdict::Ok, "answers over verified TLS".to_owned()),
-                Ok(Checked::TunnelOnly) => (Verdict::Ok, format!("the way is open; {NO_CURL}")),
-                Ok(Checked::Nothing) => (Verdict::Skipped, format!("not tried; {NO_CURL}")),
-                Err((_, detail)) => (Verdict::Fails, detail.clone()),
-            };
-            vm.note("endpoint", format!("https://{host}"), verdict, detail, started);
-            let _first = place.set(result);
-        }));
-    }
-    join_all(probes).await;
-    let mut least = Checked::Whole;
+pub(super) async fn observe(context: &Context) -> Observation {
+    let endpoints = endpoints(context);
+    let tasks = endpoints.iter().map(|host| Box::pin(test(context, host)) as Task<'_, _>).collect();
+    let (results, probes): (Vec<_>, Vec<_>) = join_all(tasks).await.into_iter().unzip();
+    let notes = Notes { probes, ..Notes::default() };
+    notes.observation(judge(context, &endpoints, results).await)
+}
+
+/// One endpoint, as a result and as a row of the network tests.
+async fn test(context: &Context, host: &str) -> (Result<Checked, Failure>, Probe) {
+    let started = Instant::now();
+    let result = reach(context, host).await;
+    let (state, detail) = match &result {
+        Ok(Checked::Whole) => (ProbeState::Ok, "answers over verified TLS".to_owned()),
+        Ok(Checked::TunnelOnly) => (ProbeState::Ok, format!("the way is open; {NO_CURL}")),
+        Ok(Checked::Nothing) => (ProbeState::Skipped, format!("not tried; {NO_CURL}")),
+        Err((_, detail)) => (ProbeState::Fails, detail.clone()),
+    };
+    let probe = probe(context, "endpoint", format!("https://{host}"), state, &detail, started);
+    (result, probe)
+}
+
+async fn judge(
+    context: &Context,
+    endpoints: &[String],
+    results: Vec<Result<Checked, Failure>>,
+) -> Result<Evidence, Fault> {
+    let mut furthest = Checked::Whole;
     let (mut failures, mut passing) = (Vec::new(), Vec::new());
     for (host, result) in endpoints.iter().zip(results) {
-        match result.into_inner() {
-            Some(Ok(checked)) => least = least.max(checked),
-            // What only a person can mend is named before what may pass by itself.
-            Some(Err((entry, detail))) if entry.exit_code() == crate::model::exit_code::NOT_YET => {
-                passing.push((host.as_str(), entry, detail));
+        match result {
+            Ok(checked) => furthest = furthest.max(checked),
+            // What only a person can fix is named before what may pass by itself.
+            Err((kind, detail)) if kind.resolution == Resolution::Retry => {
+                passing.push((host.as_str(), kind, detail));
             }
-            Some(Err((entry, detail))) => failures.push((host.as_str(), entry, detail)),
-            None => {}
+            Err((kind, detail)) => failures.push((host.as_str(), kind, detail)),
         }
     }
     failures.append(&mut passing);
-    let Some((host, entry, _)) = failures.first() else {
+    if failures.is_empty() {
         let count = endpoints.len();
-        return Ok(match least {
+        return Ok(match furthest {
             Checked::Nothing => format!("{count} endpoints not tried; {NO_CURL}"),
             Checked::TunnelOnly => format!("{count} endpoints open a tunnel; {NO_CURL}"),
             Checked::Whole => format!("all {count} endpoints answer"),
         });
-    };
-    let same = failures.iter().filter(|(_, kind, _)| kind.code == entry.code);
-    *vm.learnt.endpoints.borrow_mut() = same.map(|(host, _, _)| (*host).to_owned()).collect();
-    let mut text = in_words(&failures);
-    let is_certificate =
-        [&catalogue::EGRESS_UNTRUSTED, &catalogue::EGRESS_CERTIFICATE_DATES, &catalogue::EGRESS_WRONG_NAME]
-            .iter()
-            .any(|kind| kind.code == entry.code);
-    if is_certificate {
-        let (proxy, url) = (vm.settings.proxy.url.as_ref(), format!("https://{host}/"));
-        if let Some(issuer) = https::issuer(&vm.host.commands, proxy, &url, vm.within(LIMIT)).await {
+    }
+    Err(first_fault(context, &failures).await)
+}
+
+/// The first kind of failure, with every endpoint that fails alike.
+async fn first_fault(context: &Context, failures: &[(&str, &'static FaultKind, String)]) -> Fault {
+    let [(host, kind, _), ..] = failures else { return catalogue::EGRESS_UNREACHABLE.with_evidence("") };
+    let same = failures.iter().filter(|(_, other, _)| other == kind);
+    let same: Vec<String> = same.map(|(host, _, _)| (*host).to_owned()).collect();
+    let mut text = in_words(failures);
+    let of_certificates =
+        [&catalogue::EGRESS_UNTRUSTED, &catalogue::EGRESS_CERTIFICATE_DATES, &catalogue::EGRESS_WRONG_NAME];
+    if of_certificates.contains(kind) {
+        let (proxy, url) = (context.settings.proxy.url.as_ref(), format!("https://{host}/"));
+        let issuer = https::issuer(&context.host.commands, proxy, &url, context.within(LIMIT)).await;
+        if let Some(issuer) = issuer {
             text.push_str(&format!("; the certificate that {host} shows is issued by {issuer}"));
         }
     }
-    Err(entry.with_evidence(text))
+    about_endpoints(kind.with_evidence(text), &same)
 }
 
 /// The endpoints by what was seen of them; those that fail alike stand together.
@@ -149,46 +161,53 @@ enum Checked {
 /// A kind of failure, and what was seen.
 type Failure = (&'static FaultKind, String);
 
-async fn probe(vm: &Vm, host: &str) -> Result<Checked, Failure> {
+async fn reach(context: &Context, host: &str) -> Result<Checked, Failure> {
     let url = format!("https://{host}/");
-    let limit = vm.within(LIMIT);
+    let limit = context.within(LIMIT);
     let request = Request { method: "HEAD", ..Request::get(&url, limit) };
-    let proxy = vm.settings.proxy.url.as_ref();
-    match https::send(&vm.host.commands, proxy, request).await {
+    let proxy = context.settings.proxy.url.as_ref();
+    match https::send(&context.host.commands, proxy, request).await {
         Ok(_) => Ok(Checked::Whole),
-        Err(error) => explain(vm, host, limit, *error).await,
+        Err(error) => explain(context, host, limit, *error).await,
     }
 }
 
 /// What a failed request means, where the proxy has to be asked for a tunnel to know.
-async fn explain(vm: &Vm, host: &str, limit: Duration, error: HttpsError) -> Result<Checked, Failure> {
-    let proxy = vm.settings.proxy.url.as_ref();
+async fn explain(
+    context: &Context,
+    host: &str,
+    limit: Duration,
+    error: HttpsError,
+) -> Result<Checked, Failure> {
+    let proxy = context.settings.proxy.url.as_ref();
     match error {
         HttpsError::NoCurl => match proxy {
-            Some(proxy) => match tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await
-            {
-                Tunnel::Open => Ok(Checked::TunnelOnly),
-                failure => Err(of_tunnel(&failure)),
-            },
+            Some(proxy) => {
+                match tunnel::probe(&context.host.commands, proxy, host, context.within(tunnel::OPEN)).await {
+                    Tunnel::Open => Ok(Checked::TunnelOnly),
+                    failure => Err(of_tunnel(&failure)),
+                }
+            }
             None => Ok(Checked::Nothing),
         },
         HttpsError::Curl { code, tunnel_status, detail, .. } => {
             if let (500..=599, Some(proxy)) = (tunnel_status, proxy) {
                 // curl does not tell the proxy's own words, which say what failed behind it.
-                let answer = tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await;
+                let answer =
+                    tunnel::probe(&context.host.commands, proxy, host, context.within(tunnel::OPEN)).await;
                 if matches!(answer, Tunnel::Answered { status: 500..=599, .. }) {
                     return Err(of_tunnel(&answer));
                 }
             }
-            let entry = of_curl(code, tunnel_status, &detail);
-            let detail = match entry.code {
-                code if code == catalogue::EGRESS_SLOW.code => {
+            let kind = of_curl(code, tunnel_status, &detail);
+            let detail = match kind {
+                _ if *kind == catalogue::EGRESS_SLOW => {
                     format!("the tunnel opened, then no answer within {} s", limit.as_secs())
                 }
                 _ if tunnel_status >= 400 => format!("the proxy answers {tunnel_status}: {detail}"),
                 _ => detail,
             };
-            Err((entry, detail))
+            Err((kind, detail))
         }
         HttpsError::Run(_) => Err((&catalogue::EGRESS_UNREACHABLE, error.to_string())),
     }

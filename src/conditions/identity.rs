@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
-use super::imds::{ask_health, unreachable};
-use super::{clock, Evidence, Vm};
+use super::imds::{ask_health, health, unreachable};
+use super::{clock, Notes, Observation};
 use crate::catalogue;
 use crate::clients::imds::{self, Claims, Refusal, Token};
+use crate::context::{Context, Facts, IdentityFacts, Learned};
 use crate::host::link_local::{self, Reply};
 use crate::model::backoff;
 use crate::model::fault::{Fault, FaultKind};
@@ -20,58 +21,80 @@ const MARGIN: Duration = Duration::from_secs(120);
 /// How often a token that looks expired is thrown away before it is used all the same.
 const FRESH_TRIES: u32 = 2;
 
-pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
-    let held = vm.learnt.token.borrow().clone();
+pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
+    let held = facts.identity.token.as_ref();
     if let Some(token) = held.filter(|token| !token.expires_within(MARGIN, SystemTime::now())) {
-        return Ok(describe(vm, &token));
+        return Ok(describe(context, facts, token)).into();
     }
-    acquire_checked(vm, true).await?;
-    Ok(vm.learnt.token.borrow().as_ref().map(|token| describe(vm, token)).unwrap_or_default())
+    let mut known = facts.identity.clone();
+    let outcome = acquire(context, facts, &mut known, true).await;
+    let outcome = outcome.map(|token| describe(context, facts, &token));
+    Notes { learned: Learned::Identity(known), ..Notes::default() }.observation(outcome)
 }
 
-/// A token that is not expired, as far as can be seen; `for_arm` also checks its audience and tenant.
-pub(crate) async fn acquire_checked(vm: &Vm, for_arm: bool) -> Result<(), Fault> {
-    let mut token = acquire(vm).await?;
+/// The token, as long as nothing has invalidated it.
+///
+/// # Errors
+/// `identity.token-rejected`: the engine asks for a new one then.
+pub fn held_token(facts: &Facts) -> Result<Rc<Token>, Fault> {
+    let held = facts.identity.token.clone();
+    held.ok_or_else(|| catalogue::IDENTITY_TOKEN_REJECTED.with_evidence("there is no valid token"))
+}
+
+/// Gets a token that is not expired, as far as can be seen; `for_arm` also checks its audience and tenant. What was
+/// learned on the way goes into `known`, also when there is no token.
+///
+/// # Errors
+/// Why there is none.
+pub async fn acquire(
+    context: &Context,
+    facts: &Facts,
+    known: &mut IdentityFacts,
+    for_arm: bool,
+) -> Result<Rc<Token>, Fault> {
+    known.token = None;
+    let is_expired = |token: &Token| token.expires_within(Duration::ZERO, SystemTime::now());
+    let mut token = request(context, known).await?;
     for _ in 0..FRESH_TRIES {
-        if !token.expires_within(Duration::ZERO, SystemTime::now()) && untimely(vm, &token.claims).is_none() {
+        if !is_expired(&token) && untimely(facts, &token.claims).is_none() {
             break;
         }
         warn!(
             event = "token.expired",
             "the token that was issued looks out of its time; asking for another one"
         );
-        token = acquire(vm).await?;
+        token = request(context, known).await?;
     }
-    if let Some(fault) = untimely(vm, &token.claims) {
+    if let Some(fault) = untimely(facts, &token.claims) {
         return Err(fault);
     }
-    if token.expires_within(Duration::ZERO, SystemTime::now()) {
+    if is_expired(&token) {
         // Azure judges by its own clock: a token that looks expired here is still the best there is.
         warn!(event = "token.expired", "the token still looks expired; using it, since Azure decides");
     }
     if for_arm {
-        check(vm, &token)?;
+        check(context, &token)?;
     }
-    *vm.learnt.token.borrow_mut() = Some(Rc::new(token));
-    Ok(())
+    let token = Rc::new(token);
+    known.token = Some(token.clone());
+    Ok(token)
 }
 
 /// One request, as a token or as a fault.
-async fn acquire(vm: &Vm) -> Result<Token, Fault> {
-    let settings = &vm.settings;
-    let attempt = vm.learnt.token_attempts.get() + 1;
-    vm.learnt.token_attempts.set(attempt);
+async fn request(context: &Context, known: &mut IdentityFacts) -> Result<Token, Fault> {
+    known.attempts += 1;
+    let attempt = known.attempts;
     info!(event = "token.attempt", attempt, "asking the sidecar for a token, attempt {attempt}");
-    let limit = vm.within(link_local::EXCHANGE);
-    let (imds, identity) = (&settings.imds, &settings.identity);
+    let limit = context.within(link_local::EXCHANGE);
+    let (imds, identity) = (&context.settings.imds, &context.settings.identity);
     let reply = imds::request_token(&imds.endpoint, &imds.resource, identity, limit).await;
     let reply = reply.map_err(unreachable)?;
     let token = match imds::read_token(&reply, SystemTime::now()) {
         Ok(token) => token,
-        Err(refusal) => return Err(refused(vm, &refusal, &reply).await),
+        Err(refusal) => return Err(refused(context, known, &refusal, &reply).await),
     };
-    vm.host.mask.learn(&token.secret);
-    *vm.learnt.claims.borrow_mut() = token.claims.clone();
+    context.host.mask.learn(&token.secret);
+    known.claims = token.claims.clone();
     let expires =
         token.expires.map(|at| humantime::format_rfc3339_seconds(at).to_string()).unwrap_or_default();
     let claims = &token.claims;
@@ -87,8 +110,8 @@ async fn acquire(vm: &Vm) -> Result<Token, Fault> {
 }
 
 /// What the token says of its own times, judged by the sidecar's clock where ours agrees with it.
-fn untimely(vm: &Vm, claims: &Claims) -> Option<Fault> {
-    let now = clock::sidecars_now(vm)?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+fn untimely(facts: &Facts, claims: &Claims) -> Option<Fault> {
+    let now = clock::sidecars_now(facts)?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
     if claims.exp.is_some_and(|exp| exp <= now) {
         let evidence = "it had expired when it came, and so had the fresh ones that were asked for";
         return Some(catalogue::IDENTITY_EXPIRED.with_evidence(evidence));
@@ -100,8 +123,8 @@ fn untimely(vm: &Vm, claims: &Claims) -> Option<Fault> {
     })
 }
 
-async fn refused(vm: &Vm, refusal: &Refusal, reply: &Reply) -> Fault {
-    let is_named = vm.settings.identity != Identity::System;
+async fn refused(context: &Context, known: &mut IdentityFacts, refusal: &Refusal, reply: &Reply) -> Fault {
+    let is_named = context.settings.identity != Identity::System;
     let mut more = imds::signs_of_a_proxy(reply).unwrap_or_default();
     let entry: &'static FaultKind = match refusal {
         Refusal::Proxied => &catalogue::IMDS_PROXIED,
@@ -110,8 +133,8 @@ async fn refused(vm: &Vm, refusal: &Refusal, reply: &Reply) -> Fault {
             &catalogue::IMDS_NOT_IMDS
         }
         Refusal::IdentityNotFound if is_named => {
-            let (entry, found) = ask_without_a_name(vm).await;
-            more = format!("asked for: {}; {found}", vm.settings.identity);
+            let (entry, found) = ask_without_a_name(context, known).await;
+            more = format!("asked for: {}; {found}", context.settings.identity);
             entry
         }
         Refusal::IdentityNotFound => &catalogue::IDENTITY_NONE,
@@ -126,8 +149,7 @@ async fn refused(vm: &Vm, refusal: &Refusal, reply: &Reply) -> Fault {
         Refusal::Throttled => &catalogue::IDENTITY_THROTTLED,
         Refusal::ServerError => {
             // What the page said before may have changed since.
-            let _kept = ask_health(vm).await;
-            match vm.learnt.health.borrow().as_ref() {
+            match health(&ask_health(context).await) {
                 Some((false, words)) => {
                     more = format!("/healthz: {words}");
                     &catalogue::IDENTITY_SIDECAR
@@ -152,9 +174,9 @@ async fn refused(vm: &Vm, refusal: &Refusal, reply: &Reply) -> Fault {
 
 /// Which identity the VM has when the one asked for is not there: the fault, and what was found. The token that may
 /// come is for explanation only and is not kept.
-async fn ask_without_a_name(vm: &Vm) -> (&'static FaultKind, String) {
-    let imds = &vm.settings.imds;
-    let limit = vm.within(link_local::EXCHANGE);
+async fn ask_without_a_name(context: &Context, known: &mut IdentityFacts) -> (&'static FaultKind, String) {
+    let imds = &context.settings.imds;
+    let limit = context.within(link_local::EXCHANGE);
     let none = &catalogue::IDENTITY_NOT_ASSIGNED;
     let reply = match imds::request_token(&imds.endpoint, &imds.resource, &Identity::System, limit).await {
         Ok(reply) => reply,
@@ -162,12 +184,12 @@ async fn ask_without_a_name(vm: &Vm) -> (&'static FaultKind, String) {
     };
     match imds::read_token(&reply, SystemTime::now()) {
         Ok(token) => {
-            vm.host.mask.learn(&token.secret);
+            context.host.mask.learn(&token.secret);
             let claims = &token.claims;
             // The VM's own id is the same for every identity, and fills in its name in the remedy.
-            vm.learnt.claims.borrow_mut().xms_az_rid =
+            known.claims.xms_az_rid =
                 claims.vm_name().and(claims.xms_az_rid.clone().or_else(|| claims.xms_mirid.clone()));
-            (none, format!("the VM has {}{}", name_of(claims), mix_up(&vm.settings.identity, claims)))
+            (none, format!("the VM has {}{}", name_of(claims), mix_up(&context.settings.identity, claims)))
         }
         Err(Refusal::IdentityNotFound) => {
             (&catalogue::IDENTITY_NONE, "and there is no other on the VM".to_owned())
@@ -202,31 +224,32 @@ fn mix_up(asked: &Identity, claims: &Claims) -> &'static str {
 
 /// A missing role is seen from another side where the configuration leaves the choice of the identity to IMDS, and
 /// that gave one which nobody may have thought of.
-pub(crate) fn blame(vm: &Vm, fault: Fault) -> Fault {
-    let claims = vm.learnt.claims.borrow();
-    let is_unexpected = vm.settings.identity == Identity::System && claims.is_user_assigned();
-    if fault.code() != catalogue::ACCESS_ROLE.code || !is_unexpected {
+pub(super) fn attribute(context: &Context, facts: &Facts, fault: Fault) -> Fault {
+    let claims = &facts.identity.claims;
+    let is_unexpected = context.settings.identity == Identity::System && claims.is_user_assigned();
+    if !fault.is(&catalogue::ACCESS_ROLE) || !is_unexpected {
         return fault;
     }
     catalogue::IDENTITY_SYSTEM_NOT_ENABLED.with_evidence(format!(
         "{}; IMDS gave {}",
         fault.evidence,
-        name_of(&claims)
+        name_of(claims)
     ))
 }
 
 /// What the claims, where they can be read, say against using the token.
-fn check(vm: &Vm, token: &Token) -> Result<(), Fault> {
+fn check(context: &Context, token: &Token) -> Result<(), Fault> {
     let claims = &token.claims;
-    let wanted = vm.settings.azure.tenant_id.as_ref();
+    let wanted = context.settings.azure.tenant_id.as_ref();
     if let (Some(wanted), Some(tid)) = (wanted, &claims.tid) {
         if !wanted.matches(tid) {
             let evidence = format!("the token's tenant is {tid}, azure.tenant_id is {wanted}");
             return Err(catalogue::IDENTITY_TENANT.with_evidence(evidence));
         }
     }
-    let is_arm =
-        |audience: &String| arm_audiences(vm.settings.azure.cloud).contains(&audience.trim_end_matches('/'));
+    let is_arm = |audience: &String| {
+        arm_audiences(context.settings.azure.cloud).contains(&audience.trim_end_matches('/'))
+    };
     if !claims.aud.is_empty() && !claims.aud.iter().any(is_arm) {
         return Err(
             catalogue::IDENTITY_AUDIENCE.with_evidence(format!("the token is for {}", claims.aud.join(", ")))
@@ -249,7 +272,7 @@ fn arm_audiences(cloud: Cloud) -> [&'static str; 3] {
     }
 }
 
-fn describe(vm: &Vm, token: &Token) -> String {
+fn describe(context: &Context, facts: &Facts, token: &Token) -> String {
     let mut text = match &token.claims.oid {
         Some(oid) => format!("a token for {oid}"),
         None => "a token (its text tells nothing, which is fine)".to_owned(),
@@ -257,10 +280,10 @@ fn describe(vm: &Vm, token: &Token) -> String {
     if let Some(left) = token.expires.and_then(|at| at.duration_since(SystemTime::now()).ok()) {
         text.push_str(&format!(", good for {} min", left.as_secs() / 60));
     }
-    if vm.settings.identity == Identity::System && token.claims.is_user_assigned() {
+    if context.settings.identity == Identity::System && token.claims.is_user_assigned() {
         text.push_str(&format!("; no identity is named, and IMDS gave {}", name_of(&token.claims)));
     }
-    if let Some((false, words)) = vm.learnt.health.borrow().as_ref() {
+    if let Some((false, words)) = &facts.sidecar.health {
         text.push_str(&format!("; /healthz says otherwise: {words}"));
     }
     text

@@ -2,30 +2,36 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::sanity::Verdict;
-use super::{Evidence, Vm};
+use super::{probe, Notes, Observation};
 use crate::catalogue;
 use crate::clients::imds;
+use crate::context::{Context, Learned, SidecarFacts};
 use crate::host::link_local::{self, LinkLocalError, Reply};
+use crate::model::check::{Evidence, ProbeState};
 use crate::model::fault::Fault;
 
 /// `/healthz` is advisory: any status proves that the sidecar answers, and the token request decides.
-pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
+pub(super) async fn observe(context: &Context) -> Observation {
     let started = Instant::now();
-    let reply = ask_health(vm).await;
-    let (verdict, words) = match &reply {
-        Ok(reply) if reply.status == 200 && !imds::is_page(reply) => (Verdict::Ok, imds::words(reply)),
-        Ok(reply) => (Verdict::Information, imds::words(reply)),
-        Err(error) => (Verdict::Fails, error.to_string()),
+    let reply = ask_health(context).await;
+    let (state, words) = match &reply {
+        Ok(reply) if reply.status == 200 && !imds::is_page(reply) => (ProbeState::Ok, imds::words(reply)),
+        Ok(reply) => (ProbeState::Information, imds::words(reply)),
+        Err(error) => (ProbeState::Fails, error.to_string()),
     };
-    vm.note("IMDS health", format!("{}/healthz", vm.settings.imds.endpoint), verdict, words, started);
-    let reply = reply.map_err(unreachable)?;
-    if let Some(sign) = imds::signs_of_a_proxy(&reply) {
-        return Err(catalogue::IMDS_PROXIED.with_evidence(format!("{}; {sign}", imds::words(&reply))));
+    let mut notes = Notes::default();
+    let target = format!("{}/healthz", context.settings.imds.endpoint);
+    notes.probes.push(probe(context, "IMDS health", target, state, &words, started));
+    let clocks = reply.as_ref().ok().filter(|reply| imds::signs_of_a_proxy(reply).is_none()).and_then(clocks);
+    notes.learned = Learned::Sidecar(SidecarFacts { clocks, health: health(&reply) });
+    notes.observation(reply.map_err(unreachable).and_then(|reply| judge(&reply)))
+}
+
+fn judge(reply: &Reply) -> Result<Evidence, Fault> {
+    if let Some(sign) = imds::signs_of_a_proxy(reply) {
+        return Err(catalogue::IMDS_PROXIED.with_evidence(format!("{}; {sign}", imds::words(reply))));
     }
-    let date = reply.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
-    vm.learnt.clocks.set(date.map(|theirs| (theirs, SystemTime::now())));
-    if imds::is_page(&reply) {
+    if imds::is_page(reply) {
         // Some web frameworks answer so where they have no such page; the token request tells.
         return Ok(format!("answers directly; /healthz says {} with a web page", reply.status));
     }
@@ -36,20 +42,28 @@ pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     })
 }
 
-/// Asks for the health page, and keeps what it says.
-pub(crate) async fn ask_health(vm: &Vm) -> Result<Reply, LinkLocalError> {
-    let reply = imds::health(&vm.settings.imds.endpoint, vm.within(link_local::EXCHANGE)).await;
-    let health = match &reply {
+/// The sidecar's clock by its Date header, and ours.
+fn clocks(reply: &Reply) -> Option<(SystemTime, SystemTime)> {
+    let theirs = httpdate::parse_http_date(reply.header("date")?).ok()?;
+    Some((theirs, SystemTime::now()))
+}
+
+/// Asks for the health page.
+pub(super) async fn ask_health(context: &Context) -> Result<Reply, LinkLocalError> {
+    imds::health(&context.settings.imds.endpoint, context.within(link_local::EXCHANGE)).await
+}
+
+/// Whether the sidecar calls itself healthy, and its words; nothing where it has no such page.
+pub(super) fn health(reply: &Result<Reply, LinkLocalError>) -> Option<(bool, String)> {
+    match reply {
         Ok(reply) if reply.status == 404 || imds::is_page(reply) => None,
         Ok(reply) => Some(((200..300).contains(&reply.status), imds::words(reply))),
         Err(error) => Some((false, error.to_string())),
-    };
-    vm.learnt.health.replace(health);
-    reply
+    }
 }
 
 /// No answer, as a fault.
-pub(crate) fn unreachable(error: LinkLocalError) -> Fault {
+pub(super) fn unreachable(error: LinkLocalError) -> Fault {
     let evidence = error.to_string();
     let entry = match error {
         LinkLocalError::Refused { .. } => &catalogue::IMDS_REFUSED,

@@ -2,24 +2,32 @@
 
 use std::time::Instant;
 
-use super::sanity::Verdict;
-use super::{egress, Evidence, Vm};
+use super::{egress, probe, Notes, Observation};
 use crate::catalogue;
+use crate::context::{about_endpoints, Context};
 use crate::host::tunnel::{self, Tunnel};
+use crate::model::check::{Evidence, ProbeState};
 use crate::model::fault::Fault;
 use crate::settings::ProxyUrl;
 
-pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
-    let Some(proxy) = &vm.settings.proxy.url else {
+pub(super) async fn observe(context: &Context) -> Observation {
+    let mut notes = Notes::default();
+    let outcome = judge(context, &mut notes).await;
+    notes.observation(outcome)
+}
+
+async fn judge(context: &Context, notes: &mut Notes) -> Result<Evidence, Fault> {
+    let Some(proxy) = &context.settings.proxy.url else {
         return Ok("no proxy is configured".to_owned());
     };
-    let endpoints = egress::endpoints(vm);
+    let endpoints = egress::endpoints(context);
     let mut refused = Vec::new();
     for (index, host) in endpoints.iter().enumerate() {
         let started = Instant::now();
-        let answer = tunnel::probe(&vm.host.commands, proxy, host, vm.within(tunnel::OPEN)).await;
-        let verdict = if answer == Tunnel::Open { Verdict::Ok } else { Verdict::Fails };
-        vm.note("tunnel by the proxy", format!("{host}:443"), verdict, tunnel::describe(&answer), started);
+        let answer = tunnel::probe(&context.host.commands, proxy, host, context.within(tunnel::OPEN)).await;
+        let state = if answer == Tunnel::Open { ProbeState::Ok } else { ProbeState::Fails };
+        let (target, detail) = (format!("{host}:443"), tunnel::describe(&answer));
+        notes.probes.push(probe(context, "tunnel by the proxy", target, state, &detail, started));
         match answer {
             Tunnel::Open => return Ok(format!("{} opens tunnels", proxy.without_credentials())),
             // The others may be allowed: a proxy that works refuses one name by itself.
@@ -32,8 +40,8 @@ pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         }
     }
     refused.retain(|text| !text.is_empty());
-    *vm.learnt.endpoints.borrow_mut() = endpoints;
-    Err(catalogue::PROXY_TUNNEL_REFUSED.with_evidence(refused.join("; ")))
+    let fault = catalogue::PROXY_TUNNEL_REFUSED.with_evidence(refused.join("; "));
+    Err(about_endpoints(fault, &endpoints))
 }
 
 /// Whether the trouble is between the proxy and the endpoint.

@@ -3,39 +3,49 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use super::{Evidence, Vm};
+use super::{Notes, Observation};
 use crate::catalogue;
+use crate::context::{not_writable, Context, Facts};
 use crate::host::commands::Run;
-use crate::host::files::{FileError, Files, Readable};
+use crate::host::files::{FileError, Files};
 use crate::host::system;
+use crate::model::check::Evidence;
 use crate::model::fault::Fault;
+use crate::model::repair::RepairId;
 use crate::proxy_files::{self, Edit, Other, Place, Presence, Values, Wanted, Wrong, PLACES};
 
 /// Time limit of a question to systemd.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What is wrong with one place.
-struct Finding {
+pub struct Mismatch {
     /// The place and who reads it.
     place: String,
-    wrong: Wrong,
+    /// How bad it is.
+    pub wrong: Wrong,
     /// In words, when there is more to say than that nothing is set.
     detail: String,
 }
 
-pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
-    if !vm.settings.proxy.persist {
+pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
+    let mut notes = Notes::default();
+    let outcome = judge_all(context, facts, &mut notes).await;
+    notes.observation(outcome)
+}
+
+async fn judge_all(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Evidence, Fault> {
+    if !context.settings.proxy.persist {
         return Ok("set for this run only, as the configuration says".to_owned());
     }
     let mut findings = Vec::new();
-    for (edit, existing) in edits(vm)? {
-        check_writable(vm, edit.path)?;
-        findings.push(judge(vm, &edit, existing.as_deref()));
+    for (edit, existing) in edits(context, &mut notes.not_checked)? {
+        check_writable(context, edit.path)?;
+        findings.push(judge(context, &edit, existing.as_deref()));
     }
-    findings.extend(manager(vm).await);
+    findings.extend(manager(context, facts).await);
     let Some(worst) = findings.iter().map(|finding| finding.wrong).max() else {
-        let mut evidence = format!("{} in every place", Wanted::from(&vm.settings.proxy).shown);
-        let shell = vm.learnt.shell.borrow();
+        let mut evidence = format!("{} in every place", Wanted::from(&context.settings.proxy).shown);
+        let shell = &context.shell_mismatch;
         if !shell.is_empty() {
             evidence.push_str(&format!("; but in the environment of this command {shell}"));
         }
@@ -51,34 +61,34 @@ pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     Err(entry.with_evidence(format!("not yet right: {}", places.collect::<Vec<_>>().join("; "))))
 }
 
-fn judge(vm: &Vm, edit: &Edit, existing: Option<&str>) -> Finding {
+fn judge(context: &Context, edit: &Edit, existing: Option<&str>) -> Mismatch {
     let readers = PLACES.iter().find(|place| place.path == edit.path).map_or("", |place| place.readers);
     let found = proxy_files::values(edit.path, existing.unwrap_or_default());
     let right = proxy_files::values(edit.path, &edit.content);
-    let (wrong, mut detail) = proxy_files::compare(&found, &right, &vm.settings.proxy.no_proxy);
+    let (wrong, mut detail) = proxy_files::compare(&found, &right, &context.settings.proxy.no_proxy);
     if existing == Some(edit.content.as_str()) {
         "everybody may read the password in it".clone_into(&mut detail);
     }
-    Finding { place: format!("{} ({readers})", edit.path), wrong, detail }
+    Mismatch { place: format!("{} ({readers})", edit.path), wrong, detail }
 }
 
 /// What the running systemd gives to services, where it is something else than what the files say.
 ///
 /// A run that was killed before `daemon-reexec` leaves it behind the files; `systemctl set-environment` overrides
 /// them (systemctl(1)). Once it was told, the next boot does the rest: nothing here waits for that.
-async fn manager(vm: &Vm) -> Option<Finding> {
-    if vm.learnt.manager_told.get() || !vm.host.files.is_dir("/etc/systemd") {
+pub async fn manager(context: &Context, facts: &Facts) -> Option<Mismatch> {
+    if facts.has_run(RepairId::PersistProxy) || !context.host.files.is_dir("/etc/systemd") {
         return None;
     }
-    let found = of_manager(vm).await?;
-    let wanted = Wanted::from(&vm.settings.proxy);
+    let found = of_manager(context).await?;
+    let wanted = Wanted::from(&context.settings.proxy);
     let right = proxy_files::variables(&wanted, &[]).into_iter();
     let right: Values = right.map(|(name, value)| (name.to_owned(), value.reveal().to_owned())).collect();
     let (wrong, detail) = proxy_files::compare(&found, &right, &wanted.no_proxy);
     let is_right = detail.is_empty() && right.keys().any(|name| found.contains_key(name));
     // It always has variables of its own; a listing without any tells nothing.
     let is_telling = !found.is_empty();
-    (is_telling && !is_right).then(|| Finding {
+    (is_telling && !is_right).then(|| Mismatch {
         place: "the running systemd (services)".to_owned(),
         wrong,
         detail,
@@ -86,9 +96,9 @@ async fn manager(vm: &Vm) -> Option<Finding> {
 }
 
 /// The environment that the running systemd gives to services; nothing where it does not say.
-pub(crate) async fn of_manager(vm: &Vm) -> Option<Values> {
-    let run = Run::new("systemctl", &["show-environment"], vm.within(LIMIT));
-    let shown = vm.host.commands.run(run).await.ok().filter(|finished| finished.succeeded())?;
+pub(super) async fn of_manager(context: &Context) -> Option<Values> {
+    let run = Run::new("systemctl", &["show-environment"], context.within(LIMIT));
+    let shown = context.host.commands.run(run).await.ok().filter(|finished| finished.succeeded())?;
     Some(read_environment(&shown.stdout))
 }
 
@@ -102,92 +112,45 @@ fn read_environment(text: &str) -> Values {
     pairs.map(|(name, value)| (name.to_owned(), plain(value))).collect()
 }
 
-/// Writes what is missing; the arguments of systemctl that make the running systemd follow.
-pub(crate) async fn persist(vm: &Vm) -> Result<Vec<Vec<&'static str>>, Fault> {
-    let mut for_manager = false;
-    for (edit, _) in edits(vm)? {
-        let readable = if edit.private { Readable::Owner } else { Readable::Everyone };
-        vm.host
-            .files
-            .write(edit.path, edit.content.as_bytes(), readable)
-            .map_err(|error| not_writable(vm, &error))?;
-        for_manager |= edit.path.starts_with("/etc/systemd/");
-    }
-    let manager = manager(vm).await;
-    vm.learnt.manager_told.set(true);
-    // Only a re-executed manager reads DefaultEnvironment= anew, in every version of systemd.
-    let reexec = vec!["daemon-reexec"];
-    Ok(match manager {
-        // What was set by hand would go on to win over the files.
-        Some(finding) if finding.wrong != Wrong::Incomplete => {
-            let wanted = Wanted::from(&vm.settings.proxy);
-            let names = proxy_files::variables(&wanted, &[]).into_iter().map(|(name, _)| name);
-            vec![["unset-environment"].into_iter().chain(names).collect(), reexec]
-        }
-        Some(_) => vec![reexec],
-        None if for_manager => vec![reexec],
-        None => Vec::new(),
-    })
-}
-
-/// A file that cannot be written, as a fault.
-pub(crate) fn not_writable(vm: &Vm, error: &FileError) -> Fault {
-    let source = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    vm.learnt.path.replace(Some(error.path.display().to_string()));
-    if error.source.kind() != ErrorKind::StorageFull {
-        return catalogue::HOST_READ_ONLY.with_evidence(format!("{error}{source}"));
-    }
-    let free = system::free_bytes(&error.path, true).unwrap_or_default() >> 20;
-    catalogue::HOST_DISK_FULL.with_evidence(format!("{error}{source}; {free} MiB free"))
-}
-
 /// Who only looks says as well that a repair would fail.
-fn check_writable(vm: &Vm, path: &str) -> Result<(), Fault> {
-    let path = vm.host.files.path(path);
+fn check_writable(context: &Context, path: &str) -> Result<(), Fault> {
+    let path = context.host.files.path(path);
     match system::refusal_to_write(&path) {
-        Some(source) => Err(not_writable(vm, &FileError { action: "write", path, source })),
+        Some(source) => Err(not_writable(&FileError { action: "write", path, source })),
         None => Ok(()),
     }
 }
 
 /// What has to be written where, and what stands there.
-fn edits(vm: &Vm) -> Result<Vec<(Edit, Option<String>)>, Fault> {
-    let wanted = Wanted::from(&vm.settings.proxy);
+pub fn edits(context: &Context, not_checked: &mut Vec<String>) -> Result<Vec<(Edit, Option<String>)>, Fault> {
+    let wanted = Wanted::from(&context.settings.proxy);
     let mut edits = Vec::new();
     for place in PLACES {
-        if applies(vm, &place) {
-            edits.extend(edit(vm, &place, &wanted)?);
+        if applies(context, &place) {
+            edits.extend(edit(context, &place, &wanted, not_checked)?);
         }
     }
     Ok(edits)
 }
 
-fn applies(vm: &Vm, place: &Place) -> bool {
+fn applies(context: &Context, place: &Place) -> bool {
     match place.presence {
         Presence::Always => true,
-        Presence::Directory(directory) => vm.host.files.is_dir(directory),
-        Presence::File => vm.host.files.exists(place.path),
+        Presence::Directory(directory) => context.host.files.is_dir(directory),
+        Presence::File => context.host.files.exists(place.path),
     }
 }
 
-fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<(Edit, Option<String>)>, Fault> {
-    let is_unseen = std::cell::Cell::new(false);
-    let read = |path: &str| match vm.host.files.read(path) {
-        // Who only looks goes on without what only root may read.
-        Err(error) if !vm.exclusive && error.source.kind() == ErrorKind::PermissionDenied => {
-            vm.learnt.unseen.borrow_mut().push(format!("{error}: {}", error.source));
-            is_unseen.set(true);
-            Ok(None)
-        }
-        other => other.map_err(|error| not_writable(vm, &error)),
-    };
-    let existing = read(place.path)?;
-    if is_unseen.get() {
-        return Ok(None);
-    }
+fn edit(
+    context: &Context,
+    place: &Place,
+    wanted: &Wanted,
+    not_checked: &mut Vec<String>,
+) -> Result<Option<(Edit, Option<String>)>, Fault> {
+    let Some(existing) = read(context, place.path, not_checked)? else { return Ok(None) };
     let mut texts = Vec::new();
-    for path in others(&vm.host.files, place) {
-        if let Some(text) = read(&path)? {
+    for path in others(&context.host.files, place) {
+        if let Some(Some(text)) = read(context, &path, not_checked)? {
             texts.push((path, text));
         }
     }
@@ -196,7 +159,7 @@ fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<(Edit, Option<
         .edit(wanted, existing.as_deref(), &others)
         .map_err(|error| catalogue::AGENT_CONFIGURATION.with_evidence(error.to_string()))?;
     // The right text with a password in it is not right as long as everybody can read it.
-    let is_exposed = place.private(wanted) && vm.host.files.is_world_readable(place.path);
+    let is_exposed = place.private(wanted) && context.host.files.is_world_readable(place.path);
     let edit = match (edit, &existing) {
         (None, Some(content)) if is_exposed => {
             Some(Edit { path: place.path, content: content.clone(), private: true })
@@ -204,6 +167,21 @@ fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<(Edit, Option<
         (edit, _) => edit,
     };
     Ok(edit.map(|edit| (edit, existing)))
+}
+
+/// The text of a file, if it is there; nothing at all where this user may not read it, who observes the rest then.
+fn read(
+    context: &Context,
+    path: &str,
+    not_checked: &mut Vec<String>,
+) -> Result<Option<Option<String>>, Fault> {
+    match context.host.files.read(path) {
+        Err(error) if !context.makes_changes() && error.source.kind() == ErrorKind::PermissionDenied => {
+            not_checked.push(format!("{error}: {}", error.source));
+            Ok(None)
+        }
+        other => other.map(Some).map_err(|error| not_writable(&error)),
+    }
 }
 
 /// The files that a place wants to see, its patterns resolved.

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::model::condition::Condition;
-use crate::model::fault::{Fault, Repair};
+use crate::model::fault::{Fault, FaultKind};
+use crate::model::repair::RepairId;
+use crate::repairs::Repair;
 
 /// What has been waited and repaired so far. Nothing here is ever reset: every loop ends.
 #[derive(Debug)]
@@ -11,7 +13,7 @@ pub struct RetryBudget {
     deadline: Instant,
     failing: Vec<Failing>,
     met: Vec<Met>,
-    repaired: Vec<Repair>,
+    repaired: Vec<RepairId>,
 }
 
 /// A condition that has been met failing.
@@ -26,7 +28,7 @@ struct Failing {
 /// A fault that has been met.
 #[derive(Debug)]
 struct Met {
-    code: &'static str,
+    kind: &'static FaultKind,
     times: u32,
     evidence: String,
     /// How often in a row with this evidence.
@@ -51,18 +53,18 @@ impl RetryBudget {
                 self.failing.push(Failing { condition, since: Instant::now(), least_window: least });
             }
         }
-        if let Some(met) = self.met.iter_mut().find(|met| met.code == fault.code()) {
+        if let Some(met) = self.met.iter_mut().find(|met| met.kind == fault.kind) {
             met.times += 1;
             met.repeat = if met.evidence == fault.evidence { met.repeat + 1 } else { 1 };
             met.evidence.clone_from(&fault.evidence);
             return met.repeat;
         }
-        self.met.push(Met { code: fault.code(), times: 1, evidence: fault.evidence.clone(), repeat: 1 });
+        self.met.push(Met { kind: fault.kind, times: 1, evidence: fault.evidence.clone(), repeat: 1 });
         1
     }
 
     fn met(&self, fault: &Fault) -> Option<&Met> {
-        self.met.iter().find(|met| met.code == fault.code())
+        self.met.iter().find(|met| met.kind == fault.kind)
     }
 
     fn failing(&self, fault: &Fault) -> Option<&Failing> {
@@ -74,19 +76,14 @@ impl RetryBudget {
         self.met(fault).map_or(0, |met| met.repeat)
     }
 
-    /// Whether a repair may run: it has not yet succeeded in vain as often as its bound.
-    pub fn may_repair(&self, repair: Repair) -> bool {
-        let times = self.repaired.iter().filter(|done| **done == repair).count();
-        u32::try_from(times).unwrap_or(u32::MAX) < repair.bound()
-    }
-
-    /// Whether a repair of azcmagent may have changed what was seen of it before.
-    pub fn has_repaired_any(&self) -> bool {
-        self.repaired.iter().any(|repair| *repair != Repair::PersistProxy)
+    /// Whether a repair may run: it has not yet succeeded without effect as often as its bound.
+    pub fn may_repair(&self, repair: &Repair) -> bool {
+        let times = self.repaired.iter().filter(|done| **done == repair.id).count();
+        u32::try_from(times).unwrap_or(u32::MAX) < repair.bound
     }
 
     /// Notes that a repair ran to its end.
-    pub fn repaired(&mut self, repair: Repair) {
+    pub fn repaired(&mut self, repair: RepairId) {
         self.repaired.push(repair);
     }
 
@@ -107,13 +104,13 @@ impl RetryBudget {
 
     /// The wait before looking again; none when waiting is over or pointless.
     pub fn delay(&self, fault: &Fault, window: Duration) -> Option<Duration> {
-        let pace = fault.kind.backoff?;
+        let backoff = fault.kind.backoff?;
         let left = self.left(fault, window);
         if left.is_zero() {
             return None;
         }
         let failures = self.met(fault).map_or(0, |met| met.times.saturating_sub(1));
-        Some(pace.delay(failures, fault.retry_after).min(left))
+        Some(backoff.delay(failures, fault.retry_after).min(left))
     }
 }
 
@@ -121,6 +118,7 @@ impl RetryBudget {
 mod tests {
     use super::*;
     use crate::catalogue;
+    use crate::repairs;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -177,12 +175,13 @@ mod tests {
     fn repairs_are_bounded() {
         let mut budget = budget(MINUTE);
         let mut times = 0;
-        while budget.may_repair(Repair::StartServices) {
-            budget.repaired(Repair::StartServices);
+        let repair = repairs::find(RepairId::StartServices);
+        while budget.may_repair(repair) {
+            budget.repaired(repair.id);
             times += 1;
         }
-        assert_eq!(times, Repair::StartServices.bound());
-        assert!(budget.may_repair(Repair::Connect));
+        assert_eq!(times, repair.bound);
+        assert!(budget.may_repair(repairs::find(RepairId::Connect)));
     }
 
     #[test]

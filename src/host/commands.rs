@@ -85,7 +85,7 @@ pub struct Run<'a> {
     /// How long it may take.
     pub limit: Duration,
     /// Called with every line as it comes; `false` stops the program.
-    pub watch: Option<&'a dyn Fn(&str) -> bool>,
+    pub watch: Option<&'a mut dyn FnMut(&str) -> bool>,
 }
 
 impl<'a> Run<'a> {
@@ -233,8 +233,9 @@ impl Commands {
             let _unread = pipe.write_all(text.reveal().as_bytes()).await;
         }
         let transcript = RefCell::new(Transcript::default());
+        let watch = RefCell::new(run.watch);
         let verdict = tokio::select! {
-            ended = listen(&mut child, &transcript, run.watch) => ended.map_err(failed)?,
+            ended = listen(&mut child, &transcript, &watch) => ended.map_err(failed)?,
             () = tokio::time::sleep(run.limit) => Ended::TimeIsUp,
         };
         let Ended::ByItself(status) = verdict else {
@@ -340,7 +341,7 @@ impl Transcript {
 async fn listen(
     child: &mut Child,
     transcript: &RefCell<Transcript>,
-    watch: Option<&dyn Fn(&str) -> bool>,
+    watch: &Watch<'_>,
 ) -> std::io::Result<Ended> {
     let stdout = child.stdout.take().map(|pipe| Box::new(pipe) as Pipe);
     let stderr = child.stderr.take().map(|pipe| Box::new(pipe) as Pipe);
@@ -367,6 +368,9 @@ async fn listen(
     }
 }
 
+/// What is called with each line of both outputs.
+type Watch<'a> = RefCell<Option<&'a mut dyn FnMut(&str) -> bool>>;
+
 /// Either output.
 type Pipe = Box<dyn AsyncRead + Unpin>;
 
@@ -375,7 +379,7 @@ async fn read_lines(
     pipe: Option<Pipe>,
     is_stdout: bool,
     transcript: &RefCell<Transcript>,
-    watch: Option<&dyn Fn(&str) -> bool>,
+    watch: &Watch<'_>,
 ) -> Option<String> {
     let mut reader = BufReader::new(pipe?);
     let mut line = Vec::new();
@@ -397,7 +401,7 @@ async fn read_lines(
                 cut_back(&mut line);
             }
             let text = transcript.borrow_mut().add(&line, is_stdout);
-            if watch.is_some_and(|go_on| !go_on(&text)) {
+            if watch.borrow_mut().as_mut().is_some_and(|go_on| !go_on(&text)) {
                 return Some(text);
             }
             line.clear();
@@ -472,7 +476,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
     }
 
-    fn sh(script: &str) -> Run<'static> {
+    fn sh<'a>(script: &str) -> Run<'a> {
         Run::new("sh", &["-c", script], Duration::from_secs(20))
     }
 
@@ -517,9 +521,9 @@ mod tests {
 
     #[test]
     fn the_watch_stops_a_program() {
+        let mut watch = |line: &str| line != "stop here";
         let mut run = sh("echo fine; echo stop here; sleep 60");
-        let watch = |line: &str| line != "stop here";
-        run.watch = Some(&watch);
+        run.watch = Some(&mut watch);
         let error = block_on(commands().run(run)).unwrap_err();
         assert!(matches!(*error, CommandError::Stopped { line, .. } if line == "stop here"));
     }

@@ -12,6 +12,7 @@ pub mod memory_file;
 pub mod names;
 pub mod output;
 pub mod system;
+pub mod tasks;
 pub mod tunnel;
 
 use std::path::PathBuf;

@@ -1,100 +1,126 @@
-//! The eleven conditions by name: their order, what they need of each other, and how long each is waited for.
+//! The conditions of an enrolled VM, as one list: order, name, exit code, needs, window.
+//!
+//! A new condition is one entry here, one observer in `conditions`, one file of faults in `catalogue`, and its tests.
+//! Everything else (help, man page, tables, `status`, the engine) is derived from the list.
 
-use std::time::Duration;
-
-use crate::settings::Settings;
-
-/// The conditions, in the order in which they are made to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Condition {
-    /// Root, systemd, disk, one run at a time.
-    Host,
-    /// The proxy variables hold everywhere.
-    ProxyEnvironment,
-    /// The sidecar answers, directly.
-    Imds,
-    /// The clock is right.
-    Clock,
-    /// The CSN proxy opens tunnels.
-    Proxy,
-    /// The Azure names resolve, here or at the proxy.
-    Dns,
-    /// Every endpoint that Arc needs answers.
-    Egress,
-    /// There is a token.
-    Identity,
-    /// azcmagent is there, runs, and knows its proxy.
-    Agent,
-    /// The identity may create the machine.
+/// How long a failure of a condition is waited for; `settings` gives the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// `wait.endpoint`.
+    Endpoint,
+    /// `wait.token`.
+    Token,
+    /// The shorter of the two: the sidecar is needed for the token alone.
+    EndpointOrToken,
+    /// `wait.access`.
     Access,
+}
+
+/// What there is to know of a condition.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name in the log, in reports and in the documentation.
+    pub name: &'static str,
+    /// The exit code of a run that it ends. It never changes, wherever the condition stands in the list.
+    pub exit_code: u8,
+    /// The conditions without which observing this one is meaningless; all of them stand before it.
+    pub needs: &'static [Condition],
+    /// How long a failure is waited for.
+    pub window: Window,
+    /// Whether it is observed without the network, so that `status` shows it.
+    pub is_local: bool,
+    /// Whether it is only a prerequisite of enrolling: on a VM that is connected it need not hold.
+    pub is_prerequisite: bool,
+}
+
+macro_rules! conditions {
+    ($($(#[$doc:meta])* $id:ident { $($field:ident: $value:expr),* $(,)? })*) => {
+        /// A condition, by its identity. They compare in the order of the list.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Condition { $($(#[$doc])* $id),* }
+
+        impl Condition {
+            /// Every condition, in the order in which they are made to hold.
+            pub const ALL: &'static [Self] = &[$(Self::$id),*];
+
+            /// Its entry.
+            pub fn entry(self) -> &'static Entry {
+                match self { $(Self::$id => &const { Entry { $($field: $value),* } }),* }
+            }
+        }
+    };
+}
+
+conditions! {
+    /// Root, systemd, disk, one run at a time.
+    Host {
+        name: "host", exit_code: 11, needs: &[],
+        window: Window::Endpoint, is_local: true, is_prerequisite: false,
+    }
+    /// The proxy variables are set everywhere.
+    ProxyEnvironment {
+        name: "proxy-environment", exit_code: 12, needs: &[],
+        window: Window::Endpoint, is_local: true, is_prerequisite: false,
+    }
+    /// The sidecar answers, directly.
+    Imds {
+        name: "imds", exit_code: 13, needs: &[],
+        window: Window::EndpointOrToken, is_local: false, is_prerequisite: true,
+    }
+    /// The clock is right.
+    Clock {
+        name: "clock", exit_code: 14, needs: &[Condition::Imds],
+        window: Window::Endpoint, is_local: false, is_prerequisite: true,
+    }
+    /// The CSN proxy opens tunnels.
+    Proxy {
+        name: "proxy", exit_code: 15, needs: &[],
+        window: Window::Endpoint, is_local: false, is_prerequisite: true,
+    }
+    /// The Azure names resolve, here or at the proxy.
+    Dns {
+        name: "dns", exit_code: 16, needs: &[],
+        window: Window::Endpoint, is_local: false, is_prerequisite: true,
+    }
+    /// Every endpoint that Arc needs answers.
+    Egress {
+        name: "egress", exit_code: 17, needs: &[Condition::Proxy, Condition::Dns],
+        window: Window::Endpoint, is_local: false, is_prerequisite: true,
+    }
+    /// There is a token.
+    Identity {
+        name: "identity", exit_code: 18, needs: &[Condition::Imds],
+        window: Window::Token, is_local: false, is_prerequisite: true,
+    }
+    /// azcmagent is installed, runs, and knows its proxy.
+    Agent {
+        name: "agent", exit_code: 19, needs: &[],
+        window: Window::Endpoint, is_local: true, is_prerequisite: false,
+    }
+    /// The identity may create the Arc machine.
+    Access {
+        name: "access", exit_code: 20, needs: &[Condition::Proxy, Condition::Dns, Condition::Identity],
+        window: Window::Access, is_local: false, is_prerequisite: true,
+    }
     /// The machine is connected.
-    Connected,
+    Connected {
+        name: "connected", exit_code: 21, needs: &[Condition::Agent],
+        window: Window::Endpoint, is_local: true, is_prerequisite: false,
+    }
 }
 
 impl Condition {
-    /// All of them, in order.
-    pub const ALL: [Self; 11] = [
-        Self::Host,
-        Self::ProxyEnvironment,
-        Self::Imds,
-        Self::Clock,
-        Self::Proxy,
-        Self::Dns,
-        Self::Egress,
-        Self::Identity,
-        Self::Agent,
-        Self::Access,
-        Self::Connected,
-    ];
+    /// The condition that a VM is enrolled for; every other one is on the way to it.
+    pub const GOAL: Self = Self::Connected;
 
-    /// Whether it is only the way to [`Condition::Connected`]: where that holds, this need not.
-    pub fn is_only_the_way(self) -> bool {
-        !matches!(self, Self::Host | Self::ProxyEnvironment | Self::Agent | Self::Connected)
-    }
-
-    /// Its number, from 1; exit codes are made from it.
-    pub fn number(self) -> u8 {
-        self as u8 + 1
-    }
-
-    /// Its name in the log, in reports and in the configuration's documentation.
+    /// Its name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::ProxyEnvironment => "proxy-environment",
-            Self::Imds => "imds",
-            Self::Clock => "clock",
-            Self::Proxy => "proxy",
-            Self::Dns => "dns",
-            Self::Egress => "egress",
-            Self::Identity => "identity",
-            Self::Agent => "agent",
-            Self::Access => "access",
-            Self::Connected => "connected",
-        }
+        self.entry().name
     }
 
-    /// The conditions without which observing this one is meaningless.
-    pub fn needs(self) -> &'static [Self] {
-        match self {
-            Self::Host | Self::ProxyEnvironment | Self::Imds | Self::Proxy | Self::Dns | Self::Agent => &[],
-            Self::Clock | Self::Identity => &[Self::Imds],
-            Self::Egress => &[Self::Proxy, Self::Dns],
-            Self::Access => &[Self::Proxy, Self::Dns, Self::Identity],
-            Self::Connected => &[Self::Agent],
-        }
-    }
-
-    /// How long a fault of this condition is waited for, from the settings.
-    pub fn window(self, settings: &Settings) -> Duration {
-        let wait = &settings.wait;
-        match self {
-            // The sidecar is there for the token alone: whichever patience ends first ends the wait.
-            Self::Imds => wait.endpoint.min(wait.token),
-            Self::Identity => wait.token,
-            Self::Access => wait.access,
-            _ => wait.endpoint,
-        }
+    /// Its number in reports, from 1. It never changes, as the exit code from which it is made.
+    pub fn number(self) -> u8 {
+        self.entry().exit_code.saturating_sub(10)
     }
 }
 
@@ -103,16 +129,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_those_of_the_contract() {
-        let numbers: Vec<u8> = Condition::ALL.iter().map(|condition| condition.number()).collect();
-        assert_eq!(numbers, (1..=11).collect::<Vec<u8>>());
-        assert_eq!((Condition::Host.number(), Condition::Connected.number()), (1, 11));
+    fn exit_codes_are_those_of_the_contract() {
+        let codes: Vec<(&str, u8)> =
+            Condition::ALL.iter().map(|condition| (condition.name(), condition.entry().exit_code)).collect();
+        assert_eq!(
+            codes,
+            [
+                ("host", 11),
+                ("proxy-environment", 12),
+                ("imds", 13),
+                ("clock", 14),
+                ("proxy", 15),
+                ("dns", 16),
+                ("egress", 17),
+                ("identity", 18),
+                ("agent", 19),
+                ("access", 20),
+                ("connected", 21),
+            ]
+        );
     }
 
     #[test]
-    fn a_condition_only_needs_earlier_ones() {
+    fn a_condition_needs_only_earlier_ones() {
         for condition in Condition::ALL {
-            assert!(condition.needs().iter().all(|needed| *needed < condition));
+            assert!(condition.entry().needs.iter().all(|needed| needed < condition), "{condition:?}");
         }
+        assert_eq!(Condition::ALL.last(), Some(&Condition::GOAL));
     }
 }

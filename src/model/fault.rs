@@ -1,16 +1,16 @@
-//! What stands in the way: a closed catalogue, the troubleshooting guide turned into data.
-//!
-//! Each [`FaultKind`] says what was met, what the agent does about it by itself, and what only a person can
-//! do. A [`Fault`] is one entry met on this VM, with the evidence.
+//! What stands in the way: a [`FaultKind`] is an entry of the catalogue, a [`Fault`] is one met on this VM, with what
+//! was seen and the values that its steps need.
 
 use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-
-use crate::model::backoff::Backoff;
-use crate::model::condition::Condition;
+use super::backoff::Backoff;
+use super::condition::Condition;
+use super::exit_code;
+use super::repair::RepairId;
+use super::step::{RenderedStep, Step};
+use super::var::{Value, Var};
 
 /// Who or what can help, which decides the exit code; the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,73 +19,34 @@ pub enum Resolution {
     Configuration,
     /// This machine is not suitable (exit code 3).
     Unsuitable,
-    /// Only a person can help (exit code 10 + condition).
+    /// Only a person can help (the exit code of the condition).
     Manual,
     /// Waiting longer can help (exit code 75).
     Retry,
 }
 
-/// What the agent does by itself when it meets a fault.
+/// A likely cause of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repair {
-    /// Write the proxy settings into the system's files.
-    PersistProxy,
-    /// Ask the host's time service to step.
-    StepClock,
-    /// Throw the token away and ask for a new one.
-    RenewToken,
-    /// Install azcmagent.
-    InstallAgent,
-    /// Install a newer azcmagent over the old one.
-    UpgradeAgent,
-    /// Finish what an interrupted dpkg left.
-    ConfigurePackages,
-    /// Start azcmagent's services.
-    StartServices,
-    /// Restart azcmagent's services.
-    RestartServices,
-    /// Tell azcmagent its proxy.
-    SetAgentProxy,
-    /// Set azcmagent's own override for Azure VMs, where the configuration allows it.
-    AllowAzureVm,
-    /// Connect the machine.
-    Connect,
-    /// Delete the Expired Arc machine and forget it on the VM, where the configuration allows it.
-    RecreateExpired,
+pub struct Cause {
+    /// In a sentence.
+    pub text: &'static str,
+    /// The condition that rules the cause out where it holds.
+    pub ruled_out_by: Option<Condition>,
 }
 
-impl Repair {
-    /// How often it may succeed in one run without the fault going away; its own failures are faults with
-    /// windows of their own and do not count.
-    pub fn bound(self) -> u32 {
-        match self {
-            Self::PersistProxy | Self::StepClock | Self::ConfigurePackages | Self::AllowAzureVm => 1,
-            Self::UpgradeAgent | Self::RecreateExpired => 1,
-            Self::RenewToken | Self::StartServices | Self::RestartServices | Self::SetAgentProxy => 2,
-            Self::InstallAgent | Self::Connect => 2,
-        }
-    }
+/// A cause that nothing rules out.
+pub const fn cause(text: &'static str) -> Cause {
+    Cause { text, ruled_out_by: None }
+}
 
-    /// What it does, for people.
-    pub fn describe(self) -> &'static str {
-        match self {
-            Self::PersistProxy => "writing the proxy settings",
-            Self::StepClock => "asking the time service to set the clock",
-            Self::RenewToken => "asking for a new token",
-            Self::InstallAgent => "installing azcmagent",
-            Self::UpgradeAgent => "installing a newer azcmagent",
-            Self::ConfigurePackages => "finishing an interrupted package installation",
-            Self::StartServices => "starting azcmagent's services",
-            Self::RestartServices => "restarting azcmagent's services",
-            Self::SetAgentProxy => "setting azcmagent's proxy.url",
-            Self::AllowAzureVm => "setting azcmagent's override for Azure VMs, as the configuration allows",
-            Self::Connect => "connecting to Azure Arc",
-            Self::RecreateExpired => "removing the Expired Arc machine, as the configuration allows",
-        }
+impl Cause {
+    /// The same cause, ruled out where this condition holds.
+    pub const fn unless(self, condition: Condition) -> Self {
+        Self { text: self.text, ruled_out_by: Some(condition) }
     }
 }
 
-/// One kind of fault.
+/// One kind of fault. Two of them are the same when they are the same entry of the catalogue.
 #[derive(Debug)]
 pub struct FaultKind {
     /// Stable code, `subject.cause`.
@@ -94,73 +55,47 @@ pub struct FaultKind {
     pub condition: Condition,
     /// Who or what can help.
     pub resolution: Resolution,
-    /// What it means.
+    /// What is wrong, in a sentence.
     pub summary: &'static str,
     /// Likely causes, the likeliest first.
-    pub causes: Lines,
-    /// What the agent does by itself, in words.
-    pub agent: &'static str,
-    /// What it does by itself, first.
-    pub repair: Option<Repair>,
-    /// How it waits when the repair is used up or there is none; without a pace the run ends at once.
+    pub causes: &'static [Cause],
+    /// What the agent does about it, in words.
+    pub automatic: &'static str,
+    /// What it repairs first.
+    pub repair: Option<RepairId>,
+    /// How it waits when the repair is used up or there is none; without it the run ends at once.
     pub backoff: Option<Backoff>,
-    /// The condition that is looked at again first; an earlier one when its result is spent too.
+    /// The condition that is observed again first; an earlier one where its result is void too.
     pub recheck_from: Condition,
     /// The shortest window that makes sense, whatever the settings say.
     pub least_window: Duration,
     /// The longest window that makes sense: what is not there by then does not come.
     pub most_window: Duration,
-    /// What a person does, in order; `{…}` is filled with this VM's own values, and a command stands in backticks.
-    pub remediation: Lines,
+    /// Whether it only says that something could not be judged.
+    pub is_inconclusive: bool,
+    /// What a person does, in order.
+    pub steps: &'static [Step],
     /// The section of the guide, or the documentation page, that this comes from.
     pub guide: &'static str,
 }
 
-/// Steps without the marks of commands, for programs and for one line.
-pub fn unmarked(steps: Vec<String>) -> Vec<String> {
-    steps.into_iter().map(|step| step.replace('`', "")).collect()
-}
-
-/// Several texts, a line each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lines(pub &'static str);
-
-impl Lines {
-    /// Each of them.
-    pub fn iter(self) -> std::str::Lines<'static> {
-        self.0.lines()
+impl PartialEq for FaultKind {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
     }
 }
 
-impl IntoIterator for Lines {
-    type Item = &'static str;
-    type IntoIter = std::str::Lines<'static>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl Serialize for Lines {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(*self)
-    }
-}
+impl Eq for FaultKind {}
 
 impl FaultKind {
     /// The exit code of a run that ends with this fault.
     pub fn exit_code(&self) -> u8 {
         match self.resolution {
-            Resolution::Configuration => 2,
-            Resolution::Unsuitable => 3,
-            Resolution::Manual => 10 + self.condition.number(),
-            Resolution::Retry => crate::model::exit_code::NOT_YET,
+            Resolution::Configuration => exit_code::USAGE,
+            Resolution::Unsuitable => exit_code::UNSUITABLE,
+            Resolution::Manual => self.condition.entry().exit_code,
+            Resolution::Retry => exit_code::NOT_YET,
         }
-    }
-
-    /// What a person does, filled in; commands stand in backticks.
-    pub fn steps(&self, fill: impl Fn(&str) -> String) -> Vec<String> {
-        self.remediation.iter().map(fill).collect()
     }
 
     /// A fault of this kind with what was seen.
@@ -169,11 +104,22 @@ impl FaultKind {
     }
 
     fn met(&'static self, evidence: String) -> Fault {
-        Fault(Box::new(Met { kind: self, evidence, retry_after: None }))
+        Fault(Box::new(Met {
+            kind: self,
+            evidence,
+            args: Vec::new(),
+            omitted: Vec::new(),
+            retry_after: None,
+        }))
+    }
+
+    /// What a person does, with these values.
+    pub fn remediation(&self, values: &dyn Fn(Var) -> Option<Value>) -> Vec<RenderedStep> {
+        self.steps.iter().map(|step| step.render(values)).collect()
     }
 }
 
-/// A fault that was met. In a box, for it is handed up through every level of the program.
+/// A fault that was met. In a box, for it is returned through every level of the program.
 #[derive(Clone, Debug)]
 pub struct Fault(Box<Met>);
 
@@ -184,20 +130,55 @@ pub struct Met {
     pub kind: &'static FaultKind,
     /// What was seen, without secrets.
     pub evidence: String,
-    /// How long the other side asked us to wait.
+    /// The values of variables that this fault brings; they go before those of the run.
+    pub args: Vec<(Var, Value)>,
+    /// Steps of the kind that do not apply to this case.
+    pub omitted: Vec<Step>,
+    /// How long the other side asked to be left alone.
     pub retry_after: Option<Duration>,
 }
 
 impl Fault {
-    /// The same fault with the other side's wish.
-    pub fn with_retry_after(mut self, wish: Option<Duration>) -> Self {
-        self.0.retry_after = wish;
+    /// The same fault with the other side's Retry-After.
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
         self
+    }
+
+    /// The same fault with a value for its steps.
+    pub fn with_arg(mut self, var: Var, value: Value) -> Self {
+        self.0.args.push((var, value));
+        self
+    }
+
+    /// The same fault without the steps that do not apply.
+    pub fn without_steps(mut self, omitted: &[Step]) -> Self {
+        self.0.omitted.extend_from_slice(omitted);
+        self
+    }
+
+    /// The same case as another kind, keeping the values of its steps.
+    pub fn as_kind(mut self, kind: &'static FaultKind, evidence: String) -> Self {
+        self.0.kind = kind;
+        self.0.evidence = evidence;
+        self
+    }
+
+    /// Whether it is of this kind.
+    pub fn is(&self, kind: &'static FaultKind) -> bool {
+        self.kind == kind
     }
 
     /// Its stable code.
     pub fn code(&self) -> &'static str {
         self.kind.code
+    }
+
+    /// What a person does: with the fault's own values, then with these.
+    pub fn remediation(&self, values: &dyn Fn(Var) -> Option<Value>) -> Vec<RenderedStep> {
+        let own = |var| self.args.iter().rfind(|(of, _)| *of == var).map(|(_, value)| value.clone());
+        let steps = self.kind.steps.iter().filter(|step| !self.omitted.contains(step));
+        steps.map(|step| step.render(&|var| own(var).or_else(|| values(var)))).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Everything that is shown or written down: terminal, JSON log, record.
 
-pub mod finding;
 pub mod log;
 pub mod progress;
 pub mod record;
+pub mod table;
 pub mod terminal;

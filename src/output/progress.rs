@@ -9,7 +9,7 @@ use tracing::info;
 use crate::host::output;
 use crate::host::SharedMask;
 use crate::model::condition::Condition;
-use crate::model::fault::{Fault, Repair};
+use crate::model::fault::Fault;
 use crate::output::record::Repaired;
 use crate::output::terminal::{self, Style};
 
@@ -67,14 +67,14 @@ impl Progress {
     }
 
     /// A repair begins.
-    pub fn repairing(&self, fault: &Fault, repair: Repair) {
+    pub fn repairing(&self, fault: &Fault, action: &str) {
         self.waiting_for.set(None);
-        let text = format!("{} …", repair.describe());
+        let text = format!("{action} …");
         self.say(&terminal::line(&self.style, terminal::Mark::Busy, fault.kind.condition.name(), &text));
     }
 
     /// A repair was made, and the fault is still there.
-    pub fn in_vain(&self, condition: Condition, done: &Repaired) {
+    pub fn without_effect(&self, condition: Condition, done: &Repaired) {
         let after = done.after.as_deref().unwrap_or_default();
         let seen = if after == done.before {
             format!("still {after}")
@@ -107,7 +107,7 @@ impl Progress {
 
     /// Waits before looking again: logged as the failure is, shown live where there is a terminal.
     pub async fn wait(&self, fault: &Fault, wait: &Wait) {
-        if wait.is_told {
+        if wait.is_logged {
             info!(
                 event = "wait.started",
                 fault = fault.code(),
@@ -146,7 +146,7 @@ pub struct Wait {
     /// How much longer it may fail.
     pub left: Duration,
     /// Whether the log says so: repeats are thinned there.
-    pub is_told: bool,
+    pub is_logged: bool,
 }
 
 /// How often the live state is rewritten.

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use crate::catalogue;
-use crate::conditions::sanity::{Probe, Verdict};
-use crate::conditions::Vm;
+use crate::model::check::{Probe, ProbeState};
 use crate::model::condition::Condition;
 use crate::model::fault::{Fault, FaultKind, Resolution};
+use crate::model::step::RenderedStep;
 
 /// Columns that every terminal has.
 const WIDTH: usize = 80;
@@ -75,28 +74,28 @@ pub fn line(style: &Style, mark: Mark, name: &str, text: &str) -> String {
 }
 
 /// What stands in the way: the row's line, and below it what was seen and what to do.
-pub fn diagnosis(style: &Style, name: &str, fault: &Fault, person: &[String]) -> String {
-    let entry = fault.kind;
-    let mut text = line(style, Mark::Bad, name, entry.summary);
-    text.push_str(&format!("        Fault: {}\n", entry.code));
+pub fn diagnosis(style: &Style, name: &str, fault: &Fault, remediation: &[RenderedStep]) -> String {
+    let kind = fault.kind;
+    let mut text = line(style, Mark::Bad, name, kind.summary);
+    text.push_str(&format!("        Fault: {}\n", kind.code));
     if !fault.evidence.is_empty() {
         text.push_str(&paragraph("        Seen: ", &fault.evidence));
     }
     text.push_str("        What to do:\n");
-    text.push_str(&steps(person, 10));
+    text.push_str(&steps(remediation, 10));
     text
 }
 
 /// One test of the network.
 pub fn probe(style: &Style, probe: &Probe) -> String {
-    let (mark, word) = match probe.verdict {
-        Verdict::Ok => (Mark::Good, "ok  "),
-        Verdict::Fails => (Mark::Bad, "FAIL"),
-        Verdict::Information => (Mark::Busy, "note"),
-        Verdict::Skipped => (Mark::Skipped, "skip"),
+    let (mark, word) = match probe.state {
+        ProbeState::Ok => (Mark::Good, "ok  "),
+        ProbeState::Fails => (Mark::Bad, "FAIL"),
+        ProbeState::Information => (Mark::Busy, "note"),
+        ProbeState::Skipped => (Mark::Skipped, "skip"),
     };
     let time = format!("{:>6} ms", probe.elapsed.as_millis());
-    let detail = if probe.verdict == Verdict::Ok { String::new() } else { format!(": {}", probe.detail) };
+    let detail = if probe.state == ProbeState::Ok { String::new() } else { format!(": {}", probe.detail) };
     let what = format!("{}{detail}", probe.target);
     let indent = " ".repeat(18);
     let shown = wrap(&what, WIDTH - indent.len()).join(&format!("\n{indent}"));
@@ -105,85 +104,78 @@ pub fn probe(style: &Style, probe: &Probe) -> String {
 
 /// The verdict in one line; `failed` is the word for what waiting does not help.
 pub fn headline(style: &Style, fault: &Fault, failed: &str) -> String {
-    let entry = fault.kind;
-    let verdict = if entry.resolution == Resolution::Retry { "NOT YET" } else { failed };
-    let headline = format!("{verdict}: {} (exit code {})", entry.code, entry.exit_code());
+    let kind = fault.kind;
+    let verdict = if kind.resolution == Resolution::Retry { "NOT YET" } else { failed };
+    let headline = format!("{verdict}: {} (exit code {})", kind.code, kind.exit_code());
     format!("\n{}\n", style.paint(Mark::Bad, &headline))
 }
 
-/// The verdict on a fault, with what was seen and what to do, filled with this VM's own values.
-pub fn verdict(vm: &Vm, style: &Style, fault: &Fault) -> String {
-    let entry = fault.kind;
+/// The verdict on a fault, with what was seen, what to do, and where the log is.
+pub fn verdict(style: &Style, fault: &Fault, remediation: &[RenderedStep], log: &str) -> String {
+    let kind = fault.kind;
     let mut text = headline(style, fault, "NOT ENROLLED");
-    text.push_str(&paragraph("  ", entry.summary));
+    text.push_str(&paragraph("  ", kind.summary));
     if !fault.evidence.is_empty() {
         text.push_str(&paragraph("  Seen: ", &fault.evidence));
     }
     text.push_str("  Likely:\n");
-    for cause in entry.causes {
-        text.push_str(&paragraph("    - ", cause));
+    for cause in kind.causes {
+        text.push_str(&paragraph("    - ", cause.text));
     }
     text.push_str("  What to do:\n");
-    text.push_str(&steps(&entry.steps(|step| vm.fill(step)), 4));
-    text.push_str(&format!("  More: arc-enroll explain {}\n", entry.code));
-    text.push_str(&format!("  Log:  {}\n", vm.settings.log.file.display()));
+    text.push_str(&steps(remediation, 4));
+    text.push_str(&format!("  More: arc-enroll explain {}\n", kind.code));
+    text.push_str(&format!("  Log:  {log}\n"));
     text
 }
 
-/// A catalogue entry with the steps of a person, for `explain`.
-pub fn explanation(entry: &FaultKind, person: &[String]) -> String {
+/// An entry of the catalogue with its steps, for `explain`.
+pub fn explanation(kind: &FaultKind, remediation: &[RenderedStep]) -> String {
     let mut text =
-        format!("{} (condition {}, exit code {})\n", entry.code, entry.condition.name(), entry.exit_code());
-    text.push_str(&paragraph("  ", entry.summary));
+        format!("{} (condition {}, exit code {})\n", kind.code, kind.condition.name(), kind.exit_code());
+    text.push_str(&paragraph("  ", kind.summary));
     text.push_str("\n  Likely causes:\n");
-    for cause in entry.causes {
-        text.push_str(&paragraph("    - ", cause));
+    for cause in kind.causes {
+        text.push_str(&paragraph("    - ", cause.text));
     }
-    text.push_str(&paragraph("\n  By itself: ", entry.agent));
+    text.push_str(&paragraph("\n  By itself: ", kind.automatic));
     text.push_str("\n  What a person does:\n");
-    text.push_str(&steps(person, 4));
-    text.push_str(&paragraph("\n  From: ", entry.guide));
+    text.push_str(&steps(remediation, 4));
+    text.push_str(&paragraph("\n  From: ", kind.guide));
     text
 }
 
-/// All codes, for `explain` without one.
-pub fn catalogue() -> String {
+/// All codes by condition, for `explain` without one.
+pub fn catalogue(kinds: &[&FaultKind]) -> String {
     let mut text = String::new();
     for condition in Condition::ALL {
         text.push_str(&format!("{:2}  {}\n", condition.number(), condition.name()));
-        for entry in catalogue::all().filter(|entry| entry.condition == condition) {
-            text.push_str(&format!("      {:<36} exit {}\n", entry.code, entry.exit_code()));
+        for kind in kinds.iter().filter(|kind| kind.condition == *condition) {
+            text.push_str(&format!("      {:<36} exit {}\n", kind.code, kind.exit_code()));
         }
     }
     text
 }
 
-/// What a person does, numbered. A command stands on lines of its own that can be copied as they are.
-pub fn steps(steps: &[String], indent: usize) -> String {
+/// What a person does, numbered. A command stands on lines of its own that can be copied as they are, unless the whole
+/// step fits on one.
+pub fn steps(steps: &[RenderedStep], indent: usize) -> String {
     let mut text = String::new();
-    let outer = " ".repeat(indent);
     for (index, step) in steps.iter().enumerate() {
-        let plain = format!("{outer}{}. {}\n", index + 1, step.replace('`', ""));
-        if plain.chars().count() <= WIDTH {
-            text.push_str(&plain);
+        let lead = format!("{}{}. ", " ".repeat(indent), index + 1);
+        let line = format!("{lead}{}", step.line());
+        if line.chars().count() <= WIDTH {
+            text.push_str(&line);
+            text.push('\n');
             continue;
         }
-        let mut lead = format!("{outer}{}. ", index + 1);
-        let indent = " ".repeat(lead.len());
-        for (at, part) in step.split('`').enumerate() {
-            let part = part.trim();
-            if part.is_empty() {
-                continue;
-            }
-            if at % 2 == 0 {
-                text.push_str(&paragraph(&lead, part));
-                lead.clone_from(&indent);
-            } else if lead == indent {
-                text.push_str(&fold_command(&format!("{indent}  "), part));
-            } else {
-                text.push_str(&fold_command(&lead, part));
-                lead.clone_from(&indent);
-            }
+        if step.text.is_empty() {
+            text.push_str(&fold_command(&lead, &step.command));
+            continue;
+        }
+        text.push_str(&paragraph(&lead, &step.text));
+        if !step.command.is_empty() {
+            text.push_str(&fold_command(&" ".repeat(lead.len() + 2), &step.command));
         }
     }
     text
@@ -338,6 +330,7 @@ pub fn span(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::var::{one, Var};
 
     #[test]
     fn lines_fit_eighty_columns() {
@@ -349,29 +342,33 @@ mod tests {
 
     #[test]
     fn every_entry_can_be_explained() {
-        for entry in catalogue::all() {
-            let text = explanation(entry, &entry.steps(str::to_owned));
-            assert!(text.contains(entry.code) && text.contains("What a person does"), "{text}");
-            assert!(catalogue().contains(entry.code));
+        let kinds: Vec<&FaultKind> = crate::catalogue::all().collect();
+        let listed = catalogue(&kinds);
+        for kind in kinds {
+            let text = explanation(kind, &kind.remediation(&|_| None));
+            assert!(text.contains(kind.code) && text.contains("What a person does"), "{text}");
+            assert!(listed.contains(kind.code));
         }
     }
 
     #[test]
     fn every_remedy_fits_eighty_columns_and_is_one_command_to_a_shell() {
-        let long = "x".repeat(60);
-        let fill = |step: &str| {
-            let scope =
-                format!("\"/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/{long}\"");
-            let json = "[{'category':'azure-arc','endpoints':[".to_owned()
-                + &"{'domainName':'agentserviceapi.guestconfiguration.azure.com','port':443},".repeat(4);
-            step.replace("{scope}", &scope).replace("{egress_json}", &json)
+        let scope =
+            format!("/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/{}", "x".repeat(60));
+        let json = "[{'category':'azure-arc','endpoints':[".to_owned()
+            + &"{'domainName':'agentserviceapi.guestconfiguration.azure.com','port':443},".repeat(4);
+        let value = |var| match var {
+            Var::Scope => Some(one(scope.as_str())),
+            Var::EgressJson => Some(one(json.as_str())),
+            _ => None,
         };
-        for (entry, indent) in catalogue::all().flat_map(|entry| [(entry, 4), (entry, 10)]) {
-            let shown = steps(&entry.steps(fill), indent);
+        for (kind, indent) in crate::catalogue::all().flat_map(|kind| [(kind, 4), (kind, 10)]) {
+            let rendered = kind.remediation(&value);
+            let shown = steps(&rendered, indent);
             assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
             let joined = shown.replace(" \\\n", " ").replace("\\\n", "");
-            for command in entry.remediation.iter().flat_map(|step| step.split('`').skip(1).step_by(2)) {
-                let said = words(&fill(command)).join(" ");
+            for step in rendered.iter().filter(|step| !step.command.is_empty()) {
+                let said = words(&step.command).join(" ");
                 let found = joined.lines().any(|line| words(line).join(" ").contains(&said));
                 assert!(found, "{said}\n{shown}");
             }

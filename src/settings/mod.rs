@@ -25,10 +25,15 @@ pub use values::{Guid, Identity, Location, ResourceGroup, ResourceId, ResourceNa
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::condition::Window;
 use crate::model::pairs::Pairs;
 
 /// Where the configuration is looked for when no `--config` is given, below `--root`.
 pub const DEFAULT_PATH: &str = "/etc/arc-enroll/config.yaml";
+
+/// Where user-data puts the program: a directory that is in every PATH, exists everywhere, and is never mounted
+/// `noexec` or cleaned at boot, as `/tmp`, `/var/tmp` and `/opt` can be.
+pub const BINARY_PATH: &str = "/usr/local/bin/arc-enroll";
 
 /// Everything a run needs to know beforehand.
 #[derive(Clone, Debug)]
@@ -76,6 +81,13 @@ pub struct Azure {
     pub correlation_id: Option<Guid>,
 }
 
+impl Azure {
+    /// The resource group's resource id.
+    pub fn scope(&self) -> String {
+        format!("/subscriptions/{}/resourceGroups/{}", self.subscription_id, self.resource_group)
+    }
+}
+
 /// The Azure clouds that Arc-enabled servers exist in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cloud {
@@ -108,6 +120,13 @@ pub struct Imds {
     pub endpoint: String,
     /// What the token is for; becomes its `aud`.
     pub resource: String,
+}
+
+impl Imds {
+    /// The host of the endpoint.
+    pub fn host(&self) -> Option<&str> {
+        self.endpoint.strip_prefix("http://")?.split(['/', ':']).next()
+    }
 }
 
 /// The proxy settings to hold everywhere on the VM.
@@ -187,6 +206,18 @@ pub struct Wait {
     pub access: Duration,
     /// How long the network, the proxy or an endpoint may be missing.
     pub endpoint: Duration,
+}
+
+impl Wait {
+    /// How long a failure of a condition with this window is waited for.
+    pub fn window(&self, window: Window) -> Duration {
+        match window {
+            Window::Endpoint => self.endpoint,
+            Window::Token => self.token,
+            Window::EndpointOrToken => self.endpoint.min(self.token),
+            Window::Access => self.access,
+        }
+    }
 }
 
 /// Automatic repair.

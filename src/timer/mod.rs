@@ -12,14 +12,13 @@ use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
-use crate::conditions::Vm;
+use crate::context::Context;
 use crate::host::commands::{tail, Run};
 use crate::host::files::{FileError, Files, Readable};
 use crate::host::{describe, system, Host};
-use crate::operator::user_data::BINARY_PATH;
 use crate::output::progress::Progress;
 use crate::output::terminal::{self, Mark, Style};
-use crate::settings;
+use crate::settings::{self, Settings, BINARY_PATH};
 use units::{Unit, UNITS};
 
 /// The timer's unit.
@@ -73,18 +72,15 @@ impl State {
     }
 }
 
-/// Installs the timer and keeps it as the configuration wants it, once in a run.
-pub async fn keep(vm: &Vm, progress: &Progress) {
-    if !vm.exclusive || vm.learnt.timer.get().is_some() {
-        return;
-    }
-    let is_wanted = vm.settings.repair.timer;
-    let done = arrange(vm).await;
-    vm.learnt.timer.set(Some(is_wanted && done.is_ok()));
+/// Installs the timer and keeps it as the configuration wants it; whether it looks after this VM from here on.
+pub async fn keep(context: &Context, repeat: &Repeat, progress: &Progress) -> bool {
+    let is_wanted = context.settings.repair.timer;
+    let done = arrange(context, repeat).await;
+    let is_kept = is_wanted && done.is_ok();
     match done {
         Ok(false) => {}
         Ok(true) => {
-            let every_s = vm.settings.repair.every.as_secs();
+            let every_s = context.settings.repair.every.as_secs();
             let (event, what) = if is_wanted {
                 ("timer.installed", "is set up to look after this VM")
             } else {
@@ -93,22 +89,18 @@ pub async fn keep(vm: &Vm, progress: &Progress) {
             info!(event, every_s, "{NAME} {what}");
         }
         Err(reason) => {
-            let reason = vm.host.mask.apply(&reason);
+            let reason = context.host.mask.apply(&reason);
             warn!(event = "timer.not-installed", reason, "{NAME} is not set up: {reason}");
-            progress.say(&terminal::line(
-                &Style::Plain,
-                Mark::Skipped,
-                "timer",
-                &format!("not set up: {reason}"),
-            ));
+            let text = format!("not set up: {reason}");
+            progress.say(&terminal::line(&Style::Plain, Mark::Skipped, "timer", &text));
         }
     }
+    is_kept
 }
 
-/// When the timer has tried again at the latest, if it is there.
-pub fn latest(vm: &Vm) -> Option<SystemTime> {
-    let every = vm.settings.repair.every.as_secs();
-    vm.learnt.timer.get().filter(|is_there| *is_there)?;
+/// When the timer has tried again at the latest.
+pub fn latest(settings: &Settings) -> Option<SystemTime> {
+    let every = settings.repair.every.as_secs();
     SystemTime::now().checked_add(Duration::from_secs(every + units::spread(every)))
 }
 
@@ -134,14 +126,14 @@ pub async fn look(host: &Host) -> Result<State, String> {
 }
 
 /// Makes the timer as the configuration wants it; whether anything had to be changed.
-async fn arrange(vm: &Vm) -> Result<bool, String> {
+async fn arrange(context: &Context, repeat: &Repeat) -> Result<bool, String> {
     let mut calls: Vec<&[&str]> = Vec::new();
-    if vm.settings.repair.timer {
-        let state = look(&vm.host).await?;
+    if context.settings.repair.timer {
+        let state = look(&context.host).await?;
         if state.masked {
             return Err(format!("an administrator has masked it; to have it again: systemctl unmask {NAME}"));
         }
-        if write(vm)? || state.outdated {
+        if write(context, repeat)? || state.outdated {
             calls.push(&["daemon-reload"]);
         }
         if !state.installed {
@@ -151,25 +143,25 @@ async fn arrange(vm: &Vm) -> Result<bool, String> {
             // Not waited for: at first boot a job may have to wait for the one that this run is part of.
             calls.push(&["start", "--no-block", NAME]);
         }
-    } else if remove(&vm.host.files).map_err(|error| describe(&error))? {
+    } else if remove(&context.host.files).map_err(|error| describe(&error))? {
         // The timer alone: the service may be this very run.
         calls.extend([&["stop", NAME][..], &["daemon-reload"]]);
     }
     for call in &calls {
-        systemctl(&vm.host, call).await?;
+        systemctl(&context.host, call).await?;
     }
     Ok(!calls.is_empty())
 }
 
 /// Writes both units, or what has to be set beside packaged ones; whether that was needed.
-fn write(vm: &Vm) -> Result<bool, String> {
-    let files = &vm.host.files;
+fn write(context: &Context, repeat: &Repeat) -> Result<bool, String> {
+    let files = &context.host.files;
     let program = program(files)?;
-    if let Some(config) = vm.repeat.config.as_deref().filter(|path| is_below(path, &PASSING)) {
+    if let Some(config) = repeat.config.as_deref().filter(|path| is_below(path, &PASSING)) {
         let place = settings::DEFAULT_PATH;
         return Err(format!("the configuration {config} will not stay there; put it at {place}"));
     }
-    let values = units::values(&program, &vm.repeat, &vm.settings);
+    let values = units::values(&program, repeat, &context.settings);
     let mut is_changed = false;
     for unit in &UNITS {
         is_changed |= write_unit(files, unit, &values).map_err(|error| describe(&error))?;

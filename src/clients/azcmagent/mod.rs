@@ -21,6 +21,9 @@ pub const MAIN_SERVICE: &str = "himdsd.service";
 /// All services of the package (agent overview page).
 pub const SERVICES: [&str; 4] = ["himdsd.service", "arcproxyd.service", "gcad.service", "extd.service"];
 
+/// With this variable set to `true` azcmagent does not refuse Azure VMs; documented for tests only.
+pub const AZURE_VM_OVERRIDE: &str = "MSFT_ARC_TEST";
+
 /// Time limit of the short commands.
 const SHORT: Duration = Duration::from_secs(60);
 
@@ -88,12 +91,12 @@ fn read_check(output: &str) -> Vec<(String, bool)> {
 ///
 /// # Errors
 /// When it cannot be run.
-pub async fn configure(commands: &Commands, property: &str, value: Option<&str>) -> Outcome {
+pub async fn configure(commands: &Commands, property: &str, value: Option<&str>, limit: Duration) -> Outcome {
     let args = match value {
         Some(value) => vec!["config", "set", property, value],
         None => vec!["config", "clear", property],
     };
-    commands.run(Run::new(PROGRAM, &args, SHORT)).await
+    commands.run(Run::new(PROGRAM, &args, limit)).await
 }
 
 fn read_version(text: &str) -> Option<String> {

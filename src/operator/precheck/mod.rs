@@ -11,18 +11,20 @@ pub mod place;
 mod roles;
 mod rows;
 
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::conditions::sanity::{join_all, Test};
-use crate::conditions::Vm;
+use crate::catalogue;
+use crate::context::{value, Context, Facts};
+use crate::host::tasks::{join_all, Task};
 use crate::host::Host;
+use crate::model::check::{CheckResult, CheckState};
 use crate::model::condition::Condition;
 use crate::model::fault::{Fault, FaultKind};
-use crate::operator::user_data::{create_command, quoted};
-use crate::output::finding::{Finding, State};
+use crate::model::step::{RenderedStep, Step, Where, Who};
+use crate::model::var::{one, Value as VarValue, Var, Word};
+use crate::operator::user_data::create_words;
 use crate::settings::Identity;
 use az::{Failure, Reply};
 use place::Place;
@@ -60,9 +62,12 @@ other roles: role assignment list --assignee {principal} --fill-principal-name f
 /// What a role allows.
 const ROLE: &str = "{role}: role definition list --name {role} --scope {scope} {at}";
 
-/// What a subscription has to be registered for (Arc prerequisites); `access.provider-unregistered` names the same.
-const PROVIDERS: [&str; 3] =
-    ["Microsoft.HybridCompute", "Microsoft.GuestConfiguration", "Microsoft.HybridConnectivity"];
+/// What a subscription has to be registered for (Arc prerequisites); `access.provider-unregistered` names the same; with the step that does it.
+const PROVIDERS: [(&str, Step); 3] = [
+    ("Microsoft.HybridCompute", catalogue::REGISTER_HYBRID_COMPUTE),
+    ("Microsoft.GuestConfiguration", catalogue::REGISTER_GUEST_CONFIGURATION),
+    ("Microsoft.HybridConnectivity", catalogue::REGISTER_HYBRID_CONNECTIVITY),
+];
 
 /// The least versions (guide, "Feature support versions"): az, its extension, the runtime of the cluster.
 const LEAST: [(&str, [u32; 3]); 3] =
@@ -96,28 +101,21 @@ pub enum Row {
     /// It is as it has to be.
     Holds(String),
     /// It is not.
-    Fails {
-        /// What stands in the way.
-        fault: Fault,
-        /// What the catalogue's steps are filled with, before the settings' values.
-        values: Vec<(&'static str, String)>,
-        /// Words of steps that do not belong here.
-        without: Vec<&'static str>,
-    },
+    Fails(Fault),
     /// It was not looked at because of this row.
     Skipped(&'static str),
     /// It was not looked at and need not be now; why.
-    Open(String),
+    NotChecked(String),
 }
 
 impl Row {
-    fn fails(entry: &'static FaultKind, seen: String) -> Self {
-        Self::fails_without(entry, seen, &[])
+    fn fails(kind: &'static FaultKind, seen: String) -> Self {
+        Self::Fails(kind.with_evidence(seen))
     }
 
-    /// As [`Row::fails`], and the steps with these words do not belong here.
-    fn fails_without(entry: &'static FaultKind, seen: String, without: &[&'static str]) -> Self {
-        Self::Fails { fault: entry.with_evidence(seen), values: Vec::new(), without: without.to_vec() }
+    /// As [`Row::fails`], without steps that do not apply.
+    fn fails_without(kind: &'static FaultKind, seen: String, omitted: &[Step]) -> Self {
+        Self::Fails(kind.with_evidence(seen).without_steps(omitted))
     }
 
     fn holds(&self) -> bool {
@@ -125,9 +123,13 @@ impl Row {
     }
 
     fn failed(failure: &Failure) -> Self {
-        let values = vec![("{az}", failure.command.clone())];
-        Self::Fails { fault: failure.fault(), values, without: Vec::new() }
+        Self::Fails(failure.fault().with_arg(Var::Az, words(&failure.command)))
     }
+}
+
+/// A command as it was run, word by word.
+fn words(command: &str) -> VarValue {
+    command.split(' ').map(Word::from).collect()
 }
 
 /// What was asked by which name, the answer, and how long it took.
@@ -142,39 +144,34 @@ struct Answer {
 type Questions = Vec<(String, String)>;
 
 /// Asks all of these at the same time.
-async fn ask_all(az: &Host, questions: &Questions, answers: &RefCell<Vec<Answer>>) {
-    let mut asking: Vec<Test<'_>> = Vec::new();
-    for (name, question) in questions {
-        asking.push(Box::pin(async move {
-            let started = Instant::now();
-            let reply = az::ask(az, question).await;
-            let (name, question) = (name.clone(), question.clone());
-            answers.borrow_mut().push(Answer { name, question, reply, elapsed: started.elapsed() });
-        }));
-    }
-    join_all(asking).await;
+async fn ask_all(az: &Host, questions: Questions) -> Vec<Answer> {
+    let ask = |(name, question): (String, String)| async move {
+        let started = Instant::now();
+        let reply = az::ask(az, &question).await;
+        Answer { name, question, reply, elapsed: started.elapsed() }
+    };
+    join_all(questions.into_iter().map(|question| Box::pin(ask(question)) as Task<'_, _>).collect()).await
 }
 
 /// Looks at everything, in the time of four questions: what the answers name is asked for next.
-pub async fn examine(vm: &Vm, az: &Host, wanted: &Wanted) -> Vec<Finding> {
+pub async fn examine(context: &Context, az: &Host, wanted: &Wanted) -> Vec<CheckResult> {
     az.commands.end_by(Instant::now() + LIMIT);
-    let azure = &vm.settings.azure;
+    let azure = &context.settings.azure;
     let of_arc = azure.resource_name.as_ref().and_then(|name| Place::named(name.as_str(), VM, azure));
-    let mut look = Look { vm, wanted, machine: wanted.vm.clone().or(of_arc), answers: Vec::new() };
+    let machine = wanted.vm.clone().or(of_arc);
+    let mut look = Look { context, wanted, machine, answers: Vec::new() };
     loop {
         let questions = look.questions();
         if questions.is_empty() {
-            return look.findings();
+            return look.results();
         }
-        let answers = RefCell::new(std::mem::take(&mut look.answers));
-        ask_all(az, &questions, &answers).await;
-        look.answers = answers.into_inner();
+        look.answers.extend(ask_all(az, questions).await);
     }
 }
 
 /// What is known so far.
 struct Look<'a> {
-    vm: &'a Vm,
+    context: &'a Context,
     wanted: &'a Wanted,
     /// The VM that is looked at: the one that was named, or the one of the Arc machine's name.
     machine: Option<Place>,
@@ -190,22 +187,21 @@ impl Look<'_> {
         self.answer(name).map(|answer| &answer.reply)
     }
 
-    fn value(&self, name: &str) -> Option<&Value> {
+    fn answered(&self, name: &str) -> Option<&Value> {
         self.reply(name).and_then(|reply| reply.as_ref().ok())
     }
 
     fn group_id(&self) -> String {
-        let azure = &self.vm.settings.azure;
-        format!("/subscriptions/{}/resourceGroups/{}", azure.subscription_id, azure.resource_group)
+        self.context.settings.azure.scope()
     }
 
     /// What can be asked now and was not yet.
     fn questions(&self) -> Questions {
-        let azure = &self.vm.settings.azure;
+        let azure = &self.context.settings.azure;
         let subscription = format!("--subscription {}", azure.subscription_id);
         let is_signed_in = self.az().holds();
         let words = |place: Option<Place>| place.map(|place| place.words());
-        let identity = match &self.vm.settings.identity {
+        let identity = match &self.context.settings.identity {
             Identity::System => None,
             Identity::ResourceId(id) => {
                 words(Place::of_id(id.as_str(), USER_IDENTITY)).map(|words| "show ".to_owned() + &words)
@@ -243,85 +239,88 @@ impl Look<'_> {
     }
 
     /// The rows in their order.
-    fn findings(&self) -> Vec<Finding> {
-        if let Some(principal) = self.principal() {
-            self.vm.learnt.claims.borrow_mut().oid = Some(principal);
-        }
-        let mut findings = Vec::new();
+    fn results(&self) -> Vec<CheckResult> {
+        let mut results = Vec::new();
         for (check, condition) in CHECKS {
             // A system-assigned identity is the VM's affair alone.
-            if check == "identity" && self.vm.settings.identity == Identity::System {
+            if check == "identity" && self.context.settings.identity == Identity::System {
                 continue;
             }
-            let (state, steps) = match self.row(check) {
-                Row::Holds(evidence) => (State::Holds(evidence), None),
-                Row::Skipped(cause) => (State::Skipped(cause), None),
-                Row::Open(why) => (State::Open(why), None),
-                Row::Fails { fault, values, without } => {
-                    let steps = self.steps(&fault, &values, &without);
-                    (State::Fails(fault), Some(steps))
+            let mut steps = Vec::new();
+            let state = match self.row(check) {
+                Row::Holds(evidence) => CheckState::Holds(evidence),
+                Row::Skipped(cause) => CheckState::Skipped(cause),
+                Row::NotChecked(why) => CheckState::NotChecked(why),
+                Row::Fails(fault) => {
+                    steps = self.steps(&fault);
+                    CheckState::Fails(fault)
                 }
             };
-            let asked = if check == "providers" { PROVIDERS[0] } else { check };
+            let asked = if check == "providers" { PROVIDERS[0].0 } else { check };
             let elapsed = self.answer(asked).map_or(Duration::ZERO, |answer| answer.elapsed);
-            findings.push(Finding { check: Some(check), condition, state, steps, elapsed });
+            results.push(CheckResult { check: Some(check), condition, state, steps, elapsed });
         }
-        findings
+        results
     }
 
-    /// The catalogue's steps with what was learnt, and with the command that this run was.
-    fn steps(&self, fault: &Fault, values: &[(&'static str, String)], without: &[&str]) -> Vec<String> {
-        let place = |place: Option<&Place>, name: &str| {
-            let azure = &self.vm.settings.azure;
-            let (group, id) = (quoted(azure.resource_group.as_str()), &azure.subscription_id);
-            let unnamed = || format!("--name \"${name}\" --resource-group {group} --subscription {id}");
-            place.map_or_else(unnamed, Place::pasted)
-        };
-        let user = match &self.vm.settings.identity {
+    /// The catalogue's steps with what was learned, and with the command that this run was.
+    fn steps(&self, fault: &Fault) -> Vec<RenderedStep> {
+        let facts = Facts::default();
+        let mut steps =
+            fault.remediation(&|var| self.value(var).or_else(|| value(self.context, &facts, var)));
+        // Faults that enroll meets too end with the command of the VM, which is not where this was run.
+        let rerun = catalogue::RERUN.render(&|var| self.value(var));
+        for step in steps.iter_mut().filter(|step| **step == rerun) {
+            (step.place, step.who) = (Where::Workstation, Who::SignedIn);
+        }
+        steps
+    }
+
+    fn value(&self, var: Var) -> Option<VarValue> {
+        let user = || match &self.context.settings.identity {
             Identity::ResourceId(id) => Place::of_id(id.as_str(), USER_IDENTITY),
             _ => None,
         };
-        let config = match self.vm.config.as_str() {
-            crate::settings::DEFAULT_PATH => String::new(),
-            path => format!(" --config {}", quoted(path)),
-        };
-        let common = [
-            ("arc-enroll enroll", "arc-enroll precheck".to_owned()),
-            ("arc-enroll precheck", format!("arc-enroll precheck{config}")),
-            ("{csn_at}", place(self.csn_place().as_ref(), "CSN_NAME")),
-            ("{csn_of_vm}", self.csn_of_vm().map_or(String::new(), |csn| format!("\"{}\"", csn.id(CSN)))),
-            ("{vm_at}", place(self.machine.as_ref(), "VM_NAME")),
-            ("{identity_at}", place(user.as_ref(), "IDENTITY_NAME")),
-            ("{cluster_at}", place(self.cluster().as_ref(), "CLUSTER_NAME")),
-            ("{create}", self.create()),
-        ];
-        let steps =
-            fault.kind.remediation.iter().filter(|step| !without.iter().any(|words| step.contains(words)));
-        let mut filled = Vec::new();
-        for step in steps {
-            let all = values.iter().chain(&common);
-            let step = all.fold(step.to_owned(), |step, (name, value)| step.replace(name, value));
-            filled.push(self.vm.fill(&step));
+        match var {
+            Var::PrincipalId => self.principal().map(one),
+            Var::Precheck | Var::Rerun => Some(self.rerun()),
+            Var::CsnAt => Some(self.options(self.csn_place().as_ref(), "\"$CSN_NAME\"")),
+            Var::CsnOfVm => self.csn_of_vm().map(|csn| one(csn.id(CSN))),
+            Var::VmAt => Some(self.options(self.machine.as_ref(), "\"$VM_NAME\"")),
+            Var::IdentityAt => Some(self.options(user().as_ref(), "\"$IDENTITY_NAME\"")),
+            Var::ClusterAt => Some(self.options(self.cluster().as_ref(), "\"$CLUSTER_NAME\"")),
+            Var::Create => Some(self.create()),
+            _ => None,
         }
-        filled
+    }
+
+    /// The options that name a resource; without one, of the configured group and without a name.
+    fn options(&self, place: Option<&Place>, unnamed: &'static str) -> VarValue {
+        let azure = &self.context.settings.azure;
+        let (name, group, subscription) = match place {
+            Some(place) => (place.name.as_str().into(), place.group.clone(), place.subscription.clone()),
+            None => {
+                (Word::Shell(unnamed), azure.resource_group.to_string(), azure.subscription_id.to_string())
+            }
+        };
+        let (group, subscription) = (Word::Text(group), Word::Text(subscription));
+        vec!["--name".into(), name, "--resource-group".into(), group, "--subscription".into(), subscription]
+    }
+
+    fn rerun(&self) -> VarValue {
+        let mut words: VarValue = vec!["arc-enroll".into(), "precheck".into()];
+        if self.context.config != crate::settings::DEFAULT_PATH {
+            words.extend(["--config".into(), Word::Text(self.context.config.clone())]);
+        }
+        words
     }
 
     /// The command that creates the VM, as far as its words are known.
-    fn create(&self) -> String {
-        let settings = &self.vm.settings;
-        let mut command =
-            create_command(&settings.azure, &settings.identity, "user-data.b64").replace(" \\\n   ", "");
-        if let Some(csn) = self.csn_place() {
-            command = command.replace("$CLOUD_SERVICES_NETWORK_ID", &csn.id(CSN));
-        }
-        if let Some(vm) = &self.machine {
-            command = command.replace("\"$VM_NAME\"", &quoted(&vm.name));
-        }
-        if let Identity::ResourceId(id) = &settings.identity {
-            // In double quotes a line may be parted.
-            command = command.replace(&quoted(id.as_str()), &format!("\"{}\"", id.as_str()));
-        }
-        command.trim_end().to_owned()
+    fn create(&self) -> VarValue {
+        let settings = &self.context.settings;
+        let csn = self.csn_place().map(|csn| csn.id(CSN));
+        let name = self.machine.as_ref().map(|vm| vm.name.as_str());
+        create_words(&settings.azure, &settings.identity, "user-data.b64", name, csn.as_deref())
     }
 }
 

@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::az::{list, text};
 use super::Row;
 use crate::catalogue;
-use crate::conditions::required_endpoints;
-use crate::operator::user_data::egress_list;
+use crate::conditions::egress::required as required_endpoints;
+use crate::model::egress_list;
+use crate::model::var::{one, Var, Word};
 use crate::settings::{Install, Package, PackageSource, Settings};
 
 /// A name that has to be reachable.
@@ -90,8 +91,8 @@ pub fn state(csn: &Value) -> Row {
     }
 }
 
-/// Whether a network lets out what the settings need, the endpoints that it lacks, and what mends it.
-pub fn egress(csn: &Value, settings: &Settings) -> (Row, Vec<String>) {
+/// Whether a network lets out what the settings need, and what fixes it.
+pub fn egress(csn: &Value, settings: &Settings) -> Row {
     let has_defaults = text(csn, "enableDefaultEgressEndpoints").eq_ignore_ascii_case("true");
     let (enabled, additional) = (list(csn, "enabledEgressEndpoints"), list(csn, "additionalEgressEndpoints"));
     // Which names the defaults are is not published: without the list of what is enabled, the guide's word for it.
@@ -114,20 +115,24 @@ pub fn egress(csn: &Value, settings: &Settings) -> (Row, Vec<String>) {
     }
     if names.is_empty() {
         let count = needed.len();
-        return (Row::Holds(format!("{seen}; all {count} that this configuration needs are let out")), names);
+        return Row::Holds(format!("{seen}; all {count} that this configuration needs are let out"));
     }
     seen.push_str(&format!("; it lacks {}", names.join(", ")));
     let json = if to_add.is_empty() { None } else { egress_json(additional, &to_add) };
-    let mut without = match (&json, to_add.is_empty()) {
-        (Some(_), _) => vec!["no shell command"],
-        (None, false) => vec!["Let out what is missing"],
-        (None, true) => vec!["no shell command", "Let out what is missing"],
+    let mut omitted = match (&json, to_add.is_empty()) {
+        (Some(_), _) => vec![catalogue::ADD_ENDPOINTS_IN_PORTAL],
+        (None, false) => vec![catalogue::ADD_MISSING_ENDPOINTS],
+        (None, true) => vec![catalogue::ADD_ENDPOINTS_IN_PORTAL, catalogue::ADD_MISSING_ENDPOINTS],
     };
     if has_defaults {
-        without.push("platform's defaults");
+        omitted.push(catalogue::ENABLE_DEFAULT_ENDPOINTS);
     }
-    let values = vec![("{csn_egress_json}", json.unwrap_or_default())];
-    (Row::Fails { fault: catalogue::EGRESS_CSN.with_evidence(seen), values, without }, names)
+    let fault = catalogue::EGRESS_CSN.with_evidence(seen).without_steps(&omitted);
+    let fault = fault.with_arg(Var::Endpoints, names.into_iter().map(Word::Text).collect());
+    Row::Fails(match json {
+        Some(json) => fault.with_arg(Var::CsnEgressJson, one(json)),
+        None => fault,
+    })
 }
 
 /// The list of additional endpoints with these in it too, as az takes it in double quotes; nothing where the list

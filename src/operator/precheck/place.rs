@@ -1,6 +1,5 @@
 //! Where a resource is: the three names that az takes for it.
 
-use crate::operator::user_data::quoted;
 use crate::settings::{Azure, ResourceId};
 
 /// A resource by its subscription, resource group and name.
@@ -37,12 +36,6 @@ impl Place {
     pub fn words(&self) -> String {
         let Self { subscription, group, name } = self;
         format!("--name {name} --resource-group {group} --subscription {subscription}")
-    }
-
-    /// As a person pastes it.
-    pub fn pasted(&self) -> String {
-        let Self { subscription, group, name } = self;
-        format!("--name {name} --resource-group {} --subscription {subscription}", quoted(group))
     }
 
     /// Its id, as of this type.

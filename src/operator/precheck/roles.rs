@@ -6,17 +6,34 @@ use super::az::{member, text};
 use super::Row;
 use crate::catalogue;
 use crate::clients::arm::{Permissions, LIST_ACCESS, READ, WRITE};
+use crate::model::step::Step;
 use crate::settings::Guid;
 
 /// The guide's two roles by their ids (built-in roles reference), with what each is needed for.
-const ROLES: [(&str, &str, &[&str]); 2] = [
-    ("Azure Connected Machine Resource Manager", "f5819b54-e033-4d82-ac66-4fec3cbf3f4c", &[WRITE, READ]),
-    (
-        "HybridCompute Machine ListAccessDetails Action",
-        "e9701b4d-e6e7-4657-91cd-360a0881d224",
-        &[LIST_ACCESS],
-    ),
+const ROLES: [Role; 2] = [
+    Role {
+        name: "Azure Connected Machine Resource Manager",
+        id: "f5819b54-e033-4d82-ac66-4fec3cbf3f4c",
+        actions: &[WRITE, READ],
+        assignment: catalogue::ASSIGN_RESOURCE_MANAGER,
+    },
+    Role {
+        name: "HybridCompute Machine ListAccessDetails Action",
+        id: "e9701b4d-e6e7-4657-91cd-360a0881d224",
+        actions: &[LIST_ACCESS],
+        assignment: catalogue::ASSIGN_LIST_ACCESS,
+    },
 ];
+
+/// A role that the identity needs.
+struct Role {
+    name: &'static str,
+    id: &'static str,
+    /// The actions that it is needed for.
+    actions: &'static [&'static str],
+    /// The step that assigns it.
+    assignment: Step,
+}
 
 /// One role assignment.
 pub struct Assignment {
@@ -64,13 +81,13 @@ impl Assignment {
             || group.strip_prefix(&scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    fn is_role(&self, (name, id, _): &(&str, &str, &[&str])) -> bool {
-        self.role_id == *id || self.role.starts_with(name)
+    fn is_role(&self, role: &Role) -> bool {
+        self.role_id == role.id || self.role.starts_with(role.name)
     }
 
-    fn allows(&self, role: &(&str, &str, &[&str])) -> bool {
+    fn allows(&self, role: &Role) -> bool {
         let by_definition =
-            self.definition.as_ref().map(|known| role.2.iter().all(|action| known.grants(action)));
+            self.definition.as_ref().map(|known| role.actions.iter().all(|action| known.grants(action)));
         self.is_role(role) || by_definition.unwrap_or(false)
     }
 
@@ -107,18 +124,18 @@ pub fn learn<'v>(assignments: &mut [Assignment], definition: &dyn Fn(&str) -> Op
 
 /// Whether the identity has what it needs on the resource group.
 pub fn judge(assignments: &[Assignment], group: &str) -> Row {
-    let (mut by, mut lacks, mut has) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut by, mut lacks, mut assigned) = (Vec::new(), Vec::new(), Vec::new());
     for role in &ROLES {
         let mut holding = assignments.iter().filter(|one| one.reaches(group) && one.allows(role));
         match holding.next() {
             Some(one) => {
-                has.push(role.0);
+                assigned.push(role.assignment);
                 let shown = one.shown();
                 if !by.contains(&shown) {
                     by.push(shown);
                 }
             }
-            None => lacks.push(role.0),
+            None => lacks.push(role.name),
         }
     }
     if lacks.is_empty() {
@@ -129,7 +146,7 @@ pub fn judge(assignments: &[Assignment], group: &str) -> Row {
         others.push("no role".to_owned());
     }
     let seen = format!("at or above {group} it lacks {}; it has {}", lacks.join(" and "), others.join("; "));
-    Row::fails_without(&catalogue::ACCESS_UNASSIGNED, seen, &has)
+    Row::fails_without(&catalogue::ACCESS_UNASSIGNED, seen, &assigned)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use super::az::{list, member, text, typed, Kind};
 use super::place::Place;
 use super::{identity, is_enough, network, roles, Look, Row, CLUSTER, CSN, PROVIDERS};
 use crate::catalogue;
+use crate::model::step::Step;
+use crate::model::var::{one, Var};
 use crate::settings::{Guid, Identity};
 
 impl Look<'_> {
@@ -31,9 +33,9 @@ impl Look<'_> {
         let (version, account) = match (self.reply("version"), self.reply("az")) {
             (Some(Ok(version)), Some(Ok(account))) => (text(version, "azure-cli"), account),
             (Some(Err(failure)), _) | (_, Some(Err(failure))) => return Row::failed(failure),
-            _ => return Row::Open(String::new()),
+            _ => return Row::NotChecked(String::new()),
         };
-        let azure = &self.vm.settings.azure;
+        let azure = &self.context.settings.azure;
         if version.is_empty() || !azure.subscription_id.matches(text(account, "id")) {
             return self.nameless(if version.is_empty() { "version" } else { "az" });
         }
@@ -54,17 +56,17 @@ impl Look<'_> {
     }
 
     pub(super) fn extension(&self) -> Row {
-        let Some(version) = self.value("version") else { return Row::Skipped("az") };
+        let Some(version) = self.answered("version") else { return Row::Skipped("az") };
         let cli = text(version, "azure-cli");
         let extension = version.get("extensions").map(|all| text(all, "networkcloud")).unwrap_or_default();
         let is_cli_old = is_enough("az", cli) == Some(false);
         let is_old = is_enough("networkcloud", extension) == Some(false);
-        let without: &[&str] = match (extension, is_old, is_cli_old) {
-            ("", _, true) => &["extension update"],
-            ("", _, false) => &["extension update", "az upgrade"],
-            (_, true, true) => &["extension add"],
-            (_, true, false) => &["extension add", "az upgrade"],
-            (_, false, true) => &["extension add", "extension update"],
+        let without: &[Step] = match (extension, is_old, is_cli_old) {
+            ("", _, true) => &[catalogue::EXTENSION_UPDATE],
+            ("", _, false) => &[catalogue::EXTENSION_UPDATE, catalogue::AZ_UPGRADE],
+            (_, true, true) => &[catalogue::EXTENSION_ADD],
+            (_, true, false) => &[catalogue::EXTENSION_ADD, catalogue::AZ_UPGRADE],
+            (_, false, true) => &[catalogue::EXTENSION_ADD, catalogue::EXTENSION_UPDATE],
             (good, false, false) => return Row::Holds(format!("networkcloud {good} (4.0.0b1 is the least)")),
         };
         let shown = if extension.is_empty() { "that az version does not list" } else { extension };
@@ -73,7 +75,7 @@ impl Look<'_> {
     }
 
     fn resource_group(&self) -> Row {
-        let state = self.value("az").map(|account| text(account, "state")).unwrap_or_default();
+        let state = self.answered("az").map(|account| text(account, "state")).unwrap_or_default();
         if !matches!(state, "" | "Enabled" | "Warned" | "PastDue") {
             return Row::fails(&catalogue::ACCESS_SUBSCRIPTION_DISABLED, format!("its state is {state}"));
         }
@@ -93,7 +95,7 @@ impl Look<'_> {
     fn providers(&self) -> Row {
         let (mut registered, mut seen, mut failed) = (Vec::new(), String::new(), None);
         let mut is_missing = false;
-        for name in PROVIDERS {
+        for (name, step) in PROVIDERS {
             let state = match self.reply(name) {
                 Some(Ok(provider)) => text(provider, "registrationState"),
                 Some(Err(failure)) => {
@@ -103,7 +105,7 @@ impl Look<'_> {
                 None => continue,
             };
             if matches!(state, "Registered" | "Registering") {
-                registered.push(name);
+                registered.push(step);
             } else {
                 is_missing = true;
             }
@@ -124,18 +126,18 @@ impl Look<'_> {
     fn machine(&self) -> (Row, Option<String>) {
         let row = match self.reply("vm") {
             Some(Ok(found)) if text(found, "id").is_empty() => self.nameless("vm"),
-            Some(Ok(found)) => return identity::of_vm(found, &self.vm.settings.identity),
+            Some(Ok(found)) => return identity::of_vm(found, &self.context.settings.identity),
             Some(Err(failure)) if failure.kind == Kind::Missing && self.wanted.vm.is_some() => {
                 Row::fails(&catalogue::IDENTITY_VM_MISSING, failure.words.clone())
             }
             Some(Err(failure)) if failure.kind == Kind::Missing => {
                 let name = self.machine.as_ref().map_or("", |place| &place.name);
-                Row::Open(format!("there is no VM {name} yet"))
+                Row::NotChecked(format!("there is no VM {name} yet"))
             }
             Some(Err(failure)) => Row::failed(failure),
             None => {
                 let why = "no VM is named yet (--vm NAME, or azure.resource_name in the configuration)";
-                Row::Open(why.to_owned())
+                Row::NotChecked(why.to_owned())
             }
         };
         (row, None)
@@ -143,8 +145,8 @@ impl Look<'_> {
 
     /// The user-assigned identity as Azure lists it.
     fn listed_identity(&self) -> Option<&Value> {
-        let reply = self.value("identity")?;
-        let found = match &self.vm.settings.identity {
+        let reply = self.answered("identity")?;
+        let found = match &self.context.settings.identity {
             Identity::ResourceId(_) => Some(reply),
             wanted => identity::in_listing(reply, wanted),
         };
@@ -152,7 +154,7 @@ impl Look<'_> {
     }
 
     fn user_identity(&self) -> Row {
-        let wanted = &self.vm.settings.identity;
+        let wanted = &self.context.settings.identity;
         if let Some(found) = self.listed_identity() {
             return Row::Holds(format!(
                 "{} is there, principal {}",
@@ -171,7 +173,7 @@ impl Look<'_> {
             Some(Ok(reply)) if is_by_name || !reply.is_array() => return self.nameless("identity"),
             _ => format!("{wanted} is not among the identities of the subscription"),
         };
-        let without: &[&str] = if is_by_name { &[] } else { &["Make it"] };
+        let without: &[Step] = if is_by_name { &[] } else { &[catalogue::MAKE_IDENTITY] };
         Row::fails_without(&catalogue::IDENTITY_USER_MISSING, seen, without)
     }
 
@@ -183,7 +185,7 @@ impl Look<'_> {
     }
 
     pub(super) fn csn_of_vm(&self) -> Option<Place> {
-        let attachment = member(self.value("vm")?, "cloudServicesNetworkAttachment")?;
+        let attachment = member(self.answered("vm")?, "cloudServicesNetworkAttachment")?;
         Place::of_id(text(attachment, "attachedNetworkId"), CSN)
     }
 
@@ -192,7 +194,7 @@ impl Look<'_> {
         if let Some(named) = self.wanted.csn.clone().or_else(|| self.csn_of_vm()) {
             return Some(named);
         }
-        match self.value("csns")?.as_array()?.as_slice() {
+        match self.answered("csns")?.as_array()?.as_slice() {
             [only] => Place::of_id(text(only, "id"), CSN),
             _ => None,
         }
@@ -224,26 +226,22 @@ impl Look<'_> {
             Some(Err(failure)) => return Row::failed(failure),
             _ => return self.nameless("csns"),
         };
-        let mut seen = format!("{} has ", self.vm.settings.azure.resource_group);
+        let mut seen = format!("{} has ", self.context.settings.azure.resource_group);
         let names: Vec<&str> = listed.iter().map(|csn| text(csn, "name")).collect();
         seen.push_str(&if names.is_empty() { "none".to_owned() } else { names.join(", ") });
-        let without: &[&str] = if names.is_empty() { &[] } else { &["Or make one"] };
+        let without: &[Step] = if names.is_empty() { &[] } else { &[catalogue::MAKE_CSN] };
         Row::fails_without(&catalogue::PROXY_CSN_UNKNOWN, seen, without)
     }
 
     fn egress(&self) -> Row {
-        match self.value("csn") {
-            Some(csn) if !text(csn, "id").is_empty() => {
-                let (row, endpoints) = network::egress(csn, &self.vm.settings);
-                self.vm.learnt.endpoints.replace(endpoints);
-                row
-            }
+        match self.answered("csn") {
+            Some(csn) if !text(csn, "id").is_empty() => network::egress(csn, &self.context.settings),
             _ => Row::Skipped("csn"),
         }
     }
 
     pub(super) fn cluster(&self) -> Option<Place> {
-        let of = |name: &str| Place::of_id(text(self.value(name)?, "clusterId"), CLUSTER);
+        let of = |name: &str| Place::of_id(text(self.answered(name)?, "clusterId"), CLUSTER);
         of("vm").or_else(|| of("csn"))
     }
 
@@ -255,14 +253,14 @@ impl Look<'_> {
             Some(Ok(cluster)) => cluster,
             // The cluster is often another team's: what is not shown is no fault of this sign-in.
             Some(Err(failure)) => {
-                return Row::Open(format!("not readable, ask who runs it: {LEAST} ({})", failure.words))
+                return Row::NotChecked(format!("not readable, ask who runs it: {LEAST} ({})", failure.words))
             }
-            None => return Row::Open(format!("neither VM nor network names its cluster: {LEAST}")),
+            None => return Row::NotChecked(format!("neither VM nor network names its cluster: {LEAST}")),
         };
         let version = text(cluster, "clusterVersion");
         match is_enough("runtime", version) {
             Some(true) => Row::Holds(format!("runtime {version}; {LEAST}")),
-            None => Row::Open(format!("its runtime is not told: {LEAST}")),
+            None => Row::NotChecked(format!("its runtime is not told: {LEAST}")),
             Some(false) => {
                 let mut versions = list(cluster, "availableUpgradeVersions")
                     .iter()
@@ -270,19 +268,20 @@ impl Look<'_> {
                 let is_plain =
                     |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c));
                 let target = versions.find(|one| is_enough("runtime", one) == Some(true) && is_plain(one));
-                let values =
-                    target.map(|target| ("{cluster_target}", target.to_owned())).into_iter().collect();
                 let fault = catalogue::IMDS_PLATFORM_OLD.with_evidence(format!("its runtime is {version}"));
-                Row::Fails { fault, values, without: Vec::new() }
+                Row::Fails(match target {
+                    Some(target) => fault.with_arg(Var::ClusterTarget, one(target)),
+                    None => fault,
+                })
             }
         }
     }
 
     /// The assignments as far as they are known, with what their roles allow.
     fn assignments(&self) -> Vec<roles::Assignment> {
-        let Some(here) = self.value("roles") else { return Vec::new() };
-        let mut found = roles::read(&[here, self.value("other roles").unwrap_or(&Value::Null)]);
-        roles::learn(&mut found, &|id| self.value(id));
+        let Some(here) = self.answered("roles") else { return Vec::new() };
+        let mut found = roles::read(&[here, self.answered("other roles").unwrap_or(&Value::Null)]);
+        roles::learn(&mut found, &|id| self.answered(id));
         found
     }
 
@@ -301,17 +300,17 @@ impl Look<'_> {
 
     /// Why there is no principal whose roles could be looked at.
     fn roles_of_nobody(&self) -> Row {
-        let of = if self.vm.settings.identity == Identity::System { "vm" } else { "identity" };
+        let of = if self.context.settings.identity == Identity::System { "vm" } else { "identity" };
         match self.row(of) {
             Row::Holds(_) => self.nameless(of),
             Row::Skipped(cause) => Row::Skipped(cause),
-            Row::Open(_) => {
+            Row::NotChecked(_) => {
                 let name = self.machine.as_ref().map_or("NAME", |place| &place.name);
-                Row::Open(format!(
+                Row::NotChecked(format!(
                     "the system-assigned identity comes with the VM; once it is there, run: arc-enroll precheck --vm {name}"
                 ))
             }
-            Row::Fails { .. } => Row::Skipped(of),
+            Row::Fails(_) => Row::Skipped(of),
         }
     }
 
@@ -319,7 +318,7 @@ impl Look<'_> {
     fn nameless(&self, name: &str) -> Row {
         let command = self.answer(name).map_or(String::new(), |answer| typed(&answer.question));
         let seen = format!("{command} does not answer with what it was asked for");
-        let values = vec![("{az}", command)];
-        Row::Fails { fault: catalogue::HOST_AZ_FAILED.with_evidence(seen), values, without: Vec::new() }
+        let fault = catalogue::HOST_AZ_FAILED.with_evidence(seen);
+        Row::Fails(fault.with_arg(Var::Az, super::words(&command)))
     }
 }

@@ -1,45 +1,70 @@
 //! The command that creates the VM with the user-data.
 
+use crate::model::var::{Value, Word};
 use crate::settings::{Azure, Identity};
 
-/// The `az networkcloud virtualmachine create` line for a VM that enrolls itself with these settings.
+/// The `az networkcloud virtualmachine create` command for a VM that enrolls itself with these settings, word by word.
 ///
-/// What only the operator knows stands there as a shell variable. The user-data is named as a file: Linux
-/// takes at most 131,071 bytes for one argument, and `az` reads `@FILE` by itself.
-pub fn create_command(azure: &Azure, identity: &Identity, file_name: &str) -> String {
-    let name = azure.resource_name.as_ref().map(ToString::to_string);
-    let name = match name {
-        Some(name) if is_vm_name(&name) => name,
-        _ => String::from("\"$VM_NAME\""),
-    };
-    let identity = match identity {
-        Identity::System => String::from("--mi-system-assigned"),
-        Identity::ResourceId(id) => format!("--mi-user-assigned {}", quoted(&id.to_string())),
+/// What only the operator knows stands there as a shell variable. The user-data is named as a file: Linux takes at most
+/// 131,071 bytes for one argument, and `az` reads `@FILE` by itself.
+pub fn create_words(
+    azure: &Azure,
+    identity: &Identity,
+    file_name: &str,
+    vm: Option<&str>,
+    csn: Option<&str>,
+) -> Value {
+    let text = |text: String| Word::Text(text);
+    let shell = Word::Shell;
+    let arc_name = azure.resource_name.as_ref().map(ToString::to_string).filter(|name| is_vm_name(name));
+    let name = vm.map(str::to_owned).or(arc_name).map_or(shell("\"$VM_NAME\""), text);
+    let mut words: Value = "az networkcloud virtualmachine create".split(' ').map(Word::from).collect();
+    let options: [(&'static str, Word); 13] = [
+        ("--name", name),
+        ("--resource-group", text(azure.resource_group.to_string())),
+        ("--subscription", text(azure.subscription_id.to_string())),
+        ("--location", text(azure.location.to_string())),
+        ("--extended-location", shell("name=\"$CUSTOM_LOCATION_ID\" type=CustomLocation")),
+        ("--admin-username", shell("\"$ADMIN_USERNAME\"")),
+        ("--ssh-key-values", shell("\"$SSH_PUBLIC_KEY\"")),
+        (
+            "--csn",
+            csn.map_or(shell("attached-network-id=\"$CLOUD_SERVICES_NETWORK_ID\""), |id| {
+                text(format!("attached-network-id={id}"))
+            }),
+        ),
+        ("--network-attachments", shell("\"$NETWORK_ATTACHMENTS\"")),
+        ("--cpu-cores", shell("\"$CPU_CORES\"")),
+        ("--memory-size", shell("\"$MEMORY_SIZE\"")),
+        ("--storage-profile", shell("create-option=Ephemeral delete-option=Delete disk-size=\"$DISK_SIZE\"")),
+        ("--vm-image", shell("\"$VM_IMAGE\"")),
+    ];
+    for (option, value) in options {
+        words.extend([option.into(), value]);
+    }
+    match identity {
+        Identity::System => words.push("--mi-system-assigned".into()),
+        Identity::ResourceId(id) => words.extend(["--mi-user-assigned".into(), text(id.to_string())]),
         // Azure takes the resource id only, and the other two do not tell it.
         Identity::ClientId(_) | Identity::ObjectId(_) => {
-            String::from("--mi-user-assigned \"$IDENTITY_RESOURCE_ID\"")
+            words.extend(["--mi-user-assigned".into(), shell("\"$IDENTITY_RESOURCE_ID\"")]);
         }
-    };
-    let options = [
-        format!("--name {name}"),
-        format!("--resource-group {}", quoted(&azure.resource_group.to_string())),
-        format!("--subscription {}", azure.subscription_id),
-        format!("--location {}", quoted(&azure.location.to_string())),
-        String::from("--extended-location name=\"$CUSTOM_LOCATION_ID\" type=CustomLocation"),
-        String::from("--admin-username \"$ADMIN_USERNAME\""),
-        String::from("--ssh-key-values \"$SSH_PUBLIC_KEY\""),
-        String::from("--csn attached-network-id=\"$CLOUD_SERVICES_NETWORK_ID\""),
-        String::from("--network-attachments \"$NETWORK_ATTACHMENTS\""),
-        String::from("--cpu-cores \"$CPU_CORES\""),
-        String::from("--memory-size \"$MEMORY_SIZE\""),
-        String::from(
-            "--storage-profile create-option=Ephemeral delete-option=Delete disk-size=\"$DISK_SIZE\"",
-        ),
-        String::from("--vm-image \"$VM_IMAGE\""),
-        identity,
-        format!("--user-data-content {}", quoted(&format!("@{file_name}"))),
-    ];
-    format!("az networkcloud virtualmachine create \\\n    {}\n", options.join(" \\\n    "))
+    }
+    words.extend(["--user-data-content".into(), text(format!("@{file_name}"))]);
+    words
+}
+
+/// The command of [`create_words`], an option a line.
+pub fn create_command(azure: &Azure, identity: &Identity, file_name: &str) -> String {
+    let mut command = String::new();
+    for word in create_words(azure, identity, file_name, None, None) {
+        let word = word.in_command();
+        let is_option = word.starts_with("--");
+        command.push_str(if is_option { " \\\n    " } else { " " });
+        command.push_str(&word);
+    }
+    command.push('\n');
+    command.trim_start().to_owned()
 }
 
 /// Whether Nexus takes the name of the Arc machine for the VM too; its rule is the narrower one.
@@ -48,17 +73,6 @@ fn is_vm_name(name: &str) -> bool {
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.ends_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-}
-
-/// The text as one word of a shell.
-pub fn quoted(text: &str) -> String {
-    let plain =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | ':' | '+' | ',');
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]
@@ -87,7 +101,7 @@ mod tests {
         let command = create_command(&azure(Some("vm-7")), &Identity::System, "user-data.b64");
         for option in [
             "--name vm-7 ",
-            "--resource-group 'edge(1)' ",
+            "--resource-group \"edge(1)\" ",
             "--subscription 11111111-2222-3333-4444-555555555555 ",
             "--location eastus ",
             "--extended-location name=\"$CUSTOM_LOCATION_ID\" type=CustomLocation ",
@@ -105,20 +119,11 @@ mod tests {
                   Microsoft.ManagedIdentity/userAssignedIdentities/uami";
         let command = |identity: Identity| create_command(&azure(None), &identity, "x");
         let by_id = command(Identity::from_resource_id(id).unwrap());
-        assert!(by_id.contains(&format!("--mi-user-assigned {id} ")), "{by_id}");
+        assert!(by_id.contains(&format!("--mi-user-assigned \"{id}\" ")), "{by_id}");
         let guid = Guid::new("11111111-2222-3333-4444-555555555555").unwrap();
         for identity in [Identity::ClientId(guid.clone()), Identity::ObjectId(guid)] {
             assert!(command(identity).contains("--mi-user-assigned \"$IDENTITY_RESOURCE_ID\""));
         }
-    }
-
-    #[test]
-    fn a_word_of_a_shell_stays_one_word() {
-        assert_eq!(quoted("@user-data.b64"), "@user-data.b64");
-        assert_eq!(quoted("@my data"), "'@my data'");
-        assert_eq!(quoted("rg(1)"), "'rg(1)'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::create_command::quoted;
-use super::egress_list;
 use crate::host::https;
+use crate::model::egress_list;
+use crate::model::shell::quote;
 use crate::settings::{self, ProxyUrl};
 
 /// Where the script is put: among the programs of the administrator, who runs it again by hand.
@@ -91,7 +91,7 @@ pub fn script(fetch: &Fetch<'_>) -> String {
     let values = [
         ("@SHA256@", fetch.sha256.clone()),
         ("@WINDOW@", fetch.window.as_secs().to_string()),
-        ("@LOG@", quoted(&fetch.log.display().to_string())),
+        ("@LOG@", quote(&fetch.log.display().to_string())),
         // The last one: what a person wrote is not looked through for marks.
         ("@REQUEST@", request),
     ];
@@ -181,7 +181,7 @@ mod tests {
         for line in [
             &format!("sha256={DIGEST}"),
             "window=900",
-            "log='/var/log/cloud init.log'",
+            "log=\"/var/log/cloud init.log\"",
             "url = \"https://example.com/arc-enroll\"",
             "proxy = \"http://169.254.0.11:3128\"",
             "noproxy = \"\"",

@@ -6,20 +6,18 @@
 //! Everything here is composition; files and standard output are the caller's.
 
 mod create_command;
-pub mod egress_list;
+
 mod fetch;
 mod include;
 
-pub use create_command::{create_command, quoted};
+pub use create_command::{create_command, create_words};
 pub use fetch::{endpoint_to_add, Fetch, FetchUrl};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use thiserror::Error;
 
-/// Where the binary is put: a directory that is in every PATH, exists everywhere, and is never mounted
-/// `noexec` or cleaned at boot, as `/tmp`, `/var/tmp` and `/opt` can be.
-pub const BINARY_PATH: &str = "/usr/local/bin/arc-enroll";
+pub use crate::settings::BINARY_PATH;
 
 /// Where the configuration is put.
 pub const CONFIGURATION_PATH: &str = crate::settings::DEFAULT_PATH;

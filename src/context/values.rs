@@ -1,0 +1,77 @@
+//! The values of the catalogue's variables: this VM's own, and those that a fault brings.
+
+use std::error::Error as _;
+use std::io::ErrorKind;
+
+use super::{Context, Facts};
+use crate::catalogue;
+use crate::clients::packages;
+use crate::host::files::FileError;
+use crate::host::{lock, system};
+use crate::model::egress_list;
+use crate::model::fault::Fault;
+use crate::model::var::{one, Value, Var, Word};
+
+/// What this run knows of a variable.
+pub fn value(context: &Context, facts: &Facts, var: Var) -> Option<Value> {
+    let settings = &context.settings;
+    let azure = &settings.azure;
+    let claims = &facts.identity.claims;
+    let proxy = settings.proxy.url.as_ref();
+    let text = match var {
+        Var::SubscriptionId => context.has_target.then(|| azure.subscription_id.to_string()),
+        Var::ResourceGroup => context.has_target.then(|| azure.resource_group.to_string()),
+        Var::Location => context.has_target.then(|| azure.location.to_string()),
+        Var::Scope => context.has_target.then(|| azure.scope()),
+        Var::ResourceName => context.resource_name(claims).map(|name| name.to_string()),
+        Var::Vm => claims.vm_name(),
+        Var::PrincipalId => claims.oid.clone(),
+        Var::Imds => Some(settings.imds.endpoint.clone()),
+        Var::ImdsHost => settings.imds.host().map(str::to_owned),
+        Var::TokenUrl => Some(token_url(&settings.imds.endpoint)),
+        Var::ProxyHost => proxy.map(|url| url.host().to_owned()),
+        Var::Proxy => proxy.map(|url| url.without_credentials()),
+        Var::ProxyAddress => proxy.map(|url| format!("{}:{}", url.host(), url.port())),
+        Var::Log => Some(settings.log.file.display().to_string()),
+        Var::Config => Some(context.config.clone()),
+        Var::Holder => lock::holder(&context.host.files),
+        Var::Packages => Some(packages::manager(&context.host).to_owned()),
+        Var::Cloud => Some(azure.cloud.name().to_owned()),
+        Var::TenantOption => {
+            return azure.tenant_id.as_ref().map(|id| vec!["--tenant".into(), Word::Text(id.to_string())])
+        }
+        _ => None,
+    };
+    text.map(one)
+}
+
+/// The guide's request for a token, for a person to compare with.
+fn token_url(endpoint: &str) -> String {
+    format!(
+        "{endpoint}/metadata/identity/oauth2/token?api-version=2018-02-01\
+         &resource=https%3A%2F%2Fmanagement.azure.com%2F"
+    )
+}
+
+/// The fault with the endpoints that it is about.
+pub fn about_endpoints(fault: Fault, hosts: &[String]) -> Fault {
+    let Some(first) = hosts.first() else { return fault };
+    let endpoints: Vec<String> = hosts.iter().map(|host| egress_list::endpoint(host, Some(443))).collect();
+    let json = format!("[{}]", egress_list::category("azure-arc", &endpoints));
+    fault
+        .with_arg(Var::Endpoint, one(first.as_str()))
+        .with_arg(Var::Endpoints, hosts.iter().map(|host| host.as_str().into()).collect())
+        .with_arg(Var::EgressJson, one(json))
+}
+
+/// A file that cannot be written, as a fault: the disk is full, or the file system does not allow it.
+pub fn not_writable(error: &FileError) -> Fault {
+    let source = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let fault = if error.source.kind() == ErrorKind::StorageFull {
+        let free = system::free_bytes(&error.path, true).unwrap_or_default() >> 20;
+        catalogue::HOST_DISK_FULL.with_evidence(format!("{error}{source}; {free} MiB free"))
+    } else {
+        catalogue::HOST_READ_ONLY.with_evidence(format!("{error}{source}"))
+    };
+    fault.with_arg(Var::Path, one(error.path.display().to_string()))
+}

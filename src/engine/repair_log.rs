@@ -1,0 +1,75 @@
+//! Whether a repair helped: what was seen before it and after it.
+
+use tracing::{info, warn};
+
+use crate::host::SharedMask;
+use crate::model::condition::Condition;
+use crate::model::fault::Fault;
+use crate::output::record::Repaired;
+
+/// The repairs of one run.
+#[derive(Debug, Default)]
+pub struct RepairLog(Vec<(Condition, Repaired)>);
+
+impl RepairLog {
+    /// A repair ran to its end; what comes of it is for the next looks to say.
+    pub fn begin(&mut self, action: &str, fault: &Fault) {
+        self.0.push((
+            fault.kind.condition,
+            Repaired {
+                repair: action.to_owned(),
+                fault: fault.code().to_owned(),
+                before: fault.evidence.clone(),
+                after: None,
+                helped: None,
+            },
+        ));
+    }
+
+    /// The condition holds.
+    pub fn holds(&mut self, condition: Condition, evidence: &str) {
+        for (of, done) in &mut self.0 {
+            // What is slow to take effect has been called without effect before.
+            if *of == condition && done.helped != Some(true) {
+                done.judge(true, evidence);
+                info!(
+                    event = "repair.helped",
+                    fault = %done.fault,
+                    before = %done.before,
+                    after = %evidence,
+                    "{} helped: {evidence}",
+                    done.repair
+                );
+            }
+        }
+    }
+
+    /// A fault is met after repairs: the same one again means that its last repair did not help, which is returned the
+    /// first time.
+    pub fn fails(&mut self, fault: &Fault) -> Option<&Repaired> {
+        let last = self.0.iter_mut().rev().find(|(_, done)| done.fault == fault.code());
+        let (_, done) = last.filter(|(_, done)| done.helped != Some(false))?;
+        done.judge(false, &fault.evidence);
+        warn!(
+            event = "repair.without-effect",
+            fault = %done.fault,
+            before = %done.before,
+            after = %fault.evidence,
+            "{} has not helped: before: {}; after: {}",
+            done.repair,
+            done.before,
+            fault.evidence
+        );
+        Some(done)
+    }
+
+    /// What was done, in order, without secrets.
+    pub fn into_record(self, mask: &SharedMask) -> Vec<Repaired> {
+        let masked = |(_, done): (Condition, Repaired)| Repaired {
+            before: mask.apply(&done.before),
+            after: done.after.as_deref().map(|after| mask.apply(after)),
+            ..done
+        };
+        self.0.into_iter().map(masked).collect()
+    }
+}

@@ -1,0 +1,259 @@
+//! Conditions made to hold in sequence, within the deadline.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use tracing::{info, info_span, warn, Instrument, Span};
+
+use super::{RepairLog, RetryBudget};
+use crate::conditions::{self, Observation};
+use crate::context::{Context, Session};
+use crate::host::tasks::Task;
+use crate::model::backoff::should_log;
+use crate::model::check::Evidence;
+use crate::model::condition::Condition;
+use crate::model::fault::Fault;
+use crate::output::progress::{Progress, Wait};
+use crate::repairs::{self, Repair};
+
+/// Work that can go on beside a wait, because it changes nothing that the VM's users see. That it fails is no fault: the
+/// condition that it prepares is observed in its turn.
+pub type Preparation<'a> = Task<'a, ()>;
+
+/// One run of the engine.
+pub struct Run<'a> {
+    context: &'a Context,
+    progress: &'a Progress,
+    /// What the run holds.
+    pub session: Session,
+    /// What was repaired, and whether that helped.
+    pub repairs: RepairLog,
+    budget: RetryBudget,
+    preparations: Vec<Preparation<'a>>,
+    /// Whether prerequisites are passed over, because the goal was seen to be reached.
+    skips_prerequisites: bool,
+    /// What was observed ahead of its turn; void after a repair.
+    ahead: Option<(Condition, Observation)>,
+}
+
+/// Where the loop goes on.
+enum Next {
+    RecheckFrom(Condition),
+    Stop(Fault),
+}
+
+impl<'a> Run<'a> {
+    /// A run within the deadline of its context.
+    pub fn new(context: &'a Context, progress: &'a Progress) -> Self {
+        Self {
+            context,
+            progress,
+            session: Session::default(),
+            repairs: RepairLog::default(),
+            budget: RetryBudget::new(context.deadline),
+            preparations: Vec::new(),
+            skips_prerequisites: false,
+            ahead: None,
+        }
+    }
+
+    /// Gives the run work to do while it waits.
+    pub fn prepare(&mut self, preparation: Preparation<'a>) {
+        self.preparations.push(preparation);
+    }
+
+    /// Observes a condition ahead of its turn. Where it holds, its prerequisites are passed over from here on.
+    pub async fn look_ahead(&mut self, condition: Condition) {
+        let observation = self.look(condition).await;
+        if observation.outcome.is_ok() {
+            self.skips_prerequisites = true;
+            self.ahead = Some((condition, observation));
+        }
+    }
+
+    /// Makes these conditions hold, in their order; what was seen of the last one.
+    ///
+    /// # Errors
+    /// The fault at which the run stops: only a person can help, or its time is over.
+    pub async fn converge(&mut self, conditions: &[Condition]) -> Result<Evidence, Fault> {
+        let mut last = Evidence::new();
+        let mut index = 0;
+        while let Some(&condition) = conditions.get(index) {
+            if self.skips_prerequisites && condition.entry().is_prerequisite {
+                index += 1;
+                continue;
+            }
+            let next = match self.observe(condition).await {
+                Ok(evidence) => {
+                    last = evidence;
+                    index += 1;
+                    continue;
+                }
+                Err(fault) => self.overcome(fault).await,
+            };
+            match next {
+                Next::RecheckFrom(earlier) => {
+                    self.skips_prerequisites &= !earlier.entry().is_prerequisite;
+                    index = conditions.iter().position(|condition| *condition >= earlier).unwrap_or(0);
+                }
+                Next::Stop(fault) => {
+                    self.progress.fails(&fault);
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(last)
+    }
+
+    /// Observes a condition in its turn, and tells that it holds.
+    async fn observe(&mut self, condition: Condition) -> Result<Evidence, Fault> {
+        self.session.claim(self.context)?;
+        let observation = match self.ahead.take_if(|(ahead, _)| *ahead == condition) {
+            Some((_, observation)) => observation,
+            None => self.look(condition).await,
+        };
+        self.session.facts.learn(observation.learned);
+        let evidence = observation.outcome?;
+        self.progress.holds(condition, &evidence);
+        let _entered = span(condition).entered();
+        info!(event = "condition.holds", "{}: {evidence}", condition.name());
+        self.repairs.holds(condition, &evidence);
+        Ok(evidence)
+    }
+
+    /// Looks at a condition, under whose name everything is logged that happens meanwhile.
+    async fn look(&self, condition: Condition) -> Observation {
+        let observing = conditions::observe(condition, self.context, &self.session.facts);
+        observing.instrument(span(condition)).await
+    }
+
+    /// Repairs what can be repaired, else waits as long as waiting can help.
+    async fn overcome(&mut self, met: Fault) -> Next {
+        let mut fault = met;
+        let repair = span(fault.kind.condition).in_scope(|| self.repairs.fails(&fault));
+        if let Some(without_effect) = repair {
+            self.progress.without_effect(fault.kind.condition, without_effect);
+        }
+        loop {
+            self.tell(&fault);
+            let Some(repair) = self.next_repair(&fault) else { break };
+            match self.repair(&fault, repair).await {
+                Ok(()) => return self.recheck(&fault),
+                Err(other) if other.is(fault.kind) => break,
+                Err(other) => fault = other,
+            }
+        }
+        self.wait(fault).await
+    }
+
+    /// Where the loop goes on after a fault; what that makes void is forgotten.
+    fn recheck(&mut self, fault: &Fault) -> Next {
+        self.session.facts.invalidate_token_for(fault.kind);
+        Next::RecheckFrom(fault.kind.recheck_from)
+    }
+
+    /// The first failure and every changed one is logged; repeats are thinned.
+    fn tell(&mut self, fault: &Fault) {
+        let repeat = self.budget.count(fault);
+        if !should_log(repeat) {
+            return;
+        }
+        let left = self.budget.left(fault, self.window(fault));
+        let _entered = span(fault.kind.condition).entered();
+        warn!(
+            event = "condition.fails",
+            fault = fault.code(),
+            evidence = %fault.evidence,
+            repeat,
+            remaining_s = left.as_secs(),
+            "{fault}"
+        );
+    }
+
+    fn window(&self, fault: &Fault) -> Duration {
+        self.context.settings.wait.window(fault.kind.condition.entry().window)
+    }
+
+    /// The fault's repair, if it is allowed and has not yet succeeded as often as its bound.
+    fn next_repair(&self, fault: &Fault) -> Option<&'static Repair> {
+        let repair = repairs::find(fault.kind.repair?);
+        let is_allowed = (repair.is_allowed)(&self.context.settings);
+        (is_allowed && self.budget.may_repair(repair)).then_some(repair)
+    }
+
+    async fn repair(&mut self, fault: &Fault, repair: &Repair) -> Result<(), Fault> {
+        self.progress.repairing(fault, repair.action);
+        self.ahead = None;
+        let running = run_repair(self.context, &mut self.session, fault, repair);
+        self.progress.during(running).instrument(span(fault.kind.condition)).await?;
+        self.budget.repaired(repair.id);
+        self.session.facts.repaired.push(repair.id);
+        self.repairs.begin(repair.action, fault);
+        Ok(())
+    }
+
+    /// Waits before looking again, with what can be prepared meanwhile; stops where waiting is over or pointless.
+    async fn wait(&mut self, fault: Fault) -> Next {
+        let window = self.window(&fault);
+        let Some(delay) = self.budget.delay(&fault, window) else { return Next::Stop(fault) };
+        let wait = Wait {
+            delay,
+            waited: self.budget.waited(&fault),
+            left: self.budget.left(&fault, window),
+            is_logged: should_log(self.budget.repeat(&fault)),
+        };
+        let waiting = self.progress.wait(&fault, &wait).instrument(span(fault.kind.condition));
+        beside(waiting, &mut self.preparations).await;
+        self.recheck(&fault)
+    }
+}
+
+/// Waits, and goes on with these pieces of work as long; those that end are taken out.
+async fn beside(waiting: impl Future<Output = ()>, preparations: &mut Vec<Preparation<'_>>) {
+    tokio::pin!(waiting);
+    std::future::poll_fn(|context| {
+        preparations.retain_mut(|work| work.as_mut().poll(context).is_pending());
+        waiting.as_mut().poll(context)
+    })
+    .await;
+}
+
+fn span(condition: Condition) -> Span {
+    info_span!("condition", condition = condition.name())
+}
+
+async fn run_repair(
+    context: &Context,
+    session: &mut Session,
+    fault: &Fault,
+    repair: &Repair,
+) -> Result<(), Fault> {
+    let started = Instant::now();
+    let action = repair.action;
+    info!(event = "repair.started", fault = fault.code(), action, "{action}");
+    let result = (repair.run)(context, session).await;
+    let elapsed_ms = started.elapsed().as_millis();
+    let outcome = if result.is_ok() { "done" } else { "failed" };
+    let detail = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    info!(event = "repair.finished", fault = fault.code(), action, outcome, elapsed_ms, detail = %detail, "{action}: {outcome}");
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_goes_on_beside_a_wait_and_is_taken_out_when_it_ends() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            let ends: Preparation<'_> = Box::pin(async { sender.send(()).unwrap() });
+            let goes_on: Preparation<'_> = Box::pin(std::future::pending());
+            let mut preparations = vec![ends, goes_on];
+            // The wait ends only when the work beside it has been done.
+            beside(async { receiver.await.unwrap() }, &mut preparations).await;
+            assert_eq!(preparations.len(), 1);
+        });
+    }
+}

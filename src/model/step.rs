@@ -1,0 +1,269 @@
+//! What a person does about a fault: typed steps, whose variables are rendered and quoted in [`Step::render`] alone.
+
+use std::fmt::Write as _;
+
+use super::var::{Value, Var, Word};
+
+/// Where a step is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// On this VM, as root.
+    VmAsRoot,
+    /// On this VM, as any user.
+    Vm,
+    /// On the operator's workstation, where `az` is signed in.
+    Workstation,
+    /// Nowhere: somebody is asked to do it.
+    Ask,
+}
+
+impl Where {
+    /// Its name for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VmAsRoot => "vm-root",
+            Self::Vm => "vm",
+            Self::Workstation => "workstation",
+            Self::Ask => "ask",
+        }
+    }
+}
+
+/// Who may do a step, or is asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Root of this VM.
+    Root,
+    /// Anybody who is there.
+    Anyone,
+    /// Anybody who is signed in to az.
+    SignedIn,
+    /// Who may read the resource.
+    Reader,
+    /// Who creates VMs in the resource group.
+    VmContributor,
+    /// Who may assign roles.
+    UserAccessAdministrator,
+    /// Who may delete Arc machines.
+    ArcAdministrator,
+    /// Who may register resource providers.
+    SubscriptionContributor,
+    /// Who owns the cloud services network.
+    NetworkOwner,
+    /// Who runs the Nexus cluster.
+    ClusterOperator,
+    /// Who makes managed identities.
+    IdentityContributor,
+    /// Who makes the VM's image.
+    ImageOwner,
+    /// Who answers for the subscription and its policies.
+    SubscriptionOwner,
+}
+
+impl Who {
+    /// In words, as in "[workstation: …]".
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Anyone => "any user",
+            Self::SignedIn => "whoever signs in",
+            Self::Reader => "Reader of the resource",
+            Self::VmContributor => "Contributor on the VM's resource group",
+            Self::UserAccessAdministrator => "User Access Administrator on the resource group",
+            Self::ArcAdministrator => "Azure Connected Machine Resource Administrator on the resource group",
+            Self::SubscriptionContributor => "Contributor on the subscription",
+            Self::NetworkOwner => "owner of the cloud services network",
+            Self::ClusterOperator => "operator of the Nexus cluster",
+            Self::IdentityContributor => "Managed Identity Contributor on the resource group",
+            Self::ImageOwner => "maintainer of the VM's image",
+            Self::SubscriptionOwner => "owner of the subscription",
+        }
+    }
+}
+
+/// One step. Text and command name variables as `{name}` (see [`Var`]); in a command a variable never stands inside
+/// quotes, since its value brings its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Where it is done.
+    pub place: Where,
+    /// Who may do it.
+    pub who: Who,
+    /// What it is, in a sentence; before a command it ends with a colon.
+    pub text: &'static str,
+    /// The command to type; empty when there is none.
+    pub command: &'static str,
+}
+
+/// A step on this VM, as root.
+pub const fn as_root(text: &'static str, command: &'static str) -> Step {
+    Step { place: Where::VmAsRoot, who: Who::Root, text, command }
+}
+
+/// A step on this VM that needs no rights.
+pub const fn on_vm(text: &'static str, command: &'static str) -> Step {
+    Step { place: Where::Vm, who: Who::Anyone, text, command }
+}
+
+/// A step on the workstation, by somebody who may do it.
+pub const fn workstation(who: Who, text: &'static str, command: &'static str) -> Step {
+    Step { place: Where::Workstation, who, text, command }
+}
+
+/// Something that somebody is asked for.
+pub const fn ask(who: Who, text: &'static str) -> Step {
+    Step { place: Where::Ask, who, text, command: "" }
+}
+
+/// A step with the values of one fault on one VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderedStep {
+    /// Where it is done.
+    pub place: Where,
+    /// Who may do it.
+    pub who: Who,
+    /// What it is.
+    pub text: String,
+    /// The command, ready for a shell.
+    pub command: String,
+}
+
+impl RenderedStep {
+    /// On one line.
+    pub fn line(&self) -> String {
+        self.joined("", "")
+    }
+
+    /// On one line, with the command in backticks.
+    pub fn marked(&self) -> String {
+        self.joined("`", "`")
+    }
+
+    /// Reads what [`RenderedStep::marked`] makes; where it is done and by whom is not in it.
+    pub fn of_marked(text: &str) -> Self {
+        let mut parts = text.splitn(3, '`').map(str::trim);
+        let mut next = || parts.next().unwrap_or_default().to_owned();
+        Self { place: Where::Vm, who: Who::Anyone, text: next(), command: next() }
+    }
+
+    fn joined(&self, before: &str, after: &str) -> String {
+        match (self.text.as_str(), self.command.as_str()) {
+            (text, "") => text.to_owned(),
+            ("", command) => format!("{before}{command}{after}"),
+            (text, command) => format!("{text} {before}{command}{after}"),
+        }
+    }
+}
+
+impl Step {
+    /// The step with these values; what has none, or one that is not of the variable's form, is a placeholder.
+    pub fn render(&self, values: &dyn Fn(Var) -> Option<Value>) -> RenderedStep {
+        let prose = |value: Value| value.iter().map(Word::shown).collect::<Vec<_>>().join(" ");
+        let words = |value: Value| value.iter().map(Word::in_command).collect::<Vec<_>>().join(" ");
+        RenderedStep {
+            place: self.place,
+            who: self.who,
+            text: fill(self.text, &|var| prose(var.take(values(var)))),
+            command: fill(self.command, &|var| words(var.take(values(var)))).trim_end().to_owned(),
+        }
+    }
+}
+
+/// The template with its variables replaced; other braces are the text's own.
+fn fill(template: &str, value: &dyn Fn(Var) -> String) -> String {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        match after.split_once('}').and_then(|(name, behind)| Some((Var::named(name)?, behind))) {
+            Some((var, behind)) => {
+                // Writing to a String cannot fail.
+                let _infallible = write!(text, "{}", value(var));
+                rest = behind;
+            }
+            None => {
+                text.push('{');
+                rest = after;
+            }
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::var::one;
+
+    const STEP: Step = as_root(
+        "Look at {resource_group} in {config}, {unknown} and {a: b}:",
+        "printf '%s\\0' {resource_group}/x {imds}/y {tenant_option} {unknown} '%{http_code}' \"$(printf %s {path})\" {",
+    );
+
+    #[expect(clippy::disallowed_methods, reason = "the system's own shell is what the commands are held to")]
+    fn words(command: &str) -> Vec<String> {
+        let mut sh = std::process::Command::new("sh");
+        let ran = sh.args(["-c", command]).env("RESOURCE_GROUP", "from the environment").output().unwrap();
+        assert!(ran.status.success() && ran.stderr.is_empty(), "{command}");
+        let text = String::from_utf8(ran.stdout).unwrap();
+        text.strip_suffix('\0').unwrap().split('\0').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn values_arrive_as_words_and_other_braces_stay() {
+        for hostile in
+            ["plain", "edge(1)", "it's \"two\" words", "$(id) `id`", "-rf", "a;id", "{vm} {path}", "\\"]
+        {
+            let step = STEP.render(&|var| match var {
+                Var::TenantOption => Some(vec!["--tenant".into(), hostile.into()]),
+                _ => Some(one(hostile)),
+            });
+            let slashed = |end: &str| format!("{hostile}/{end}");
+            assert_eq!(
+                words(&step.command),
+                [
+                    &slashed("x"),
+                    &slashed("y"),
+                    "--tenant",
+                    hostile,
+                    "{unknown}",
+                    "%{http_code}",
+                    hostile,
+                    "{"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_placeholder() {
+        let step = STEP.render(&|_| None);
+        assert_eq!(
+            words(&step.command),
+            ["from the environment/x", "http://169.254.169.254/y", "{unknown}", "%{http_code}", "/", "{"]
+        );
+        assert_eq!(
+            step.text,
+            "Look at $RESOURCE_GROUP in /etc/arc-enroll/config.yaml, {unknown} and {a: b}:"
+        );
+        let hostile = STEP.render(&|_| Some(one("line\nbreak")));
+        assert_eq!(hostile, step);
+    }
+
+    #[test]
+    fn a_sentence_has_values_without_quotes() {
+        let step = ask(Who::NetworkOwner, "Allow these: {endpoints}");
+        let hosts = |_| Some(vec!["a.example".into(), "b.example".into()]);
+        assert_eq!(step.render(&hosts).line(), "Allow these: a.example b.example");
+    }
+
+    #[test]
+    fn a_command_does_not_end_in_a_blank() {
+        let step = workstation(Who::SignedIn, "Sign in:", "az login {tenant_option}");
+        assert_eq!(step.render(&|_| None).line(), "Sign in: az login");
+        assert_eq!(step.render(&|_| None).marked(), "Sign in: `az login`");
+        let tenant = |_| Some(vec!["--tenant".into(), "t".into()]);
+        assert_eq!(step.render(&tenant).command, "az login --tenant t");
+    }
+}

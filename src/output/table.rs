@@ -1,0 +1,73 @@
+//! The rows that `doctor` and `precheck` show, for people and for programs.
+
+use std::time::Duration;
+
+use serde_json::{json, Value};
+
+use super::terminal::{self, Mark, Style};
+use crate::model::check::{worst, CheckResult, CheckState, Probe};
+use crate::model::step::RenderedStep;
+
+/// A row for programs.
+pub fn to_json(result: &CheckResult) -> Value {
+    let (state, evidence, cause) = match &result.state {
+        CheckState::Holds(evidence) => ("holds", Some(evidence), None),
+        CheckState::Fails(fault) => ("fails", Some(&fault.evidence), None),
+        CheckState::Skipped(cause) => ("skipped", None, Some(cause)),
+        CheckState::NotChecked(why) => ("skipped", Some(why), None),
+    };
+    let kind = result.fault().map(|fault| fault.kind);
+    let causes = |kind: &'static [crate::model::fault::Cause]| -> Vec<&str> {
+        kind.iter().map(|cause| cause.text).collect()
+    };
+    let remedy: Option<Vec<String>> = kind.map(|_| result.steps.iter().map(RenderedStep::line).collect());
+    let mut row = json!({
+        "condition": result.condition.name(), "number": result.condition.number(), "state": state,
+        "evidence": evidence, "cause": cause, "elapsed_ms": millis(result.elapsed),
+        "fault": kind.map(|kind| kind.code), "means": kind.map(|kind| kind.summary),
+        "causes": kind.map(|kind| causes(kind.causes)), "exit_code": kind.map(|kind| kind.exit_code()),
+        "remedy": remedy,
+    });
+    if let (Some(check), Value::Object(members)) = (result.check, &mut row) {
+        members.insert("check".to_owned(), check.into());
+    }
+    row
+}
+
+/// A row for people.
+pub fn to_text(result: &CheckResult, style: Style) -> String {
+    let name = result.name();
+    match &result.state {
+        CheckState::Holds(evidence) => terminal::line(&style, Mark::Good, name, evidence),
+        CheckState::Fails(fault) => terminal::diagnosis(&style, name, fault, &result.steps),
+        CheckState::Skipped(cause) => {
+            let why = format!("not looked at: {cause} does not hold");
+            terminal::line(&style, Mark::Skipped, name, &why)
+        }
+        CheckState::NotChecked(why) => terminal::line(&style, Mark::Skipped, name, why),
+    }
+}
+
+/// A test of the network for programs.
+pub fn probe_to_json(probe: &Probe) -> Value {
+    json!({
+        "test": probe.test, "target": probe.target, "verdict": probe.state.name(), "detail": probe.detail,
+        "elapsed_ms": millis(probe.elapsed),
+    })
+}
+
+/// The last lines for people; `failed` is the word for what waiting does not help, `good` the sentence where all is well.
+pub fn verdict(results: &[CheckResult], style: Style, failed: &str, good: &str) -> String {
+    match worst(results) {
+        Some(fault) => {
+            let headline = terminal::headline(&style, fault, failed);
+            format!("{headline}  More: arc-enroll explain {}\n", fault.code())
+        }
+        None => format!("\n{good}\n"),
+    }
+}
+
+/// A time in milliseconds.
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,271 @@
+//! `azcmagent connect`: run once, bounded, its output in the log line by line.
+
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::{always, Repair};
+use crate::catalogue;
+use crate::clients::arm::{self, Machine};
+use crate::clients::azcmagent::{connect, show::Show, AZURE_VM_OVERRIDE, PROGRAM};
+use crate::clients::imds::Token;
+use crate::conditions::{connected, identity};
+use crate::context::{not_writable, ConnectDetail, Context, Facts, Session};
+use crate::host::commands::{CommandError, Finished, Run};
+use crate::host::https::Reply;
+use crate::host::memory_file::MemoryFile;
+use crate::model::fault::Fault;
+use crate::model::repair::RepairId;
+use crate::model::secret::Secret;
+use crate::settings::TokenHandover;
+
+pub(super) static REPAIR: Repair = Repair {
+    id: RepairId::Connect,
+    action: "connecting to Azure Arc",
+    bound: 2,
+    // Its own limit is 10 minutes (release notes of 1.17).
+    limit: Duration::from_secs(12 * 60),
+    is_allowed: always,
+    run: |context, session| Box::pin(run(context, session)),
+};
+
+async fn run(context: &Context, session: &mut Session) -> Result<(), Fault> {
+    let token = identity::held_token(&session.facts)?;
+    let claims = &session.facts.identity.claims;
+    let Some(name) = context.resource_name(claims) else {
+        let evidence = "the hostname makes no legal name; set azure.resource_name";
+        return Err(catalogue::AGENT_CONFIGURATION.with_evidence(evidence));
+    };
+    let Some(tenant) = context.tenant(claims) else {
+        let evidence = "the token's text tells nothing, and azure.tenant_id is not set";
+        return Err(catalogue::IDENTITY_TENANT_UNKNOWN.with_evidence(evidence));
+    };
+    let azure = &context.settings.azure;
+    let correlation =
+        azure.correlation_id.as_ref().map_or_else(|| context.run_id.clone(), ToString::to_string);
+    let name = name.as_str();
+    let target = connect::Target { azure, tenant: &tenant, name, correlation_id: &correlation };
+    match attempt(context, session, &token, &target).await {
+        Ok(Connected::Now) => {
+            write_tags(context, &token.secret, name).await;
+            Ok(())
+        }
+        Ok(Connected::Before) => Ok(()),
+        Err(failure) => Err(explain(context, &session.facts, failure, &token.secret, name).await),
+    }
+}
+
+/// How it came to be connected.
+enum Connected {
+    /// By this command.
+    Now,
+    /// It was connected to this target already.
+    Before,
+}
+
+/// A failed command: the fault, and everything that was said, for the words of Azure in it.
+struct Failure {
+    fault: Fault,
+    words: String,
+}
+
+/// One command, or two: the second says more, for the log.
+async fn attempt(
+    context: &Context,
+    session: &mut Session,
+    token: &Token,
+    target: &connect::Target<'_>,
+) -> Result<Connected, Failure> {
+    let by_file = context.settings.agent.token == TokenHandover::File;
+    let content = connect::configuration(target, by_file.then_some(&token.secret));
+    let file = MemoryFile::create(&context.host.files, "connect.json", &content)
+        .map_err(|error| Failure { fault: not_writable(&error), words: String::new() })?;
+    let mut args = vec!["connect".to_owned(), "--config".to_owned(), file.path().display().to_string()];
+    if !by_file {
+        args.extend(["--access-token".to_owned(), token.secret.reveal().to_owned()]);
+    }
+    let is_verbose = context.verbose || session.connect_detail == ConnectDetail::Wanted;
+    if session.connect_detail == ConnectDetail::Wanted {
+        session.connect_detail = ConnectDetail::Logged;
+    }
+    let result = command(context, &session.facts, &args, is_verbose).await;
+    match &result {
+        Err(failure) if !is_verbose && wants_detail(session, &failure.fault) => {
+            // What is tried again in this run is verbose then; what ends the run is tried once more for it.
+            if is_tried_again(context, &failure.fault) || Instant::now() >= context.deadline {
+                session.connect_detail = ConnectDetail::Wanted;
+                return result;
+            }
+            session.connect_detail = ConnectDetail::Logged;
+            info!(
+                event = "connect.verbose",
+                fault = failure.fault.code(),
+                "connect failed; it is run once more verbosely, so that the log has the details"
+            );
+            command(context, &session.facts, &args, true).await
+        }
+        _ => result,
+    }
+}
+
+/// Whether a verbose run can say more: not where it took its time, asked for a person, or has done its part.
+fn wants_detail(session: &Session, fault: &Fault) -> bool {
+    let has_nothing_to_add = [
+        &catalogue::CONNECTED_TIMEOUT,
+        &catalogue::CONNECTED_TOKEN_NOT_TAKEN,
+        &catalogue::CONNECTED_HALF_MADE,
+        &catalogue::CONNECTED_ELSEWHERE,
+        &catalogue::AGENT_ABSENT,
+    ];
+    session.connect_detail == ConnectDetail::NotNeeded && !has_nothing_to_add.contains(&fault.kind)
+}
+
+/// Whether the engine connects again after this failure: it waits, or it repairs something first.
+fn is_tried_again(context: &Context, fault: &Fault) -> bool {
+    let is_allowed = |repair| (super::find(repair).is_allowed)(&context.settings);
+    fault.kind.backoff.is_some() || fault.kind.repair.is_some_and(is_allowed)
+}
+
+/// One run of azcmagent.
+async fn command(
+    context: &Context,
+    facts: &Facts,
+    args: &[String],
+    is_verbose: bool,
+) -> Result<Connected, Failure> {
+    let mut log = |line: &str| {
+        let line = context.host.mask.apply(line);
+        info!(event = "connect.output", line = %line.trim_end(), "azcmagent: {}", line.trim());
+        !line.contains(connect::SIGN_IN)
+    };
+    let mut run = Run::new(PROGRAM, &[], context.within(REPAIR.limit));
+    run.args = args.to_vec();
+    if is_verbose {
+        run.args.push("--verbose".to_owned());
+    }
+    if facts.agent.is_azure_vm_allowed {
+        run.env.push((AZURE_VM_OVERRIDE.to_owned(), "true".to_owned()));
+    }
+    run.watch = Some(&mut log);
+    match context.host.commands.run(run).await {
+        Ok(finished) => judge(context, &finished),
+        Err(error) => {
+            let kind = match *error {
+                CommandError::TimedOut { .. } => &catalogue::CONNECTED_TIMEOUT,
+                CommandError::Stopped { .. } => &catalogue::CONNECTED_TOKEN_NOT_TAKEN,
+                CommandError::NotFound { .. } => &catalogue::AGENT_ABSENT,
+                CommandError::Start { .. } => &catalogue::AGENT_BROKEN,
+            };
+            Err(Failure { fault: kind.with_evidence(error.to_string()), words: String::new() })
+        }
+    }
+}
+
+/// What came of a run, by code and words.
+fn judge(context: &Context, finished: &Finished) -> Result<Connected, Failure> {
+    let transcript = context.host.mask.apply(&finished.transcript);
+    if finished.succeeded() && !connect::says_failure(&transcript) {
+        return Ok(Connected::Now);
+    }
+    let already = Some(connect::ALREADY_CONNECTED);
+    let fault = if finished.code == already || connect::agent_code(&transcript) == already {
+        match difference(context, &transcript) {
+            None => return Ok(Connected::Before),
+            Some(evidence) => catalogue::CONNECTED_ELSEWHERE.with_evidence(evidence),
+        }
+    } else {
+        connect::read_failure(finished.code, &transcript)
+    };
+    Err(Failure { fault, words: connect::without_details(&transcript) })
+}
+
+/// Connected already: to this target is as good as now, to another one is not; `show` has the last word.
+fn difference(context: &Context, transcript: &str) -> Option<String> {
+    let id = connect::named_machine(transcript)?;
+    let named = Show { resource_id: id.to_owned(), ..Show::default() };
+    let difference = connected::elsewhere(context, &named)?;
+    Some(format!("it is connected as {id}: {difference}"))
+}
+
+/// A failed connect with what Azure knows beyond azcmagent's words.
+async fn explain(context: &Context, facts: &Facts, failure: Failure, token: &Secret, name: &str) -> Fault {
+    let Failure { fault, words } = failure;
+    if fault.is(&catalogue::CONNECTED_NAME_TAKEN) {
+        return look_at_namesake(context, facts, fault, token, name).await;
+    }
+    let is_role = fault.is(&catalogue::ACCESS_ROLE) || fault.is(&catalogue::ACCESS_LIST_ROLE);
+    let Some(action) = arm::refused_action(&words).filter(|_| is_role) else { return fault };
+    let is_listed = facts.permissions.as_ref().is_some_and(|listed| listed.grants(action));
+    let (kind, note) = match arm::role_of(action) {
+        _ if is_listed => {
+            (&catalogue::ACCESS_PROPAGATING, "Azure lists this action for the identity".to_owned())
+        }
+        Some(role) => (fault.kind, format!("the action {action} is of the role {role}")),
+        None => (fault.kind, format!("the action {action} is of neither of the two roles")),
+    };
+    let evidence = format!("{note}; {}", fault.evidence);
+    fault.as_kind(kind, evidence)
+}
+
+/// Who has the name: a machine that this very VM has made is half-made, not another one's.
+async fn look_at_namesake(
+    context: &Context,
+    facts: &Facts,
+    fault: Fault,
+    token: &Secret,
+    name: &str,
+) -> Fault {
+    let machine = match context.arm(token).machine(name).await {
+        Ok(reply) if reply.status == 200 => Machine::read(&reply.body),
+        _ => return fault,
+    };
+    let own = connected::ask(context, facts).await.map(|show| show.vm_id).unwrap_or_default();
+    let is_own = !own.is_empty() && own.eq_ignore_ascii_case(&machine.vm_id);
+    let kind = if is_own { &catalogue::CONNECTED_HALF_MADE } else { fault.kind };
+    let evidence = format!(
+        "Azure has a machine {name} that is {} since {}, of the VM with id {}{}; {}",
+        machine.status,
+        machine.changed,
+        machine.vm_id,
+        if is_own { ", which is this one" } else { "" },
+        fault.evidence
+    );
+    fault.as_kind(kind, evidence)
+}
+
+/// Writes the tags again where Azure has others: quoting of `--tags` has changed over the versions of azcmagent, so
+/// what is not plain is compared in Azure.
+async fn write_tags(context: &Context, token: &Secret, name: &str) {
+    let tags = &context.settings.azure.tags;
+    let is_plain =
+        |text: &String| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    if tags.iter().all(|(name, value)| is_plain(name) && is_plain(value)) {
+        return;
+    }
+    let arm = context.arm(token);
+    let answered = |reply: &Reply| format!("ARM answered {}", reply.status);
+    let found = match arm.machine(name).await {
+        Ok(reply) if reply.status == 200 => Ok(reply.body),
+        Ok(reply) => Err(answered(&reply)),
+        Err(error) => Err(error.to_string()),
+    };
+    let machine = match found {
+        Ok(machine) => machine,
+        Err(why) => return warn!(event = "tags.unchecked", "the tags were not checked: {why}"),
+    };
+    let machine: serde_json::Value = serde_json::from_str(&machine).unwrap_or_default();
+    let stored = |(name, value): (&String, &String)| {
+        machine.get("tags").and_then(|tags| tags.get(name)).and_then(serde_json::Value::as_str) == Some(value)
+    };
+    if tags.iter().all(stored) {
+        return info!(event = "tags.checked", "the tags stand in Azure as configured");
+    }
+    let why = match arm.set_tags(name).await {
+        Ok(reply) if (200..300).contains(&reply.status) => {
+            return info!(event = "tags.written", "the tags were written again");
+        }
+        Ok(reply) => answered(&reply),
+        Err(error) => error.to_string(),
+    };
+    warn!(event = "tags.differ", "the tags differ in Azure: {why}");
+}

@@ -1,0 +1,42 @@
+//! The proxy settings, written into the files where something reads them.
+
+use super::{systemctl, Repair, SERVICE_LIMIT};
+use crate::conditions::proxy_environment;
+use crate::context::{not_writable, Context, Session};
+use crate::host::files::Readable;
+use crate::model::fault::Fault;
+use crate::model::repair::RepairId;
+use crate::proxy_files::{self, Wanted, Wrong};
+
+pub(super) static REPAIR: Repair = Repair {
+    id: RepairId::PersistProxy,
+    action: "writing the proxy settings",
+    bound: 1,
+    limit: SERVICE_LIMIT,
+    is_allowed: |settings| settings.proxy.persist,
+    run: |context, session| Box::pin(run(context, session)),
+};
+
+/// Writes what is missing, and has the running systemd follow.
+async fn run(context: &Context, session: &mut Session) -> Result<(), Fault> {
+    let mut is_managers = false;
+    for (edit, _) in proxy_environment::edits(context, &mut Vec::new())? {
+        let readable = if edit.private { Readable::Owner } else { Readable::Everyone };
+        let written = context.host.files.write(edit.path, edit.content.as_bytes(), readable);
+        written.map_err(|error| not_writable(&error))?;
+        is_managers |= edit.path.starts_with("/etc/systemd/");
+    }
+    let mismatch = proxy_environment::manager(context, &session.facts).await;
+    if mismatch.as_ref().is_some_and(|mismatch| mismatch.wrong != Wrong::Incomplete) {
+        // What was set by hand would go on to win over the files.
+        let mut args = vec!["unset-environment"];
+        let wanted = Wanted::from(&context.settings.proxy);
+        args.extend(proxy_files::variables(&wanted, &[]).into_iter().map(|(name, _)| name));
+        systemctl(context, &args).await?;
+    }
+    if is_managers || mismatch.is_some() {
+        // Only a re-executed manager reads DefaultEnvironment= anew, in every version of systemd.
+        systemctl(context, &["daemon-reexec"]).await?;
+    }
+    Ok(())
+}
