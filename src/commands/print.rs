@@ -12,7 +12,7 @@ use crate::model::exit_code::USAGE;
 use crate::model::fault::FaultKind;
 use crate::output::record;
 use crate::output::terminal;
-use crate::proxy_files::{self, Wanted};
+use crate::proxy_files::{self, DesiredProxy};
 use crate::settings::nearest;
 
 pub(super) fn explain(invocation: &Invocation, environment: Environment<'_>, code: Option<&str>) -> u8 {
@@ -75,7 +75,7 @@ pub(super) fn env(invocation: &Invocation, environment: Environment<'_>) -> u8 {
     };
     let existing = existing_no_proxy(environment, &vm.host);
     let existing: Vec<&str> = existing.iter().map(String::as_str).collect();
-    output::print(&proxy_files::exports(&Wanted::from(&vm.settings.proxy), &existing));
+    output::print(&proxy_files::exports(&DesiredProxy::from(&vm.settings.proxy), &existing));
     0
 }
 

@@ -12,7 +12,7 @@ use crate::clients::azcmagent::{self, MAIN_SERVICE, PROGRAM, SERVICES};
 use crate::host::commands::Run;
 use crate::host::link_local;
 use crate::model::fault::Fault;
-use crate::proxy_files::SERVICES_PLACE;
+use crate::proxy_files::{self, TakesEffect};
 use crate::settings::{Install, ProxyUrl};
 
 /// Time limit of a question to systemd.
@@ -299,7 +299,9 @@ fn is_same(current: &str, wanted: &ProxyUrl) -> bool {
 /// Services that have the proxy from their environment alone have to be younger than what sets it.
 fn judge_environment(vm: &Vm, units: &[Unit<'_>]) -> Result<(), Fault> {
     let files = &vm.host.files;
-    let since = files.modified(SERVICES_PLACE).and_then(|at| SystemTime::now().duration_since(at).ok());
+    let mut of_services = proxy_files::taking_effect(TakesEffect::ManagerReexec);
+    let Some(place) = of_services.next() else { return Ok(()) };
+    let since = files.modified(place.path).and_then(|at| SystemTime::now().duration_since(at).ok());
     let (Some(wanted), Some(since)) = (&vm.settings.proxy.url, since) else { return Ok(()) };
     let uptime = vm.host.files.uptime();
     for unit in units.iter().filter(|unit| unit.age(uptime).is_some_and(|age| age > since)) {
@@ -322,8 +324,7 @@ fn judge_environment(vm: &Vm, units: &[Unit<'_>]) -> Result<(), Fault> {
             .collect();
         if !values.iter().any(|value| is_same(value, wanted)) {
             let has = if values.is_empty() { "no HTTPS_PROXY" } else { "another HTTPS_PROXY" };
-            let evidence =
-                format!("{} was started before {SERVICES_PLACE} was written and has {has}", unit.id);
+            let evidence = format!("{} was started before {} was written and has {has}", unit.id, place.path);
             return Err(catalogue::AGENT_SERVICE_STALE.with_evidence(evidence));
         }
     }

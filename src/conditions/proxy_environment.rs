@@ -9,7 +9,10 @@ use crate::host::commands::Run;
 use crate::host::files::{FileError, Files, Readable};
 use crate::host::system;
 use crate::model::fault::Fault;
-use crate::proxy_files::{self, Edit, Other, Place, Presence, Values, Wanted, Wrong, PLACES};
+use crate::model::pairs::Pairs;
+use crate::proxy_files::{
+    self, DesiredProxy, Edit, FileText, Mismatch, Presence, ProxyFile, TakesEffect, PROXY_FILES,
+};
 
 /// Time limit of a question to systemd.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -18,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 struct Finding {
     /// The place and who reads it.
     place: String,
-    wrong: Wrong,
+    wrong: Mismatch,
     /// In words, when there is more to say than that nothing is set.
     detail: String,
 }
@@ -29,12 +32,12 @@ pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
     }
     let mut findings = Vec::new();
     for (edit, existing) in edits(vm)? {
-        check_writable(vm, edit.path)?;
+        check_writable(vm, edit.file.path)?;
         findings.push(judge(vm, &edit, existing.as_deref()));
     }
     findings.extend(manager(vm).await);
     let Some(worst) = findings.iter().map(|finding| finding.wrong).max() else {
-        let mut evidence = format!("{} in every place", Wanted::from(&vm.settings.proxy).shown);
+        let mut evidence = format!("{} in every place", DesiredProxy::from(&vm.settings.proxy).shown);
         let shell = vm.learnt.shell.borrow();
         if !shell.is_empty() {
             evidence.push_str(&format!("; but in the environment of this command {shell}"));
@@ -42,9 +45,9 @@ pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
         return Ok(evidence);
     };
     let entry = match worst {
-        Wrong::Contradictory => &catalogue::PROXY_ENV_CONTRADICTORY,
-        Wrong::Incomplete => &catalogue::PROXY_ENV_MISSING,
-        Wrong::NoProxy => &catalogue::PROXY_ENV_NO_PROXY,
+        Mismatch::Contradictory => &catalogue::PROXY_ENV_CONTRADICTORY,
+        Mismatch::Incomplete => &catalogue::PROXY_ENV_MISSING,
+        Mismatch::NoProxy => &catalogue::PROXY_ENV_NO_PROXY,
     };
     let colon = |detail: &str| if detail.is_empty() { String::new() } else { format!(": {detail}") };
     let places = findings.iter().map(|finding| format!("{}{}", finding.place, colon(&finding.detail)));
@@ -52,14 +55,13 @@ pub(crate) async fn observe(vm: &Vm) -> Result<Evidence, Fault> {
 }
 
 fn judge(vm: &Vm, edit: &Edit, existing: Option<&str>) -> Finding {
-    let readers = PLACES.iter().find(|place| place.path == edit.path).map_or("", |place| place.readers);
-    let found = proxy_files::values(edit.path, existing.unwrap_or_default());
-    let right = proxy_files::values(edit.path, &edit.content);
+    let found = edit.file.values(existing.unwrap_or_default());
+    let right = edit.file.values(&edit.content);
     let (wrong, mut detail) = proxy_files::compare(&found, &right, &vm.settings.proxy.no_proxy);
     if existing == Some(edit.content.as_str()) {
         "everybody may read the password in it".clone_into(&mut detail);
     }
-    Finding { place: format!("{} ({readers})", edit.path), wrong, detail }
+    Finding { place: format!("{} ({})", edit.file.path, edit.file.readers), wrong, detail }
 }
 
 /// What the running systemd gives to services, where it is something else than what the files say.
@@ -67,13 +69,15 @@ fn judge(vm: &Vm, edit: &Edit, existing: Option<&str>) -> Finding {
 /// A run that was killed before `daemon-reexec` leaves it behind the files; `systemctl set-environment` overrides
 /// them (systemctl(1)). Once it was told, the next boot does the rest: nothing here waits for that.
 async fn manager(vm: &Vm) -> Option<Finding> {
-    if vm.learnt.manager_told.get() || !vm.host.files.is_dir("/etc/systemd") {
+    if vm.learnt.manager_told.get()
+        || !proxy_files::taking_effect(TakesEffect::ManagerReexec).any(|place| applies(vm, place))
+    {
         return None;
     }
     let found = of_manager(vm).await?;
-    let wanted = Wanted::from(&vm.settings.proxy);
+    let wanted = DesiredProxy::from(&vm.settings.proxy);
     let right = proxy_files::variables(&wanted, &[]).into_iter();
-    let right: Values = right.map(|(name, value)| (name.to_owned(), value.reveal().to_owned())).collect();
+    let right: Pairs = right.map(|(name, value)| (name.to_owned(), value.reveal().to_owned())).collect();
     let (wrong, detail) = proxy_files::compare(&found, &right, &wanted.no_proxy);
     let is_right = detail.is_empty() && right.keys().any(|name| found.contains_key(name));
     // It always has variables of its own; a listing without any tells nothing.
@@ -86,14 +90,14 @@ async fn manager(vm: &Vm) -> Option<Finding> {
 }
 
 /// The environment that the running systemd gives to services; nothing where it does not say.
-pub(crate) async fn of_manager(vm: &Vm) -> Option<Values> {
+pub(crate) async fn of_manager(vm: &Vm) -> Option<Pairs> {
     let run = Run::new("systemctl", &["show-environment"], vm.within(LIMIT));
     let shown = vm.host.commands.run(run).await.ok().filter(|finished| finished.succeeded())?;
     Some(read_environment(&shown.stdout))
 }
 
 /// The lines of `systemctl show-environment`, which quotes as `$'…'` what a shell would take apart.
-fn read_environment(text: &str) -> Values {
+fn read_environment(text: &str) -> Pairs {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let plain = |value: &str| {
         let inner = value.strip_prefix("$'").and_then(|rest| rest.strip_suffix('\''));
@@ -109,9 +113,9 @@ pub(crate) async fn persist(vm: &Vm) -> Result<Vec<Vec<&'static str>>, Fault> {
         let readable = if edit.private { Readable::Owner } else { Readable::Everyone };
         vm.host
             .files
-            .write(edit.path, edit.content.as_bytes(), readable)
+            .write(edit.file.path, edit.content.as_bytes(), readable)
             .map_err(|error| not_writable(vm, &error))?;
-        for_manager |= edit.path.starts_with("/etc/systemd/");
+        for_manager |= edit.file.takes_effect == TakesEffect::ManagerReexec;
     }
     let manager = manager(vm).await;
     vm.learnt.manager_told.set(true);
@@ -119,8 +123,8 @@ pub(crate) async fn persist(vm: &Vm) -> Result<Vec<Vec<&'static str>>, Fault> {
     let reexec = vec!["daemon-reexec"];
     Ok(match manager {
         // What was set by hand would go on to win over the files.
-        Some(finding) if finding.wrong != Wrong::Incomplete => {
-            let wanted = Wanted::from(&vm.settings.proxy);
+        Some(finding) if finding.wrong != Mismatch::Incomplete => {
+            let wanted = DesiredProxy::from(&vm.settings.proxy);
             let names = proxy_files::variables(&wanted, &[]).into_iter().map(|(name, _)| name);
             vec![["unset-environment"].into_iter().chain(names).collect(), reexec]
         }
@@ -152,17 +156,17 @@ fn check_writable(vm: &Vm, path: &str) -> Result<(), Fault> {
 
 /// What has to be written where, and what stands there.
 fn edits(vm: &Vm) -> Result<Vec<(Edit, Option<String>)>, Fault> {
-    let wanted = Wanted::from(&vm.settings.proxy);
+    let wanted = DesiredProxy::from(&vm.settings.proxy);
     let mut edits = Vec::new();
-    for place in PLACES {
-        if applies(vm, &place) {
-            edits.extend(edit(vm, &place, &wanted)?);
+    for place in &PROXY_FILES {
+        if applies(vm, place) {
+            edits.extend(edit(vm, place, &wanted)?);
         }
     }
     Ok(edits)
 }
 
-fn applies(vm: &Vm, place: &Place) -> bool {
+fn applies(vm: &Vm, place: &ProxyFile) -> bool {
     match place.presence {
         Presence::Always => true,
         Presence::Directory(directory) => vm.host.files.is_dir(directory),
@@ -170,7 +174,11 @@ fn applies(vm: &Vm, place: &Place) -> bool {
     }
 }
 
-fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<(Edit, Option<String>)>, Fault> {
+fn edit(
+    vm: &Vm,
+    place: &'static ProxyFile,
+    wanted: &DesiredProxy,
+) -> Result<Option<(Edit, Option<String>)>, Fault> {
     let is_unseen = std::cell::Cell::new(false);
     let read = |path: &str| match vm.host.files.read(path) {
         // Who only looks goes on without what only root may read.
@@ -191,7 +199,7 @@ fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<(Edit, Option<
             texts.push((path, text));
         }
     }
-    let others: Vec<Other<'_>> = texts.iter().map(|(path, text)| Other { path, text }).collect();
+    let others: Vec<FileText<'_>> = texts.iter().map(|(path, text)| FileText { path, text }).collect();
     let edit = place
         .edit(wanted, existing.as_deref(), &others)
         .map_err(|error| catalogue::AGENT_CONFIGURATION.with_evidence(error.to_string()))?;
@@ -199,7 +207,7 @@ fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<(Edit, Option<
     let is_exposed = place.private(wanted) && vm.host.files.is_world_readable(place.path);
     let edit = match (edit, &existing) {
         (None, Some(content)) if is_exposed => {
-            Some(Edit { path: place.path, content: content.clone(), private: true })
+            Some(Edit { file: place, content: content.clone(), private: true })
         }
         (edit, _) => edit,
     };
@@ -207,17 +215,17 @@ fn edit(vm: &Vm, place: &Place, wanted: &Wanted) -> Result<Option<(Edit, Option<
 }
 
 /// The files that a place wants to see, its patterns resolved.
-pub fn others(files: &Files, place: &Place) -> Vec<String> {
+pub fn others(files: &Files, place: &ProxyFile) -> Vec<String> {
     let mut paths = Vec::new();
-    for pattern in place.others {
-        match pattern.rsplit_once('/') {
+    for other in place.others {
+        match other.pattern.rsplit_once('/') {
             Some((directory, name)) if name.contains('*') => {
                 let names = files.names(directory).into_iter();
                 paths.extend(
                     names.map(|name| format!("{directory}/{name}")).filter(|path| place.looks_at(path)),
                 );
             }
-            _ => paths.push((*pattern).to_owned()),
+            _ => paths.push(other.pattern.to_owned()),
         }
     }
     paths
