@@ -37,7 +37,7 @@ pub struct OtherFiles {
 }
 
 impl OtherFiles {
-    fn matches(&self, path: &str) -> bool {
+    pub(super) fn matches(&self, path: &str) -> bool {
         match self.pattern.split_once('*') {
             None => self.pattern == path,
             Some((before, after)) => path

@@ -197,6 +197,67 @@ fn patterns_of_other_files() {
 }
 
 #[test]
+fn every_other_file_has_a_parser_of_its_own() {
+    // A line of each kind of file, and the one assignment in it, which no other format finds.
+    let rows = [
+        ("/etc/environment", "export a='b;c'\n", ("a", "b;c")),
+        ("/etc/sysconfig/proxy", " a = \"b\"\n", ("a", "b")),
+        ("/etc/profile.d/corp.sh", ": ;a=b\n", ("a", "b")),
+        ("/etc/systemd/system.conf", "DefaultEnvironment=a=b\n", ("a", "b")),
+        ("/etc/systemd/system.conf.d/corp.conf", "DefaultEnvironment=a=b\n", ("a", "b")),
+        ("/etc/apt/apt.conf", "a { b \"c\"; };\n", ("a::b", "c")),
+        ("/etc/apt/apt.conf.d/corp", "a { b \"c\"; };\n", ("a::b", "c")),
+    ];
+    let mut tried = Vec::new();
+    for entry in PROXY_FILES.iter().flat_map(|file| file.others) {
+        let path = entry.pattern;
+        let (_, text, (name, value)) = rows
+            .into_iter()
+            .find(|(row, ..)| row.replace("corp", "*") == path)
+            .unwrap_or_else(|| panic!("no row for {path}"));
+        let expected = [(name.to_owned(), value.to_owned())];
+        assert_eq!((entry.format.parse)(text), expected, "{path}");
+        for other in PROXY_FILES.iter().filter(|other| !std::ptr::eq(other.format, entry.format)) {
+            assert_ne!((other.format.parse)(text), expected, "{path}, parsed as {other:?}");
+        }
+        tried.push(path);
+    }
+    assert!(rows.iter().all(|(path, ..)| tried.contains(&path.replace("corp", "*").as_str())));
+}
+
+#[test]
+fn a_file_is_parsed_in_the_same_way_whoever_looks_at_it() {
+    let formats: Vec<(&str, &Format)> = PROXY_FILES
+        .iter()
+        .map(|file| (file.path, file.format))
+        .chain(PROXY_FILES.iter().flat_map(|file| file.others).map(|entry| (entry.pattern, entry.format)))
+        .collect();
+    for file in &PROXY_FILES {
+        for (path, format) in &formats {
+            if let Some(entry) = file.others.iter().find(|entry| entry.matches(path)) {
+                assert!(std::ptr::eq(entry.format, *format), "{file:?} reads {path} in another way");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_file_is_never_parsed() {
+    // It would count for every format.
+    let text = "[main]\nproxy=http://x:1\nNO_PROXY=z\nDefaultEnvironment=NO_PROXY=z\n";
+    let apt = "Acquire::http::Proxy \"http://x:1\"; Acquire::https::Proxy \"http://x:1\";\n";
+    for path in ["/etc/other", "/etc/dnf/dnf.conf.d/x", "/etc/environment.d/x.conf", "/etc/systemd/user.conf"]
+    {
+        for file in &PROXY_FILES {
+            assert!(!file.looks_at(path), "{file:?} looks at {path}");
+            let others = [text, apt].map(|text| FileText { path, text });
+            let edit = |others: &[FileText<'_>]| file.edit(&desired(Some(PROXY)), Some("[main]\n"), others);
+            assert_eq!(edit(&others), edit(&[]), "{file:?} takes something from {path}");
+        }
+    }
+}
+
+#[test]
 fn other_files_are_parsed_in_their_own_syntax() {
     fn no_proxy(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
         Ok(Some(input.no_proxy(&[])))
@@ -233,6 +294,40 @@ fn other_files_are_parsed_in_their_own_syntax() {
     ];
     let edit = FILE.edit(&desired(None), None, &others).unwrap().expect("an edit");
     assert_eq!(edit.content, format!("a,b,c,d,e,f,g,{NO_PROXY}"));
+}
+
+#[test]
+fn every_file_states_how_it_takes_effect() {
+    use TakesEffect::{AtNextLogin, AtNextUse, ManagerReexec};
+    let stated: Vec<(&str, TakesEffect)> =
+        PROXY_FILES.iter().map(|file| (file.path, file.takes_effect)).collect();
+    assert_eq!(
+        stated,
+        [
+            ("/etc/environment", AtNextLogin),
+            ("/etc/profile.d/zz-arc-enroll-proxy.sh", AtNextLogin),
+            ("/etc/systemd/system.conf.d/50-arc-enroll-proxy.conf", ManagerReexec),
+            ("/etc/apt/apt.conf.d/95arc-enroll-proxy", AtNextUse),
+            ("/etc/dnf/dnf.conf", AtNextUse),
+            ("/etc/yum.conf", AtNextUse),
+            ("/etc/tdnf/tdnf.conf", AtNextUse),
+            ("/etc/sysconfig/proxy", AtNextLogin),
+        ]
+    );
+    // Only what the manager itself reads needs it to be executed again.
+    for file in taking_effect(ManagerReexec) {
+        assert!(std::ptr::eq(file.format, &systemd::FORMAT), "{file:?}");
+    }
+}
+
+#[test]
+fn an_edit_names_the_file_of_the_list() {
+    for file in &PROXY_FILES {
+        let edit = file.edit(&desired(Some(PROXY)), Some("[main]\n"), &[]).unwrap().expect("an edit");
+        assert!(std::ptr::eq(edit.file, file), "{file:?}");
+        let set = file.values(&edit.content);
+        assert!(set.iter().any(|(_, value)| value == PROXY), "{file:?} does not read what it wrote");
+    }
 }
 
 /// Applies every file to files as a run would do it, either reading all before writing or one by one.
