@@ -13,7 +13,7 @@ use crate::host::commands::says_any;
 use crate::host::files::Files;
 use crate::host::link_local::{self, EXCHANGE};
 use crate::host::Host;
-use crate::proxy_files::{NO_PROXY_NAMES, PLACES, PROXY_NAMES};
+use crate::proxy_files::{NO_PROXY_NAMES, PROXY_FILES, PROXY_NAMES};
 
 /// The sidecar's pages besides a token: its health, and what azcmagent's install script asks to find out whether
 /// this is an Azure VM.
@@ -32,7 +32,7 @@ const VARIABLES: [&[&str]; 3] = [&PROXY_NAMES, &NO_PROXY_NAMES, &["ALL_PROXY", "
 pub fn places(files: &Files, environment: &dyn Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
     let mut seen: Vec<String> = Vec::new();
-    for place in &PLACES {
+    for place in &PROXY_FILES {
         let mut paths = other_files(files, place);
         paths.insert(0, place.path.to_owned());
         for path in paths {

@@ -20,7 +20,8 @@ use crate::context::{Context, Mode};
 use crate::host::files::{read_path, Files};
 use crate::host::{describe, output, system, Host};
 use crate::model::exit_code::USAGE;
-use crate::proxy_files::{self, Values, Wanted};
+use crate::model::pairs::Pairs;
+use crate::proxy_files::{self, DesiredProxy};
 use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
 use crate::timer::Repeat;
 
@@ -160,7 +161,7 @@ fn host(invocation: &Invocation, environment: Environment<'_>, settings: &Settin
     }
     let existing = existing_no_proxy(environment, &host);
     let existing: Vec<&str> = existing.iter().map(String::as_str).collect();
-    for (name, value) in proxy_files::variables(&Wanted::from(&settings.proxy), &existing) {
+    for (name, value) in proxy_files::variables(&DesiredProxy::from(&settings.proxy), &existing) {
         host.commands.set_environment(name, value.reveal());
     }
     host
@@ -177,12 +178,12 @@ fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
 
 /// What the proxy variables have wrong that a person's shell sets; nothing where it sets none.
 fn faults_of_the_shell(environment: Environment<'_>, settings: &Settings) -> String {
-    let wanted = Wanted::from(&settings.proxy);
-    let right: Values = proxy_files::variables(&wanted, &[])
+    let wanted = DesiredProxy::from(&settings.proxy);
+    let right: Pairs = proxy_files::variables(&wanted, &[])
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.reveal().to_owned()))
         .collect();
-    let found: Values = right.keys().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
+    let found: Pairs = right.keys().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
     proxy_files::compare(&found, &right, &wanted.no_proxy).1
 }
 

@@ -15,7 +15,7 @@ use crate::host::link_local;
 use crate::model::check::{Evidence, Probe, ProbeState};
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
-use crate::proxy_files::SERVICES_PLACE;
+use crate::proxy_files::{self, TakesEffect};
 use crate::settings::{Install, ProxyUrl};
 
 /// Time limit of a question to systemd.
@@ -317,7 +317,8 @@ fn is_same(current: &str, wanted: &ProxyUrl) -> bool {
 /// Services that have the proxy from their environment alone have to be younger than what sets it.
 fn judge_environment(context: &Context, units: &[Unit<'_>], notes: &mut Notes) -> Result<(), Fault> {
     let files = &context.host.files;
-    let since = files.modified(SERVICES_PLACE).and_then(|at| SystemTime::now().duration_since(at).ok());
+    let Some(file) = proxy_files::taking_effect(TakesEffect::ManagerReexec).next() else { return Ok(()) };
+    let since = files.modified(file.path).and_then(|at| SystemTime::now().duration_since(at).ok());
     let (Some(wanted), Some(since)) = (&context.settings.proxy.url, since) else { return Ok(()) };
     let uptime = context.host.files.uptime();
     for unit in units.iter().filter(|unit| unit.age(uptime).is_some_and(|age| age > since)) {
@@ -340,8 +341,7 @@ fn judge_environment(context: &Context, units: &[Unit<'_>], notes: &mut Notes) -
             .collect();
         if !values.iter().any(|value| is_same(value, wanted)) {
             let has = if values.is_empty() { "no HTTPS_PROXY" } else { "another HTTPS_PROXY" };
-            let evidence =
-                format!("{} was started before {SERVICES_PLACE} was written and has {has}", unit.id);
+            let evidence = format!("{} was started before {} was written and has {has}", unit.id, file.path);
             return Err(catalogue::AGENT_SERVICE_STALE.with_evidence(evidence));
         }
     }

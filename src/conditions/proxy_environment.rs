@@ -11,18 +11,21 @@ use crate::host::files::{FileError, Files};
 use crate::host::system;
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
+use crate::model::pairs::Pairs;
 use crate::model::repair::RepairId;
-use crate::proxy_files::{self, Edit, Other, Place, Presence, Values, Wanted, Wrong, PLACES};
+use crate::proxy_files::{
+    self, DesiredProxy, Edit, FileText, Mismatch, Presence, ProxyFile, TakesEffect, PROXY_FILES,
+};
 
 /// Time limit of a question to systemd.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What is wrong with one place.
-pub struct Mismatch {
+pub struct Finding {
     /// The place and who reads it.
     place: String,
-    /// How bad it is.
-    pub wrong: Wrong,
+    /// How the settings differ.
+    pub mismatch: Mismatch,
     /// In words, when there is more to say than that nothing is set.
     detail: String,
 }
@@ -39,12 +42,12 @@ async fn judge_all(context: &Context, facts: &Facts, notes: &mut Notes) -> Resul
     }
     let mut findings = Vec::new();
     for (edit, existing) in edits(context, &mut notes.not_checked)? {
-        check_writable(context, edit.path)?;
+        check_writable(context, edit.file.path)?;
         findings.push(judge(context, &edit, existing.as_deref()));
     }
     findings.extend(manager(context, facts).await);
-    let Some(worst) = findings.iter().map(|finding| finding.wrong).max() else {
-        let mut evidence = format!("{} in every place", Wanted::from(&context.settings.proxy).shown);
+    let Some(worst) = findings.iter().map(|finding| finding.mismatch).max() else {
+        let mut evidence = format!("{} in every place", DesiredProxy::from(&context.settings.proxy).shown);
         let shell = &context.shell_mismatch;
         if !shell.is_empty() {
             evidence.push_str(&format!("; but in the environment of this command {shell}"));
@@ -52,58 +55,58 @@ async fn judge_all(context: &Context, facts: &Facts, notes: &mut Notes) -> Resul
         return Ok(evidence);
     };
     let entry = match worst {
-        Wrong::Contradictory => &catalogue::PROXY_ENV_CONTRADICTORY,
-        Wrong::Incomplete => &catalogue::PROXY_ENV_MISSING,
-        Wrong::NoProxy => &catalogue::PROXY_ENV_NO_PROXY,
+        Mismatch::Contradictory => &catalogue::PROXY_ENV_CONTRADICTORY,
+        Mismatch::Incomplete => &catalogue::PROXY_ENV_MISSING,
+        Mismatch::NoProxy => &catalogue::PROXY_ENV_NO_PROXY,
     };
     let colon = |detail: &str| if detail.is_empty() { String::new() } else { format!(": {detail}") };
     let places = findings.iter().map(|finding| format!("{}{}", finding.place, colon(&finding.detail)));
     Err(entry.with_evidence(format!("not yet right: {}", places.collect::<Vec<_>>().join("; "))))
 }
 
-fn judge(context: &Context, edit: &Edit, existing: Option<&str>) -> Mismatch {
-    let readers = PLACES.iter().find(|place| place.path == edit.path).map_or("", |place| place.readers);
-    let found = proxy_files::values(edit.path, existing.unwrap_or_default());
-    let right = proxy_files::values(edit.path, &edit.content);
-    let (wrong, mut detail) = proxy_files::compare(&found, &right, &context.settings.proxy.no_proxy);
+fn judge(context: &Context, edit: &Edit, existing: Option<&str>) -> Finding {
+    let found = edit.file.values(existing.unwrap_or_default());
+    let right = edit.file.values(&edit.content);
+    let (mismatch, mut detail) = proxy_files::compare(&found, &right, &context.settings.proxy.no_proxy);
     if existing == Some(edit.content.as_str()) {
         "everybody may read the password in it".clone_into(&mut detail);
     }
-    Mismatch { place: format!("{} ({readers})", edit.path), wrong, detail }
+    Finding { place: format!("{} ({})", edit.file.path, edit.file.readers), mismatch, detail }
 }
 
 /// What the running systemd gives to services, where it is something else than what the files say.
 ///
 /// A run that was killed before `daemon-reexec` leaves it behind the files; `systemctl set-environment` overrides
 /// them (systemctl(1)). Once it was told, the next boot does the rest: nothing here waits for that.
-pub async fn manager(context: &Context, facts: &Facts) -> Option<Mismatch> {
-    if facts.has_run(RepairId::PersistProxy) || !context.host.files.is_dir("/etc/systemd") {
+pub async fn manager(context: &Context, facts: &Facts) -> Option<Finding> {
+    let mut read_by_manager = proxy_files::taking_effect(TakesEffect::ManagerReexec);
+    if facts.has_run(RepairId::PersistProxy) || !read_by_manager.any(|file| applies(context, file)) {
         return None;
     }
     let found = of_manager(context).await?;
-    let wanted = Wanted::from(&context.settings.proxy);
+    let wanted = DesiredProxy::from(&context.settings.proxy);
     let right = proxy_files::variables(&wanted, &[]).into_iter();
-    let right: Values = right.map(|(name, value)| (name.to_owned(), value.reveal().to_owned())).collect();
-    let (wrong, detail) = proxy_files::compare(&found, &right, &wanted.no_proxy);
+    let right: Pairs = right.map(|(name, value)| (name.to_owned(), value.reveal().to_owned())).collect();
+    let (mismatch, detail) = proxy_files::compare(&found, &right, &wanted.no_proxy);
     let is_right = detail.is_empty() && right.keys().any(|name| found.contains_key(name));
     // It always has variables of its own; a listing without any tells nothing.
     let is_telling = !found.is_empty();
-    (is_telling && !is_right).then(|| Mismatch {
+    (is_telling && !is_right).then(|| Finding {
         place: "the running systemd (services)".to_owned(),
-        wrong,
+        mismatch,
         detail,
     })
 }
 
 /// The environment that the running systemd gives to services; nothing where it does not say.
-pub(super) async fn of_manager(context: &Context) -> Option<Values> {
+pub(super) async fn of_manager(context: &Context) -> Option<Pairs> {
     let run = Run::new("systemctl", &["show-environment"], context.within(LIMIT));
     let shown = context.host.commands.run(run).await.ok().filter(|finished| finished.succeeded())?;
     Some(read_environment(&shown.stdout))
 }
 
 /// The lines of `systemctl show-environment`, which quotes as `$'…'` what a shell would take apart.
-fn read_environment(text: &str) -> Values {
+fn read_environment(text: &str) -> Pairs {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let plain = |value: &str| {
         let inner = value.strip_prefix("$'").and_then(|rest| rest.strip_suffix('\''));
@@ -123,47 +126,45 @@ fn check_writable(context: &Context, path: &str) -> Result<(), Fault> {
 
 /// What has to be written where, and what stands there.
 pub fn edits(context: &Context, not_checked: &mut Vec<String>) -> Result<Vec<(Edit, Option<String>)>, Fault> {
-    let wanted = Wanted::from(&context.settings.proxy);
+    let wanted = DesiredProxy::from(&context.settings.proxy);
     let mut edits = Vec::new();
-    for place in PLACES {
-        if applies(context, &place) {
-            edits.extend(edit(context, &place, &wanted, not_checked)?);
+    for file in &PROXY_FILES {
+        if applies(context, file) {
+            edits.extend(edit(context, file, &wanted, not_checked)?);
         }
     }
     Ok(edits)
 }
 
-fn applies(context: &Context, place: &Place) -> bool {
-    match place.presence {
+fn applies(context: &Context, file: &ProxyFile) -> bool {
+    match file.presence {
         Presence::Always => true,
         Presence::Directory(directory) => context.host.files.is_dir(directory),
-        Presence::File => context.host.files.exists(place.path),
+        Presence::File => context.host.files.exists(file.path),
     }
 }
 
 fn edit(
     context: &Context,
-    place: &Place,
-    wanted: &Wanted,
+    file: &'static ProxyFile,
+    wanted: &DesiredProxy,
     not_checked: &mut Vec<String>,
 ) -> Result<Option<(Edit, Option<String>)>, Fault> {
-    let Some(existing) = read(context, place.path, not_checked)? else { return Ok(None) };
+    let Some(existing) = read(context, file.path, not_checked)? else { return Ok(None) };
     let mut texts = Vec::new();
-    for path in others(&context.host.files, place) {
+    for path in others(&context.host.files, file) {
         if let Some(Some(text)) = read(context, &path, not_checked)? {
             texts.push((path, text));
         }
     }
-    let others: Vec<Other<'_>> = texts.iter().map(|(path, text)| Other { path, text }).collect();
-    let edit = place
+    let others: Vec<FileText<'_>> = texts.iter().map(|(path, text)| FileText { path, text }).collect();
+    let edit = file
         .edit(wanted, existing.as_deref(), &others)
         .map_err(|error| catalogue::AGENT_CONFIGURATION.with_evidence(error.to_string()))?;
     // The right text with a password in it is not right as long as everybody can read it.
-    let is_exposed = place.private(wanted) && context.host.files.is_world_readable(place.path);
+    let is_exposed = file.private(wanted) && context.host.files.is_world_readable(file.path);
     let edit = match (edit, &existing) {
-        (None, Some(content)) if is_exposed => {
-            Some(Edit { path: place.path, content: content.clone(), private: true })
-        }
+        (None, Some(content)) if is_exposed => Some(Edit { file, content: content.clone(), private: true }),
         (edit, _) => edit,
     };
     Ok(edit.map(|edit| (edit, existing)))
@@ -185,17 +186,17 @@ fn read(
 }
 
 /// The files that a place wants to see, its patterns resolved.
-pub fn others(files: &Files, place: &Place) -> Vec<String> {
+pub fn others(files: &Files, place: &ProxyFile) -> Vec<String> {
     let mut paths = Vec::new();
-    for pattern in place.others {
-        match pattern.rsplit_once('/') {
+    for other in place.others {
+        match other.pattern.rsplit_once('/') {
             Some((directory, name)) if name.contains('*') => {
                 let names = files.names(directory).into_iter();
                 paths.extend(
                     names.map(|name| format!("{directory}/{name}")).filter(|path| place.looks_at(path)),
                 );
             }
-            _ => paths.push((*pattern).to_owned()),
+            _ => paths.push(other.pattern.to_owned()),
         }
     }
     paths

@@ -4,7 +4,9 @@
 //! scheme whose proxy another file sets is therefore left to that file. Quoted values know no escapes: what
 //! stands between the quotation marks is the value (tried with apt 2.6).
 
-use super::{Context, Error};
+use super::format::{Error, Format, RenderInput};
+
+pub(super) static FORMAT: Format = Format { parse: options, no_proxy_names: &[], render };
 
 const HEADER: &str = "\
 // Written by arc-enroll; changes here are overwritten.
@@ -14,12 +16,12 @@ const HEADER: &str = "\
 const SCHEMES: [&str; 2] = ["http", "https"];
 
 /// The new content of the file; none when there is nothing to set and no file that would have to be emptied.
-pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
-    let theirs: Vec<(String, String)> = context.others.iter().flat_map(|other| options(other.text)).collect();
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+    let theirs: Vec<(String, String)> = input.others.iter().flat_map(|other| other.assignments()).collect();
     let mut text = HEADER.to_owned();
     let mut any = false;
-    if let Some(url) = context.wanted.url() {
-        context.check("Acquire::http::Proxy", url, &[('"', "a quotation mark")])?;
+    if let Some(url) = input.desired.url() {
+        input.check("Acquire::http::Proxy", url, &[('"', "a quotation mark")])?;
         for scheme in SCHEMES {
             let name = format!("acquire::{scheme}::proxy");
             if !theirs.iter().any(|(theirs, value)| *theirs == name && !value.is_empty()) {
@@ -28,7 +30,7 @@ pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
             }
         }
     }
-    Ok((any || context.existing.is_some()).then_some(text))
+    Ok((any || input.existing.is_some()).then_some(text))
 }
 
 #[derive(Debug, PartialEq)]
@@ -40,7 +42,7 @@ enum Token {
 }
 
 /// The options that a file sets: full names in lower case, and values, in its order.
-pub(super) fn options(text: &str) -> Vec<(String, String)> {
+fn options(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut scopes: Vec<String> = Vec::new();
     let mut statement: Vec<String> = Vec::new();

@@ -4,31 +4,33 @@
 //! `[main]`. The URL has no credentials in it; they have options of their own, and stand there as they are
 //! and not percent-encoded.
 
+use super::format::{Error, Format, RenderInput};
 use super::lines::{self, Assignment, Dialect, Setting};
-use super::{Context, Error};
+
+pub(super) static FORMAT: Format = Format { parse: options, no_proxy_names: &[], render };
 
 const DIALECT: Dialect = Dialect { assignment, section: Some("[main]"), continues: true };
 
 /// The new content of the file.
-pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
-    let Some(url) = context.wanted.url() else {
-        return Ok(context.existing.map(str::to_owned));
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+    let Some(url) = input.desired.url() else {
+        return Ok(input.existing.map(str::to_owned));
     };
     let parts = Parts::of(url);
-    let theirs = text_proxy(context.text());
+    let theirs = text_proxy(input.text());
     // A user name and password that stand beside this very proxy belong to it and stay.
     let keep_credentials = parts.username.is_none() && theirs.as_deref() == Some(parts.bare.as_str());
-    let mut settings = vec![setting(context, "proxy", Some(parts.bare))?];
+    let mut settings = vec![setting(input, "proxy", Some(parts.bare))?];
     if !keep_credentials {
-        settings.push(setting(context, "proxy_username", parts.username)?);
-        settings.push(setting(context, "proxy_password", parts.password)?);
+        settings.push(setting(input, "proxy_username", parts.username)?);
+        settings.push(setting(input, "proxy_password", parts.password)?);
     }
-    Ok(Some(lines::apply(context.text(), &DIALECT, &settings)))
+    Ok(Some(lines::apply(input.text(), &DIALECT, &settings)))
 }
 
-fn setting(context: &Context<'_>, name: &'static str, value: Option<String>) -> Result<Setting, Error> {
+fn setting(input: &RenderInput<'_>, name: &'static str, value: Option<String>) -> Result<Setting, Error> {
     if let Some(value) = &value {
-        context.check(name, value, &[(' ', "a space")])?;
+        input.check(name, value, &[(' ', "a space")])?;
     }
     let wanted = value.map(|value| {
         let line = format!("{name}={value}");
@@ -37,8 +39,13 @@ fn setting(context: &Context<'_>, name: &'static str, value: Option<String>) -> 
     Ok(Setting { name, wanted, keep_old: true })
 }
 
+/// The proxy that `[main]` sets, and none of the other options.
+fn options(text: &str) -> Vec<(String, String)> {
+    text_proxy(text).map(|proxy| ("proxy".to_owned(), proxy)).into_iter().collect()
+}
+
 /// The proxy that `[main]` sets: the last one.
-pub(super) fn text_proxy(text: &str) -> Option<String> {
+fn text_proxy(text: &str) -> Option<String> {
     let mut in_main = false;
     let mut proxy = None;
     for line in text.lines() {

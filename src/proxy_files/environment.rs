@@ -4,35 +4,34 @@
 //! pair of quotes around the value falls away, nothing is expanded. A carriage return belongs to the
 //! value, so lines that are written here end in a newline only.
 
+use super::format::{Error, Format, RenderInput};
 use super::lines::{self, Assignment, Dialect, Setting};
-use super::{Context, Error, Values, NO_PROXY_NAMES, PROXY_NAMES};
+use super::variables::{NO_PROXY_NAMES, PROXY_NAMES};
+use crate::model::pairs::Pairs;
+
+pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: &NO_PROXY_NAMES, render };
 
 const DIALECT: Dialect = Dialect { assignment, section: None, continues: false };
 
 /// The new content of the file.
-pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
     let mut settings = Vec::new();
-    if let Some(url) = context.wanted.url() {
+    if let Some(url) = input.desired.url() {
         for name in PROXY_NAMES {
-            settings.push(setting(context, name, url.to_owned(), true)?);
+            settings.push(setting(input, name, url.to_owned(), true)?);
         }
     }
-    let own: Vec<String> = assignments(context.text())
-        .into_iter()
-        .filter(|(name, _)| NO_PROXY_NAMES.contains(&name.as_str()))
-        .map(|(_, value)| value)
-        .collect();
-    let no_proxy = context.no_proxy(&own);
+    let no_proxy = input.no_proxy(&FORMAT.no_proxy_values(input.text()));
     for name in NO_PROXY_NAMES {
-        settings.push(setting(context, name, no_proxy.clone(), false)?);
+        settings.push(setting(input, name, no_proxy.clone(), false)?);
     }
-    Ok(Some(lines::apply(context.text(), &DIALECT, &settings)))
+    Ok(Some(lines::apply(input.text(), &DIALECT, &settings)))
 }
 
 /// What the variables of this file are for a login: the last value of each name.
 ///
 /// Values may hold credentials.
-pub fn effective(text: &str) -> Values {
+pub fn effective(text: &str) -> Pairs {
     assignments(text).into_iter().collect()
 }
 
@@ -63,12 +62,12 @@ fn unquoted(value: &str) -> &str {
 }
 
 fn setting(
-    context: &Context<'_>,
+    input: &RenderInput<'_>,
     name: &'static str,
     value: String,
     keep_old: bool,
 ) -> Result<Setting, Error> {
-    context.check(name, &value, &[('#', "#"), ('\'', "an apostrophe"), ('"', "a quotation mark")])?;
+    input.check(name, &value, &[('#', "#"), ('\'', "an apostrophe"), ('"', "a quotation mark")])?;
     // Quotes only where a shell or systemd, which read this file too, would otherwise see more than a word.
     let plain = value.chars().all(|c| c.is_alphanumeric() || ":/._,@%+=*[]~^-".contains(c));
     let line = if plain { format!("{name}={value}") } else { format!("{name}='{value}'") };

@@ -1,8 +1,6 @@
-//! The value of NO_PROXY: what stands there, joined with what has to.
+//! The value of NO_PROXY: existing entries merged with the required ones.
 
 use std::net::{IpAddr, SocketAddr};
-
-use super::{found, suse, Other, NO_PROXY_NAMES};
 
 /// Joins values of NO_PROXY with required entries: existing ones first, each once, parted by commas.
 ///
@@ -39,14 +37,14 @@ fn bare(entry: &str) -> String {
     }
 }
 
-/// Entries that other files hold, without the required ones.
+/// The entries of other files' values of NO_PROXY, without the required ones.
 ///
 /// The required ones are left out so that they come last, however often the files have been joined:
 /// otherwise the second run would find another order than the first.
-pub(super) fn elsewhere(others: &[Other<'_>], required: &[String]) -> Vec<String> {
+pub(super) fn elsewhere(values: impl Iterator<Item = String>, required: &[String]) -> Vec<String> {
     let required: Vec<String> = required.iter().map(|entry| bare(entry)).collect();
     let mut found: Vec<String> = Vec::new();
-    for value in others.iter().flat_map(values_in) {
+    for value in values {
         for entry in entries_of(&value).filter(|entry| is_plain(entry)) {
             let entry = bare(entry);
             if !required.iter().chain(&found).any(|known| known.eq_ignore_ascii_case(&entry)) {
@@ -60,14 +58,6 @@ pub(super) fn elsewhere(others: &[Other<'_>], required: &[String]) -> Vec<String
 /// Whether an entry is a name, an address, a network or a pattern, and not a piece of shell.
 fn is_plain(entry: &str) -> bool {
     entry.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '*' | '/' | '[' | ']'))
-}
-
-/// The values of NO_PROXY in one file, read as that file is read.
-fn values_in(other: &Other<'_>) -> Vec<String> {
-    let names: &[&str] =
-        if other.path == "/etc/sysconfig/proxy" { &suse::NO_PROXY_NAMES } else { &NO_PROXY_NAMES };
-    let pairs = found::assignments(other.path, other.text).into_iter();
-    pairs.filter(|(name, _)| names.contains(&name.as_str())).map(|(_, value)| value).collect()
 }
 
 /// The required entries that a value does not hold, parted by commas.
@@ -116,24 +106,5 @@ mod tests {
             let once = merged(&[existing], &NEEDED);
             assert_eq!(merged(&[&once], &NEEDED), once);
         }
-    }
-
-    #[test]
-    fn other_files_are_read_in_their_own_syntax() {
-        let others = [
-            Other { path: "/etc/environment", text: "NO_PROXY=a,169.254.169.254\nno_proxy=\"b\"\n" },
-            Other { path: "/etc/sysconfig/proxy", text: "NO_PROXY=\"c, localhost\"\nHTTP_PROXY=\"x\"\n" },
-            Other {
-                path: "/etc/profile.d/corp.sh",
-                text: "NO_PROXY=d,$MORE; export NO_PROXY\nexport no_proxy='e'\n",
-            },
-            Other {
-                path: "/etc/systemd/system.conf.d/x.conf",
-                text: "[Manager]\nDefaultEnvironment=\"NO_PROXY=f g\" A=b\n",
-            },
-            Other { path: "/etc/other", text: "NO_PROXY=z\n" },
-        ];
-        let required: Vec<String> = NEEDED.map(str::to_owned).to_vec();
-        assert_eq!(elsewhere(&others, &required), ["a", "b", "c", "d", "e", "f", "g"]);
     }
 }

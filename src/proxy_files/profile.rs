@@ -1,6 +1,10 @@
 //! `/etc/profile.d/zz-arc-enroll-proxy.sh`, sourced by login shells; the whole file is ours.
 
-use super::{variables, Context, Error};
+use super::environment;
+use super::format::{Error, Format, RenderInput};
+use super::variables::{variables, DesiredProxy, NO_PROXY_NAMES};
+
+pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: &NO_PROXY_NAMES, render };
 
 const HEADER: &str = "\
 # Written by arc-enroll; changes here are overwritten.
@@ -8,17 +12,29 @@ const HEADER: &str = "\
 ";
 
 /// The new content of the file.
-pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
-    let no_proxy = context.no_proxy(&[]);
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+    let no_proxy = input.no_proxy(&[]);
     let mut text = HEADER.to_owned();
-    for (name, value) in variables(context.wanted, &[&no_proxy]) {
-        context.check(name, value.reveal(), &[])?;
+    for (name, value) in variables(input.desired, &[&no_proxy]) {
+        input.check(name, value.reveal(), &[])?;
         text.push_str(&export(name, value.reveal()));
     }
     Ok(Some(text))
 }
 
+/// Plain assignments of a shell script; what the shell would have to expand is no plain entry of NO_PROXY.
+fn assignments(text: &str) -> Vec<(String, String)> {
+    let statements = text.lines().flat_map(|line| line.split(';'));
+    statements.flat_map(environment::assignments).collect()
+}
+
+/// The variables as lines for a POSIX shell, for `eval "$(arc-enroll env)"`; credentials included.
+pub fn exports(desired: &DesiredProxy, existing: &[&str]) -> String {
+    let lines = variables(desired, existing);
+    lines.iter().map(|(name, value)| export(name, value.reveal())).collect()
+}
+
 /// A line that sets and exports a variable in any POSIX shell, whatever the value holds.
-pub(super) fn export(name: &str, value: &str) -> String {
+fn export(name: &str, value: &str) -> String {
     format!("export {name}='{}'\n", value.replace('\'', "'\\''"))
 }

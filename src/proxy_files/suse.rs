@@ -3,33 +3,29 @@
 //! Nothing in it counts unless PROXY_ENABLED is "yes". That libzypp takes credentials from the URL is
 //! inferred from its handing the URL to curl.
 
+use super::format::{Error, Format, RenderInput};
 use super::lines::{self, Assignment, Dialect, Setting};
-use super::{Context, Error};
+
+/// Parses and renders such a file; of the two names of NO_PROXY only the upper-case one counts.
+pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: &["NO_PROXY"], render };
 
 const DIALECT: Dialect = Dialect { assignment, section: None, continues: false };
 
-/// The names that hold the exceptions here: only upper case counts.
-pub(super) const NO_PROXY_NAMES: [&str; 1] = ["NO_PROXY"];
-
 /// The new content of the file.
-pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
     let mut settings = Vec::new();
-    if let Some(url) = context.wanted.url() {
-        settings.push(setting(context, "PROXY_ENABLED", "yes".to_owned(), false)?);
-        settings.push(setting(context, "HTTP_PROXY", url.to_owned(), true)?);
-        settings.push(setting(context, "HTTPS_PROXY", url.to_owned(), true)?);
+    if let Some(url) = input.desired.url() {
+        settings.push(setting(input, "PROXY_ENABLED", "yes".to_owned(), false)?);
+        settings.push(setting(input, "HTTP_PROXY", url.to_owned(), true)?);
+        settings.push(setting(input, "HTTPS_PROXY", url.to_owned(), true)?);
     }
-    let own: Vec<String> = assignments(context.text())
-        .into_iter()
-        .filter(|(name, _)| NO_PROXY_NAMES.contains(&name.as_str()))
-        .map(|(_, value)| value)
-        .collect();
-    settings.push(setting(context, "NO_PROXY", context.no_proxy(&own), false)?);
-    Ok(Some(lines::apply(context.text(), &DIALECT, &settings)))
+    let own = FORMAT.no_proxy_values(input.text());
+    settings.push(setting(input, "NO_PROXY", input.no_proxy(&own), false)?);
+    Ok(Some(lines::apply(input.text(), &DIALECT, &settings)))
 }
 
 /// Every name and value, in the file's order.
-pub(super) fn assignments(text: &str) -> Vec<(String, String)> {
+fn assignments(text: &str) -> Vec<(String, String)> {
     text.lines().filter_map(assignment).map(|found| (found.name, found.value)).collect()
 }
 
@@ -52,12 +48,12 @@ fn assignment(line: &str) -> Option<Assignment> {
 }
 
 fn setting(
-    context: &Context<'_>,
+    input: &RenderInput<'_>,
     name: &'static str,
     value: String,
     keep_old: bool,
 ) -> Result<Setting, Error> {
-    context.check(name, &value, &[('\'', "an apostrophe"), ('"', "a quotation mark")])?;
+    input.check(name, &value, &[('\'', "an apostrophe"), ('"', "a quotation mark")])?;
     // A shell reads this file too, and would expand these between double quotes.
     let quote = if value.contains(['$', '`', '\\']) { '\'' } else { '"' };
     let line = format!("{name}={quote}{value}{quote}");

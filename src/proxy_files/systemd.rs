@@ -4,7 +4,10 @@
 //! begins a specifier. Older versions take `%%` as it is written, which only matters for a proxy URL with
 //! percent-encoded credentials.
 
-use super::{variables, Context, Error};
+use super::format::{Error, Format, RenderInput};
+use super::variables::{variables, NO_PROXY_NAMES};
+
+pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: &NO_PROXY_NAMES, render };
 
 const HEADER: &str = "\
 # Written by arc-enroll; changes here are overwritten.
@@ -13,11 +16,11 @@ const HEADER: &str = "\
 ";
 
 /// The new content of the file.
-pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
-    let no_proxy = context.no_proxy(&[]);
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+    let no_proxy = input.no_proxy(&[]);
     let mut text = HEADER.to_owned();
-    for (name, value) in variables(context.wanted, &[&no_proxy]) {
-        context.check(name, value.reveal(), &[])?;
+    for (name, value) in variables(input.desired, &[&no_proxy]) {
+        input.check(name, value.reveal(), &[])?;
         let value = value.reveal().replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
         text.push_str(&format!("DefaultEnvironment=\"{name}={value}\"\n"));
     }
@@ -25,7 +28,7 @@ pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
 }
 
 /// The variables that a configuration file sets, in its order.
-pub(super) fn assignments(text: &str) -> Vec<(String, String)> {
+fn assignments(text: &str) -> Vec<(String, String)> {
     let values = text.lines().filter_map(|line| line.trim().strip_prefix("DefaultEnvironment"));
     let values = values.filter_map(|rest| rest.trim_start().strip_prefix('='));
     values

@@ -6,7 +6,7 @@ use crate::context::{not_writable, Context, Session};
 use crate::host::files::Readable;
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
-use crate::proxy_files::{self, Wanted, Wrong};
+use crate::proxy_files::{self, DesiredProxy, Mismatch, TakesEffect};
 
 pub(super) static REPAIR: Repair = Repair {
     id: RepairId::PersistProxy,
@@ -19,22 +19,22 @@ pub(super) static REPAIR: Repair = Repair {
 
 /// Writes what is missing, and has the running systemd follow.
 async fn run(context: &Context, session: &mut Session) -> Result<(), Fault> {
-    let mut is_managers = false;
+    let mut is_read_by_manager = false;
     for (edit, _) in proxy_environment::edits(context, &mut Vec::new())? {
         let readable = if edit.private { Readable::Owner } else { Readable::Everyone };
-        let written = context.host.files.write(edit.path, edit.content.as_bytes(), readable);
+        let written = context.host.files.write(edit.file.path, edit.content.as_bytes(), readable);
         written.map_err(|error| not_writable(&error))?;
-        is_managers |= edit.path.starts_with("/etc/systemd/");
+        is_read_by_manager |= edit.file.takes_effect == TakesEffect::ManagerReexec;
     }
-    let mismatch = proxy_environment::manager(context, &session.facts).await;
-    if mismatch.as_ref().is_some_and(|mismatch| mismatch.wrong != Wrong::Incomplete) {
+    let finding = proxy_environment::manager(context, &session.facts).await;
+    if finding.as_ref().is_some_and(|finding| finding.mismatch != Mismatch::Incomplete) {
         // What was set by hand would go on to win over the files.
         let mut args = vec!["unset-environment"];
-        let wanted = Wanted::from(&context.settings.proxy);
+        let wanted = DesiredProxy::from(&context.settings.proxy);
         args.extend(proxy_files::variables(&wanted, &[]).into_iter().map(|(name, _)| name));
         systemctl(context, &args).await?;
     }
-    if is_managers || mismatch.is_some() {
+    if is_read_by_manager || finding.is_some() {
         // Only a re-executed manager reads DefaultEnvironment= anew, in every version of systemd.
         systemctl(context, &["daemon-reexec"]).await?;
     }
