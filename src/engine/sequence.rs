@@ -32,6 +32,8 @@ pub struct Run<'a> {
     preparations: Vec<Preparation<'a>>,
     /// Whether prerequisites are passed over, because the goal was seen to be reached.
     skips_prerequisites: bool,
+    /// The last condition that was made to hold.
+    reached: Option<Condition>,
     /// What was observed ahead of its turn; void after a repair.
     ahead: Option<(Condition, Observation)>,
 }
@@ -53,6 +55,7 @@ impl<'a> Run<'a> {
             budget: RetryBudget::new(context.deadline),
             preparations: Vec::new(),
             skips_prerequisites: false,
+            reached: None,
             ahead: None,
         }
     }
@@ -64,20 +67,22 @@ impl<'a> Run<'a> {
 
     /// Observes a condition ahead of its turn. Where it holds, its prerequisites are passed over from here on.
     pub async fn look_ahead(&mut self, condition: Condition) {
-        let observation = self.look(condition).await;
+        let mut observation = self.look(condition).await;
+        self.session.facts.learn(std::mem::take(&mut observation.learned));
         if observation.outcome.is_ok() {
             self.skips_prerequisites = true;
             self.ahead = Some((condition, observation));
         }
     }
 
-    /// Makes these conditions hold, in their order; what was seen of the last one.
+    /// Makes these conditions hold, in their order, going on behind the last one that holds already; what was seen of
+    /// the last one.
     ///
     /// # Errors
     /// The fault at which the run stops: only a person can help, or its time is over.
     pub async fn converge(&mut self, conditions: &[Condition]) -> Result<Evidence, Fault> {
         let mut last = Evidence::new();
-        let mut index = 0;
+        let mut index = conditions.iter().filter(|condition| Some(**condition) <= self.reached).count();
         while let Some(&condition) = conditions.get(index) {
             if self.skips_prerequisites && condition.entry().is_prerequisite {
                 index += 1;
@@ -86,6 +91,7 @@ impl<'a> Run<'a> {
             let next = match self.observe(condition).await {
                 Ok(evidence) => {
                     last = evidence;
+                    self.reached = self.reached.max(Some(condition));
                     index += 1;
                     continue;
                 }

@@ -1,7 +1,7 @@
 //! The language of a POSIX shell, as far as commands for people are written in it.
 
-/// Longest word that stands without quotes where it is plain.
-const LONGEST_BARE: usize = 40;
+/// Longest word that stands without quotes where it is plain: with its option it fits on a line.
+const LONGEST_BARE: usize = 64;
 
 /// The text as one word: as it is where it is plain and short, else in quotes.
 ///

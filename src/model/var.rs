@@ -7,16 +7,19 @@ use super::shell::quote;
 pub enum Word {
     /// Any text; it is quoted where it is written into a command.
     Text(String),
+    /// `name=value`, of which the value is quoted.
+    Assignment(&'static str, String),
     /// Shell text of this program, such as `"$VM_NAME"`, which the person's shell expands.
     Shell(&'static str),
 }
 
 impl Word {
     /// As it stands in a sentence.
-    pub fn shown(&self) -> &str {
+    pub fn shown(&self) -> String {
         match self {
-            Self::Text(text) => text,
-            Self::Shell(text) => text.trim_matches('"'),
+            Self::Text(text) => text.clone(),
+            Self::Assignment(name, value) => format!("{name}={value}"),
+            Self::Shell(text) => text.trim_matches('"').to_owned(),
         }
     }
 }
@@ -26,6 +29,7 @@ impl Word {
     pub fn in_command(&self) -> String {
         match self {
             Self::Text(text) => quote(text),
+            Self::Assignment(name, value) => format!("{name}={}", quote(value)),
             Self::Shell(text) => (*text).to_owned(),
         }
     }
@@ -193,7 +197,7 @@ impl Var {
     /// The value where it is of this variable's form, else the placeholder.
     pub fn take(self, value: Option<Value>) -> Value {
         let is_admitted = |word: &Word| match word {
-            Word::Text(text) => self.form().admits(text),
+            Word::Text(text) | Word::Assignment(_, text) => self.form().admits(text),
             Word::Shell(_) => true,
         };
         value.filter(|words| words.iter().all(is_admitted)).unwrap_or_else(|| match self.placeholder() {

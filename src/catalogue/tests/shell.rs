@@ -159,7 +159,7 @@ fn markers() -> Vec<(String, Var)> {
 fn environment_names() -> BTreeSet<&'static str> {
     let placeholders = Var::ALL.iter().flat_map(|var| var.take(None)).filter_map(|word| match word {
         Word::Shell(text) => Some(text),
-        Word::Text(_) => None,
+        Word::Text(_) | Word::Assignment(..) => None,
     });
     let texts = placeholders.chain(steps().map(|(_, step)| step.command));
     let names = texts.flat_map(|text| text.split("\"$").skip(1)).map(|rest| rest.split('"').next().unwrap());
@@ -184,6 +184,7 @@ fn meant(var: Var, value: &Value) -> Vec<String> {
     let words = var.take(Some(value.clone()));
     let of = |word: &Word| match word {
         Word::Text(text) => vec![text.clone()],
+        Word::Assignment(name, text) => vec![format!("{name}={text}")],
         Word::Shell(text) => expanded(text),
     };
     words.iter().flat_map(of).collect()

@@ -12,7 +12,6 @@ use crate::catalogue;
 use crate::host::commands::{says_any, CommandError, Run};
 use crate::host::Host;
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::shell::quote;
 
 /// Time for one call; az alone takes one to three seconds to start.
 const LIMIT: Duration = Duration::from_secs(45);
@@ -152,12 +151,10 @@ pub async fn ask(host: &Host, question: &str) -> Reply {
     failed(kind(finished.code, error), if line.is_empty() { "it failed without a word" } else { line })
 }
 
-/// The command as a person types it; the choice of members is for this program only.
+/// The command as a person types it; the choice of members is for this program only. No word of a question has what a
+/// shell would read.
 pub fn typed(question: &str) -> String {
-    let question = question.split(" --query").next().unwrap_or_default();
-    // What is long is in double quotes, where a line may be parted.
-    let shown = |word: &str| if word.starts_with('/') { format!("\"{word}\"") } else { quote(word) };
-    question.split(' ').fold("az".to_owned(), |line, word| line + " " + &shown(word))
+    format!("az {}", question.split(" --query").next().unwrap_or_default())
 }
 
 /// The first JSON value in what az printed: a warning may stand before it.

@@ -30,7 +30,7 @@ pub fn create_words(
         (
             "--csn",
             csn.map_or(shell("attached-network-id=\"$CLOUD_SERVICES_NETWORK_ID\""), |id| {
-                text(format!("attached-network-id={id}"))
+                Word::Assignment("attached-network-id", id.to_owned())
             }),
         ),
         ("--network-attachments", shell("\"$NETWORK_ATTACHMENTS\"")),
