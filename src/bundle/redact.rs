@@ -1,6 +1,6 @@
 //! Takes secrets out of texts that others wrote, by the forms in which they occur.
 //!
-//! Two passes: [`first`] blots out what its surroundings give away (`"access_token": "…"`, a PEM block, a URL
+//! Two passes: [`first`] redacts what its surroundings give away (`"access_token": "…"`, a PEM block, a URL
 //! with a password) and teaches it to the mask; the mask then finds the same words standing alone in any other
 //! text. What is no secret stays to the byte.
 
@@ -267,7 +267,7 @@ fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
     let name_end = start + word.len();
     let end = name_end + text.get(name_end..)?.find('\n').unwrap_or(text.len() - name_end).min(LONGEST_KEY);
     let end = (end..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
-    let closing = quote(text.get(name_end..end)?).len();
+    let closing = quotation_mark(text.get(name_end..end)?).len();
     let mut at = skip_blanks(text, name_end + closing, end);
     let is_option = word.starts_with('-');
     let separator = text.get(at..end)?.chars().next()?;
@@ -279,7 +279,7 @@ fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
         _ if closing == 0 && is_option && at > name_end => {}
         _ => return None,
     }
-    let opening = quote(text.get(at..end)?);
+    let opening = quotation_mark(text.get(at..end)?);
     at += opening.len();
     let rest = text.get(at..end)?;
     if is_named(word, "authorization") {
@@ -312,7 +312,7 @@ fn skip_blanks(text: &str, at: usize, end: usize) -> usize {
 }
 
 /// A quotation mark with the backslashes before it, at the start of a text.
-fn quote(text: &str) -> &str {
+fn quotation_mark(text: &str) -> &str {
     let slashes = text.len() - text.trim_start_matches('\\').len();
     match text.get(slashes..).and_then(|rest| rest.chars().next()) {
         Some('"' | '\'') if slashes < 8 => text.get(..=slashes).unwrap_or_default(),

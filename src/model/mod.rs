@@ -6,3 +6,4 @@ pub mod exit_code;
 pub mod fault;
 pub mod pairs;
 pub mod secret;
+pub mod shell;

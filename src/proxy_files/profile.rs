@@ -1,6 +1,7 @@
 //! `/etc/profile.d/zz-arc-enroll-proxy.sh`, sourced by login shells; the whole file is ours.
 
 use super::{variables, Context, Error};
+use crate::model::shell::single_quoted;
 
 const HEADER: &str = "\
 # Written by arc-enroll; changes here are overwritten.
@@ -20,5 +21,5 @@ pub(super) fn content(context: &Context<'_>) -> Result<Option<String>, Error> {
 
 /// A line that sets and exports a variable in any POSIX shell, whatever the value holds.
 pub(super) fn export(name: &str, value: &str) -> String {
-    format!("export {name}='{}'\n", value.replace('\'', "'\\''"))
+    format!("export {name}={}\n", single_quoted(value))
 }

@@ -12,7 +12,7 @@ use crate::catalogue;
 use crate::host::commands::{says_any, CommandError, Run};
 use crate::host::Host;
 use crate::model::fault::{Fault, FaultKind};
-use crate::operator::user_data::quoted;
+use crate::model::shell::quote;
 
 /// Time for one call; az alone takes one to three seconds to start.
 const LIMIT: Duration = Duration::from_secs(45);
@@ -156,7 +156,7 @@ pub async fn ask(host: &Host, question: &str) -> Reply {
 pub fn typed(question: &str) -> String {
     let question = question.split(" --query").next().unwrap_or_default();
     // What is long is in double quotes, where a line may be parted.
-    let shown = |word: &str| if word.starts_with('/') { format!("\"{word}\"") } else { quoted(word) };
+    let shown = |word: &str| if word.starts_with('/') { format!("\"{word}\"") } else { quote(word) };
     question.split(' ').fold("az".to_owned(), |line, word| line + " " + &shown(word))
 }
 

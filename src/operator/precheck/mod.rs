@@ -21,7 +21,8 @@ use crate::conditions::Vm;
 use crate::host::Host;
 use crate::model::condition::Condition;
 use crate::model::fault::{Fault, FaultKind};
-use crate::operator::user_data::{create_command, quoted};
+use crate::model::shell::quote;
+use crate::operator::user_data::create_command;
 use crate::output::finding::{Finding, State};
 use crate::settings::Identity;
 use az::{Failure, Reply};
@@ -273,7 +274,7 @@ impl Look<'_> {
     fn steps(&self, fault: &Fault, values: &[(&'static str, String)], without: &[&str]) -> Vec<String> {
         let place = |place: Option<&Place>, name: &str| {
             let azure = &self.vm.settings.azure;
-            let (group, id) = (quoted(azure.resource_group.as_str()), &azure.subscription_id);
+            let (group, id) = (quote(azure.resource_group.as_str()), &azure.subscription_id);
             let unnamed = || format!("--name \"${name}\" --resource-group {group} --subscription {id}");
             place.map_or_else(unnamed, Place::pasted)
         };
@@ -283,7 +284,7 @@ impl Look<'_> {
         };
         let config = match self.vm.config.as_str() {
             crate::settings::DEFAULT_PATH => String::new(),
-            path => format!(" --config {}", quoted(path)),
+            path => format!(" --config {}", quote(path)),
         };
         let common = [
             ("arc-enroll enroll", "arc-enroll precheck".to_owned()),
@@ -315,11 +316,11 @@ impl Look<'_> {
             command = command.replace("$CLOUD_SERVICES_NETWORK_ID", &csn.id(CSN));
         }
         if let Some(vm) = &self.machine {
-            command = command.replace("\"$VM_NAME\"", &quoted(&vm.name));
+            command = command.replace("\"$VM_NAME\"", &quote(&vm.name));
         }
         if let Identity::ResourceId(id) = &settings.identity {
             // In double quotes a line may be parted.
-            command = command.replace(&quoted(id.as_str()), &format!("\"{}\"", id.as_str()));
+            command = command.replace(&quote(id.as_str()), &format!("\"{}\"", id.as_str()));
         }
         command.trim_end().to_owned()
     }

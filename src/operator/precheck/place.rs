@@ -1,6 +1,6 @@
 //! Where a resource is: the three names that az takes for it.
 
-use crate::operator::user_data::quoted;
+use crate::model::shell::quote;
 use crate::settings::{Azure, ResourceId};
 
 /// A resource by its subscription, resource group and name.
@@ -42,7 +42,7 @@ impl Place {
     /// As a person pastes it.
     pub fn pasted(&self) -> String {
         let Self { subscription, group, name } = self;
-        format!("--name {name} --resource-group {} --subscription {subscription}", quoted(group))
+        format!("--name {name} --resource-group {} --subscription {subscription}", quote(group))
     }
 
     /// Its id, as of this type.

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::create_command::quoted;
 use super::egress_list;
 use crate::host::https;
+use crate::model::shell::quote;
 use crate::settings::{self, ProxyUrl};
 
 /// Where the script is put: among the programs of the administrator, who runs it again by hand.
@@ -81,7 +81,7 @@ pub fn script(fetch: &Fetch<'_>) -> String {
         Some(proxy) => {
             request.push_str(&format!("proxy = \"{}\"\nnoproxy = \"\"", proxy.without_credentials()));
             if let Some((user, password)) = proxy.credentials() {
-                let credentials = https::quoted(&format!("{user}:{}", password.reveal()));
+                let credentials = https::curl_quoted(&format!("{user}:{}", password.reveal()));
                 request.push_str(&format!("\nproxy-user = {credentials}"));
             }
         }
@@ -91,7 +91,7 @@ pub fn script(fetch: &Fetch<'_>) -> String {
     let values = [
         ("@SHA256@", fetch.sha256.clone()),
         ("@WINDOW@", fetch.window.as_secs().to_string()),
-        ("@LOG@", quoted(&fetch.log.display().to_string())),
+        ("@LOG@", quote(&fetch.log.display().to_string())),
         // The last one: what a person wrote is not looked through for marks.
         ("@REQUEST@", request),
     ];

@@ -10,7 +10,7 @@ pub mod egress_list;
 mod fetch;
 mod include;
 
-pub use create_command::{create_command, quoted};
+pub use create_command::create_command;
 pub use fetch::{endpoint_to_add, Fetch, FetchUrl};
 
 use base64::engine::general_purpose::STANDARD;
