@@ -3,7 +3,7 @@
 //! The few lines of HTTP/1.1 that this takes stand here because of the ceiling on user-data: reqwest, in its
 //! smallest release, was measured to add 243,700 bytes to it, which takes it over. The tests hold them to what
 //! reqwest reads. One request a connection; the body by length, by chunks or to the end of the connection.
-#![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
+#![expect(clippy::disallowed_methods, reason = "this module is the I/O boundary that the ban points to")]
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
