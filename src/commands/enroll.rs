@@ -140,6 +140,7 @@ fn finish(
         _ => next(vm, fault),
     };
     let record = Record {
+        version: crate::output::record::VERSION,
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         run_id: start.run_id.clone(),
         started: rfc3339(start.time).to_string(),

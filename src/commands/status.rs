@@ -140,7 +140,7 @@ fn to_json(status: &Status) -> Value {
         .collect();
     let (state, place) = agent(status);
     json!({
-        "last_run": status.record.as_ref().map(Record::to_json),
+        "last_run": status.record,
         "warning": status.warnings.first(),
         "now": { "conditions": conditions },
         "timer": {
