@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde_json::json;
 
 use super::{Content, Part, LARGEST_ENTRY, LARGEST_WHOLE};
 use crate::conditions::Vm;
@@ -30,46 +30,42 @@ const UNSEEN: &str =
 const NO_AZ: &str =
     "arc-enroll does not use the az CLI; identity.json and doctor.json have what the sidecar answers";
 
-/// The manifest of these parts, as text: JSON with a line for every entry.
+/// The manifest of these parts, as JSON for people too.
 pub fn write(vm: &Vm, elapsed: Duration, parts: &[Part]) -> String {
     let (mut entries, mut missing) = (Vec::new(), Vec::new());
     for part in parts {
-        let (name, from, elapsed) = (quoted(&part.name), quoted(&part.from), part.elapsed.as_millis());
-        let about = format!(r#"{{"name":{name},"from":{from},"elapsed_ms":{elapsed},"#);
+        let (name, from, elapsed) = (&part.name, &part.from, milliseconds(part.elapsed));
         match &part.content {
-            Content::Text(text, status, is_cut) => {
-                let (bytes, status) = (text.len(), status.as_deref().map_or(Value::Null, quoted));
-                entries.push(format!(r#"{about}"bytes":{bytes},"truncated":{is_cut},"status":{status}}}"#));
+            Content::Text(text, status, is_cut) => entries.push(json!({
+                "name": name, "from": from, "elapsed_ms": elapsed, "bytes": text.len(), "truncated": is_cut,
+                "status": status,
+            })),
+            Content::Missing(why) => {
+                missing.push(json!({ "name": name, "from": from, "elapsed_ms": elapsed, "why": why }));
             }
-            Content::Missing(why) => missing.push(format!(r#"{about}"why":{}}}"#, quoted(why))),
             Content::Json(_) => {}
         }
     }
     for (name, command) in OUTSIDE {
-        let command = quoted(&vm.fill(command));
-        missing.push(format!(r#"{{"name":"{name}","why":"{UNSEEN}","command":{command}}}"#));
+        missing.push(json!({ "name": name, "why": UNSEEN, "command": vm.fill(command) }));
     }
-    missing.push(format!(r#"{{"name":"az login --identity","why":"{NO_AZ}"}}"#));
-    format!(
-        r#"{{"version":1,"agent":"{}","created":"{}","elapsed_ms":{},"as_root":{},
-"secrets":"taken out; *** stands in their place","largest_entry":{LARGEST_ENTRY},"largest_whole":{LARGEST_WHOLE},
-"entries":[
-{}
-],
-"missing":[
-{}
-]}}
-"#,
-        env!("CARGO_PKG_VERSION"),
-        humantime::format_rfc3339_seconds(SystemTime::now()),
-        elapsed.as_millis(),
-        crate::host::system::is_root(),
-        entries.join(",\n"),
-        missing.join(",\n"),
-    )
+    missing.push(json!({ "name": "az login --identity", "why": NO_AZ }));
+    let manifest = json!({
+        "version": 1,
+        "agent": env!("CARGO_PKG_VERSION"),
+        "created": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        "elapsed_ms": milliseconds(elapsed),
+        "as_root": crate::host::system::is_root(),
+        "secrets": "taken out; *** stands in their place",
+        "largest_entry": LARGEST_ENTRY,
+        "largest_whole": LARGEST_WHOLE,
+        "entries": entries,
+        "missing": missing,
+    });
+    format!("{manifest:#}\n")
 }
 
-/// A text that shows as JSON does it, with quotation marks and escapes.
-pub fn quoted(text: &str) -> Value {
-    Value::from(text)
+/// As the numbers of JSON go; nothing here takes longer than they can tell.
+fn milliseconds(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
 }

@@ -5,11 +5,13 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::{json, Value};
+
 use super::shutdown::shutdown_signal;
 use super::{
     configuration_path, describe, doctor, enroll, load_to_look, load_without_file, vm, Environment, Loaded,
 };
-use crate::bundle::{self, quoted, Bundle, Collected, Content, Part};
+use crate::bundle::{self, Bundle, Collected, Content, Part};
 use crate::cli::{Command, Invocation, Output};
 use crate::conditions::{sanity::Test, Vm};
 use crate::host::files::write_private;
@@ -77,7 +79,7 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
     }
     let shown = if to_stdout { "-".to_owned() } else { path.display().to_string() };
     let text = match invocation.output {
-        Some(Output::Json) => to_json(&shown, &bundle),
+        Some(Output::Json) => format!("{}\n", to_json(&shown, &bundle)),
         _ => to_text(&vm, &shown, &bundle),
     };
     // Standard output is the archive's then.
@@ -196,19 +198,15 @@ fn place(vm: &Vm, file: Option<&Path>, folder: &str) -> PathBuf {
     }
 }
 
-fn to_json(file: &str, bundle: &Bundle) -> String {
-    let mut missing = Vec::new();
-    for (name, why) in &bundle.missing {
-        missing.push(format!(r#"{{"name":{},"why":{}}}"#, quoted(name), quoted(why)));
-    }
-    format!(
-        "{{\"file\":{},\"bytes\":{},\"entries\":{},\"truncated\":{},\"missing\":[{}]}}\n",
-        quoted(file),
-        bundle.bytes.len(),
-        bundle.entries,
-        bundle.truncated,
-        missing.join(",")
-    )
+fn to_json(file: &str, bundle: &Bundle) -> Value {
+    let missing = bundle.missing.iter().map(|(name, why)| json!({ "name": name, "why": why }));
+    json!({
+        "file": file,
+        "bytes": bundle.bytes.len(),
+        "entries": bundle.entries,
+        "truncated": bundle.truncated,
+        "missing": missing.collect::<Vec<_>>(),
+    })
 }
 
 fn to_text(vm: &Vm, file: &str, bundle: &Bundle) -> String {

@@ -1,6 +1,6 @@
 //! What the identity's role assignments allow on the resource group (guide, "Verify Managed Identity permissions").
 
-use serde_json::Value;
+use serde_json::{json, Value};
 
 use super::az::{member, text};
 use super::Row;
@@ -101,7 +101,7 @@ pub fn learn<'v>(assignments: &mut [Assignment], definition: &dyn Fn(&str) -> Op
         let first = definition(&one.role_id).and_then(Value::as_array).and_then(|all| all.first());
         let permissions = first.and_then(|first| member(first, "permissions"));
         // As ARM lists what an identity may do.
-        one.definition = permissions.and_then(|all| Permissions::read(&format!("{{\"value\":{all}}}")));
+        one.definition = permissions.and_then(|all| Permissions::of_listing(json!({ "value": all })));
     }
 }
 
