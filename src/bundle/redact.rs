@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
 use crate::host::SharedMask;
+use crate::model::percent;
 use crate::model::secret::{is_token_character, masked, url_credentials, Secret};
-use crate::settings::{percent_encoded, ProxyUrl};
+use crate::settings::ProxyUrl;
 
 /// How the names end whose values are secrets; without their dashes and underscores, in lower case.
 const NAMES: [&str; 19] = [
@@ -81,7 +82,7 @@ fn learn_credentials(credentials: &str, mask: &SharedMask) {
     }
     mask.learn(&Secret::new(password));
     // As a URL has them, and as a header and an option have them.
-    let encoded = format!("{}:{}", percent_encoded(user), percent_encoded(password));
+    let encoded = format!("{}:{}", percent::encode(user), percent::encode(password));
     for credentials in [credentials, &encoded] {
         let url = ProxyUrl::new(&format!("http://{credentials}@localhost:1"));
         url.iter().flat_map(ProxyUrl::forms_of_the_password).for_each(|form| mask.learn(&form));

@@ -5,5 +5,6 @@ pub mod condition;
 pub mod exit_code;
 pub mod fault;
 pub mod pairs;
+pub mod percent;
 pub mod secret;
 pub mod shell;

@@ -6,6 +6,7 @@
 
 use super::lines::{self, Assignment, Dialect, Setting};
 use super::{Context, Error};
+use crate::model::percent::decode_leniently;
 
 const DIALECT: Dialect = Dialect { assignment, section: Some("[main]"), continues: true };
 
@@ -72,33 +73,11 @@ impl Parts {
         let Some((scheme, rest)) = url.split_once("://") else { return whole() };
         let Some((credentials, host)) = rest.rsplit_once('@') else { return whole() };
         let (username, password) = match credentials.split_once(':') {
-            Some((username, password)) => (username, Some(decoded(password))),
+            Some((username, password)) => (username, Some(decode_leniently(password))),
             None => (credentials, None),
         };
-        Self { bare: format!("{scheme}://{host}"), username: Some(decoded(username)), password }
+        Self { bare: format!("{scheme}://{host}"), username: Some(decode_leniently(username)), password }
     }
-}
-
-/// Percent-decoded; what is not a percent code, or no text afterwards, stays as it is.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = (byte == b'%').then(|| after.get(..2)).flatten();
-        let code = code.and_then(|code| std::str::from_utf8(code).ok());
-        let code = code.filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(value) => {
-                bytes.push(value);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]

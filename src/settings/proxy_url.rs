@@ -6,6 +6,7 @@ use std::net::Ipv6Addr;
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
+use crate::model::percent;
 use crate::model::secret::{Secret, MASK};
 
 /// An HTTP proxy. `Display` and `Debug` leave its credentials out.
@@ -74,7 +75,7 @@ impl ProxyUrl {
         let (Some((_, password)), Some(header)) = (self.credentials(), self.basic_credentials()) else {
             return Vec::new();
         };
-        vec![password.clone(), Secret::new(percent_encoded(password.reveal())), header]
+        vec![password.clone(), Secret::new(percent::encode(password.reveal())), header]
     }
 
     /// What may be shown and logged.
@@ -88,8 +89,8 @@ impl ProxyUrl {
         match &self.credentials {
             Some((user, password)) => Secret::new(format!(
                 "http://{}:{}@{place}",
-                percent_encoded(user),
-                percent_encoded(password.reveal())
+                percent::encode(user),
+                percent::encode(password.reveal())
             )),
             None => Secret::new(format!("http://{place}")),
         }
@@ -184,8 +185,8 @@ pub(super) fn bracketed(host: &str) -> String {
 fn decode_credentials(text: &str) -> Result<(String, Secret), String> {
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
     let wrong = || "the user or password is not percent-encoded; a literal % is written %25".to_owned();
-    let user = decode(user).ok_or_else(wrong)?;
-    let password = decode(password).ok_or_else(wrong)?;
+    let user = percent::decode(user).ok_or_else(wrong)?;
+    let password = percent::decode(password).ok_or_else(wrong)?;
     if user.is_empty() {
         return Err("names a password but no user".to_owned());
     }
@@ -196,34 +197,6 @@ fn decode_credentials(text: &str) -> Result<(String, Secret), String> {
         return Err("the user holds a colon, which proxies cannot tell from the password's".to_owned());
     }
     Ok((user, Secret::new(password)))
-}
-
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// Every byte outside the unreserved characters of RFC 3986 as `%XX`.
-pub fn percent_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]
