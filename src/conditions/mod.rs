@@ -30,6 +30,7 @@ use crate::host::Host;
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
 use crate::model::secret::Secret;
+use crate::model::url::Url;
 use crate::operator::user_data::create_command;
 use crate::operator::user_data::egress_list;
 use crate::settings::{ResourceName, Settings};
@@ -43,7 +44,7 @@ pub type Evidence = String;
 pub struct Vm {
     /// What is wanted.
     pub settings: Settings,
-    /// The doors to the outside.
+    /// The I/O boundary.
     pub host: Host,
     /// This run's id, also its correlation id.
     pub run_id: String,
@@ -206,8 +207,7 @@ impl Vm {
         let of_target =
             |value: &str, placeholder: &str| if self.has_target { value } else { placeholder }.to_owned();
         let first_endpoint = endpoints.first().cloned();
-        let imds_host = self.settings.imds.endpoint.strip_prefix("http://");
-        let imds_host = imds_host.and_then(|rest| rest.split(['/', ':']).next());
+        let imds_host = Url::split(&self.settings.imds.endpoint).map(|url| url.host());
         let tenant_option = azure.tenant_id.as_ref().map_or(String::new(), |id| format!(" --tenant {id}"));
         let values = [
             ("{subscription_id}", of_target(azure.subscription_id.as_str(), "\"$SUBSCRIPTION_ID\"")),

@@ -8,3 +8,4 @@ pub mod pairs;
 pub mod percent;
 pub mod secret;
 pub mod shell;
+pub mod url;

@@ -7,6 +7,7 @@
 use super::lines::{self, Assignment, Dialect, Setting};
 use super::{Context, Error};
 use crate::model::percent::decode_leniently;
+use crate::model::url::Url;
 
 const DIALECT: Dialect = Dialect { assignment, section: Some("[main]"), continues: true };
 
@@ -70,13 +71,17 @@ struct Parts {
 impl Parts {
     fn of(url: &str) -> Self {
         let whole = || Self { bare: url.to_owned(), username: None, password: None };
-        let Some((scheme, rest)) = url.split_once("://") else { return whole() };
-        let Some((credentials, host)) = rest.rsplit_once('@') else { return whole() };
+        let Some(Url { scheme, credentials, authority, target }) = Url::split(url) else { return whole() };
+        let Some(credentials) = credentials else { return whole() };
         let (username, password) = match credentials.split_once(':') {
             Some((username, password)) => (username, Some(decode_leniently(password))),
             None => (credentials, None),
         };
-        Self { bare: format!("{scheme}://{host}"), username: Some(decode_leniently(username)), password }
+        Self {
+            bare: format!("{scheme}://{authority}{target}"),
+            username: Some(decode_leniently(username)),
+            password,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::host::commands::{tail, CommandError, Finished, Run};
 use crate::host::files::Readable;
 use crate::host::https::{self, HttpsError, Request};
 use crate::model::fault::Fault;
+use crate::model::url::Url;
 use crate::settings::{Cloud, Install, Package, PackageSource};
 
 /// Time limit of one command of the package manager: the package has 85 MB and the link may be thin.
@@ -164,9 +165,8 @@ async fn from_package(vm: &Vm, package: &Package) -> Result<(), Fault> {
     let path = match &package.source {
         PackageSource::File(path) => path.clone(),
         PackageSource::Url(url) => {
-            let name =
-                url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-            Path::new(WORK).join(name)
+            let path = Url::split(url).map_or("", |url| url.path());
+            Path::new(WORK).join(path.rsplit('/').next().unwrap_or_default())
         }
     };
     let digest = || vm.host.files.sha256(&path).map_err(|error| not_writable(vm, &error));
@@ -392,7 +392,7 @@ async fn fetch(vm: &Vm, url: &str, to: &Path, limit: Duration) -> Result<(), Fau
     let request = Request { save_to: Some(&path), ..Request::get(url, vm.within(limit)) };
     match https::send(&vm.host.commands, vm.settings.proxy.url.as_ref(), request).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(not_fetched(vm, url.split('/').nth(2).unwrap_or_default(), &error)),
+        Err(error) => Err(not_fetched(vm, Url::split(url).map_or("", |url| url.host()), &error)),
     }
 }
 

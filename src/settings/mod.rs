@@ -18,7 +18,7 @@ pub use checks::{sha256, span};
 pub use merge::load;
 pub use nearest::nearest;
 pub use overrides::Overrides;
-pub use proxy_url::{host_and_port, ProxyUrl};
+pub use proxy_url::ProxyUrl;
 pub use raw::Problem;
 pub use values::{Guid, Identity, Location, ResourceGroup, ResourceId, ResourceName};
 
