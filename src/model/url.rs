@@ -39,11 +39,11 @@ impl<'a> Url<'a> {
     /// The port that is written, or else the usual one of http and https.
     pub fn port(&self) -> Option<u16> {
         let written = split_port(self.authority).ok().and_then(|(_, port)| port);
-        written.or_else(|| match self.scheme {
-            "http" => Some(80),
-            "https" => Some(443),
-            _ => None,
-        })
+        match self.scheme {
+            "http" => written.or(Some(80)),
+            "https" => written.or(Some(443)),
+            _ => written,
+        }
     }
 
     /// The path alone.

@@ -7,6 +7,9 @@
 //! Every place gets the same values. curl and Python look at the lower-case names first, Go at the
 //! upper-case ones, so both are set and identical; and NO_PROXY holds bare addresses, parted by commas
 //! only, because that is the one form that all of them understand.
+//!
+//! The readers are our own: crates for such files read them into values and write them anew, and here every line
+//! that is not ours has to stay to the byte.
 
 mod apt;
 mod dnf;
