@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value};
 
 use super::collect::read;
 use super::{Collected, Content, Part};
@@ -13,6 +13,7 @@ use crate::host::commands::says_any;
 use crate::host::files::Files;
 use crate::host::link_local::{self, EXCHANGE};
 use crate::host::Host;
+use crate::model::json::object;
 use crate::proxy_files::{NO_PROXY_NAMES, PLACES, PROXY_NAMES};
 
 /// The sidecar's pages besides a token: its health, and what azcmagent's install script asks to find out whether
@@ -83,11 +84,11 @@ pub async fn ask(endpoint: &str, page: &str, answers: &RefCell<Map<String, Value
 
 /// What is known of the identity, with the answers of the sidecar's pages.
 pub fn identity(vm: &Vm, answers: Map<String, Value>) -> Part {
-    let identity = json!({
+    let identity = object! {
         "configured": vm.settings.identity.to_string(), "resource": vm.settings.imds.resource,
         "endpoint": vm.settings.imds.endpoint, "sidecar": Value::Object(answers),
         "claims_of_the_token": *vm.learnt.claims.borrow(),
-    });
+    };
     let from = "the sidecar's pages, and the claims of a token that was not kept";
     Part::new("identity.json", from, Content::Json(identity))
 }

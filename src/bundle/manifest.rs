@@ -2,10 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::json;
-
 use super::{Content, Part, LARGEST_ENTRY, LARGEST_WHOLE};
 use crate::conditions::Vm;
+use crate::model::json::object;
 
 /// What cannot be seen from inside the VM, and the command that shows it; from the guide's sections on the cloud
 /// services network and on the permissions of the identity.
@@ -36,21 +35,21 @@ pub fn write(vm: &Vm, elapsed: Duration, parts: &[Part]) -> String {
     for part in parts {
         let (name, from, elapsed) = (&part.name, &part.from, milliseconds(part.elapsed));
         match &part.content {
-            Content::Text(text, status, is_cut) => entries.push(json!({
+            Content::Text(text, status, is_cut) => entries.push(object! {
                 "name": name, "from": from, "elapsed_ms": elapsed, "bytes": text.len(), "truncated": is_cut,
                 "status": status,
-            })),
+            }),
             Content::Missing(why) => {
-                missing.push(json!({ "name": name, "from": from, "elapsed_ms": elapsed, "why": why }));
+                missing.push(object! { "name": name, "from": from, "elapsed_ms": elapsed, "why": why });
             }
             Content::Json(_) => {}
         }
     }
     for (name, command) in OUTSIDE {
-        missing.push(json!({ "name": name, "why": UNSEEN, "command": vm.fill(command) }));
+        missing.push(object! { "name": name, "why": UNSEEN, "command": vm.fill(command) });
     }
-    missing.push(json!({ "name": "az login --identity", "why": NO_AZ }));
-    let manifest = json!({
+    missing.push(object! { "name": "az login --identity", "why": NO_AZ });
+    let manifest = object! {
         "version": 1,
         "agent": env!("CARGO_PKG_VERSION"),
         "created": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
@@ -61,7 +60,7 @@ pub fn write(vm: &Vm, elapsed: Duration, parts: &[Part]) -> String {
         "largest_whole": LARGEST_WHOLE,
         "entries": entries,
         "missing": missing,
-    });
+    };
     format!("{manifest:#}\n")
 }
 

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use super::shutdown::shutdown_signal;
 use super::{
@@ -17,6 +17,7 @@ use crate::conditions::{sanity::Test, Vm};
 use crate::host::files::write_private;
 use crate::host::output;
 use crate::model::exit_code::INTERNAL;
+use crate::model::json::object;
 use crate::output::terminal::{self, paragraph};
 use crate::settings::{Overrides, Problem, ProxyUrl, Settings};
 
@@ -199,14 +200,14 @@ fn place(vm: &Vm, file: Option<&Path>, folder: &str) -> PathBuf {
 }
 
 fn to_json(file: &str, bundle: &Bundle) -> Value {
-    let missing = bundle.missing.iter().map(|(name, why)| json!({ "name": name, "why": why }));
-    json!({
+    let missing = bundle.missing.iter().map(|(name, why)| object! { "name": name, "why": why });
+    object! {
         "file": file,
         "bytes": bundle.bytes.len(),
         "entries": bundle.entries,
         "truncated": bundle.truncated,
         "missing": missing.collect::<Vec<_>>(),
-    })
+    }
 }
 
 fn to_text(vm: &Vm, file: &str, bundle: &Bundle) -> String {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use serde_json::{json, Value};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::shutdown::look;
@@ -15,6 +15,7 @@ use crate::conditions::Vm;
 use crate::host::output;
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
+use crate::model::json::object;
 use crate::output::finding::{self, exit_code, millis, worst, Finding, State};
 use crate::output::terminal::{self, Style};
 
@@ -108,14 +109,14 @@ pub fn to_json(vm: &Vm, findings: &[Finding]) -> Value {
         .borrow()
         .iter()
         .map(|probe| {
-            json!({
+            object! {
                 "test": probe.test, "target": probe.target, "verdict": probe.verdict.name(),
                 "detail": probe.detail, "elapsed_ms": millis(probe.elapsed),
-            })
+            }
         })
         .collect();
     let azure = &vm.settings.azure;
-    json!({
+    object! {
         "version": 1,
         "agent": env!("CARGO_PKG_VERSION"),
         "exit_code": exit_code(findings),
@@ -123,14 +124,14 @@ pub fn to_json(vm: &Vm, findings: &[Finding]) -> Value {
         "conditions": findings.iter().map(|finding| finding.to_json(vm)).collect::<Vec<_>>(),
         "network": network,
         "unseen": *vm.learnt.unseen.borrow(),
-        "vm": {
+        "vm": object! {
             "resource_name": vm.resource_name().map(|name| name.to_string()),
             "subscription_id": azure.subscription_id.as_str(), "resource_group": azure.resource_group.as_str(),
             "location": azure.location.as_str(), "tenant_id": vm.tenant(),
             "identity": vm.settings.identity.to_string(), "claims": *vm.learnt.claims.borrow(),
             "proxy": vm.settings.proxy.url.as_ref().map(|url| url.without_credentials()),
         },
-    })
+    }
 }
 
 fn to_text(vm: &Vm, style: Style, findings: &[Finding]) -> String {

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use super::shutdown::look;
 use super::{load_or_report, vm, Environment};
@@ -11,6 +11,7 @@ use crate::conditions::Vm;
 use crate::host::output;
 use crate::model::exit_code::USAGE;
 use crate::model::fault::Fault;
+use crate::model::json::object;
 use crate::operator::precheck::place::Place;
 use crate::operator::precheck::{az, examine, Wanted, CSN, LIMIT, VM};
 use crate::output::finding::{self, exit_code, worst, Finding};
@@ -57,11 +58,11 @@ pub(super) async fn run(
 }
 
 fn to_json(vm: &Vm, findings: &[Finding]) -> Value {
-    json!({
+    object! {
         "version": 1, "agent": env!("CARGO_PKG_VERSION"), "exit_code": exit_code(findings),
         "worst": worst(findings).map(Fault::code),
         "conditions": findings.iter().map(|finding| finding.to_json(vm)).collect::<Vec<_>>(),
-    })
+    }
 }
 
 fn to_text(vm: &Vm, style: Style, findings: &[Finding]) -> String {

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::{existing_no_proxy, load_or_report, load_to_look, vm, vm_to_look_at, Environment};
 use crate::catalogue;
 use crate::cli::{Invocation, Output};
 use crate::host::{output, Host};
 use crate::model::exit_code::USAGE;
 use crate::model::fault::FaultKind;
+use crate::model::json::object;
 use crate::output::record;
 use crate::output::terminal;
 use crate::proxy_files::{self, Wanted};
@@ -33,7 +32,10 @@ pub(super) fn explain(invocation: &Invocation, environment: Environment<'_>, cod
     let text = match (as_json, code) {
         (true, Some(_)) => entries.iter().map(|entry| format!("{}\n", to_json(entry))).collect(),
         (true, None) => {
-            format!("{}\n", json!(entries.iter().map(|entry| to_json(entry)).collect::<Vec<_>>()))
+            format!(
+                "{}\n",
+                serde_json::Value::from(entries.iter().map(|entry| to_json(entry)).collect::<Vec<_>>())
+            )
         }
         (false, Some(_)) => entries.iter().map(|entry| explanation(invocation, environment, entry)).collect(),
         (false, None) => terminal::catalogue(),
@@ -60,12 +62,12 @@ fn explanation(invocation: &Invocation, environment: Environment<'_>, entry: &Fa
 }
 
 fn to_json(entry: &FaultKind) -> serde_json::Value {
-    json!({
+    object! {
         "code": entry.code, "condition": entry.condition.name(), "exit_code": entry.exit_code(),
         "means": entry.summary, "causes": entry.causes, "agent": entry.agent,
         "person": crate::model::fault::unmarked(entry.steps(str::to_owned)),
         "guide": entry.guide,
-    })
+    }
 }
 
 pub(super) fn env(invocation: &Invocation, environment: Environment<'_>) -> u8 {
@@ -97,10 +99,10 @@ fn validate_json(invocation: &Invocation, file: Option<&PathBuf>) -> u8 {
     let listed: Vec<_> = problems
         .iter()
         .map(|problem| {
-            json!({ "place": problem.place, "key": problem.key, "line": problem.line, "message": problem.message })
+            object! { "place": problem.place, "key": problem.key, "line": problem.line, "message": problem.message }
         })
         .collect();
-    output::print(&format!("{}\n", json!({ "valid": listed.is_empty(), "problems": listed })));
+    output::print(&format!("{}\n", object! { "valid": listed.is_empty(), "problems": listed }));
     if listed.is_empty() {
         0
     } else {

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use humantime::{format_rfc3339_seconds, parse_rfc3339_weak};
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use super::{load_to_look, vm, Environment};
 use crate::catalogue;
@@ -14,6 +14,7 @@ use crate::conditions::Vm;
 use crate::host::{output, system, Host};
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
+use crate::model::json::object;
 use crate::output::record::{self, Record};
 use crate::output::terminal::{self, Mark, Style};
 use crate::timer::{self, State};
@@ -136,14 +137,14 @@ fn to_json(status: &Status) -> Value {
     let conditions: Vec<Value> = status
         .seen
         .iter()
-        .map(|seen| json!({ "condition": seen.condition.name(), "state": seen.state, "evidence": seen.text, "fault": seen.fault }))
+        .map(|seen| object! { "condition": seen.condition.name(), "state": seen.state, "evidence": seen.text, "fault": seen.fault })
         .collect();
     let (state, place) = agent(status);
-    json!({
+    object! {
         "last_run": status.record,
         "warning": status.warnings.first(),
-        "now": { "conditions": conditions },
-        "timer": {
+        "now": object! { "conditions": conditions },
+        "timer": object! {
             "installed": status.timer.installed,
             "active": status.timer.active,
             "running": status.timer.working,
@@ -151,8 +152,8 @@ fn to_json(status: &Status) -> Value {
             "every_s": status.every.map(|every| every.as_secs()),
             "why": status.why,
         },
-        "azcmagent": { "status": state, "resource_id": place },
-    })
+        "azcmagent": object! { "status": state, "resource_id": place },
+    }
 }
 
 fn agent(status: &Status) -> (&str, Option<String>) {

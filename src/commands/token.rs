@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use super::{vm_to_look_at, Environment};
 use crate::cli::{Invocation, Output};
 use crate::conditions::Vm;
@@ -11,6 +9,7 @@ use crate::engine::RetryBudget;
 use crate::host::output;
 use crate::model::condition::Condition;
 use crate::model::fault::{Fault, Resolution};
+use crate::model::json::object;
 use crate::output::terminal;
 use crate::settings::Identity;
 
@@ -42,7 +41,7 @@ pub(super) async fn run(
     let Some(token) = token.as_ref() else { return 10 + Condition::Identity.number() };
     let expires = token.expires.map(|at| humantime::format_rfc3339_seconds(at).to_string());
     let text = if invocation.output == Some(Output::Json) {
-        json!({ "access_token": token.secret.reveal(), "expires_on": expires, "claims": token.claims })
+        object! { "access_token": token.secret.reveal(), "expires_on": expires, "claims": token.claims }
             .to_string()
     } else {
         token.secret.reveal().to_owned()

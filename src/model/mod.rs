@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod condition;
 pub mod exit_code;
 pub mod fault;
+pub mod json;
 pub mod pairs;
 pub mod percent;
 pub mod secret;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use crate::catalogue;
 use crate::conditions::Vm;
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
+use crate::model::json::object;
 use crate::output::terminal::{self, Mark, Style};
 
 /// What came of one look.
@@ -68,13 +69,13 @@ impl Finding {
         };
         let fault = self.fault();
         let entry = fault.map(|fault| fault.kind);
-        let mut row = json!({
+        let mut row = object! {
             "condition": self.condition.name(), "number": self.condition.number(), "state": state,
             "evidence": evidence, "cause": cause, "elapsed_ms": millis(self.elapsed),
             "fault": entry.map(|entry| entry.code), "means": entry.map(|entry| entry.summary),
             "causes": entry.map(|entry| entry.causes), "exit_code": entry.map(|entry| entry.exit_code()),
             "remedy": fault.map(|fault| crate::model::fault::unmarked(self.steps(vm, fault))),
-        });
+        };
         if let (Some(check), Value::Object(members)) = (self.check, &mut row) {
             members.insert("check".to_owned(), check.into());
         }

@@ -1,11 +1,12 @@
 //! What the identity's role assignments allow on the resource group (guide, "Verify Managed Identity permissions").
 
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use super::az::{member, text};
 use super::Row;
 use crate::catalogue;
 use crate::clients::arm::{Permissions, LIST_ACCESS, READ, WRITE};
+use crate::model::json::object;
 use crate::settings::Guid;
 
 /// The guide's two roles by their ids (built-in roles reference), with what each is needed for.
@@ -101,7 +102,7 @@ pub fn learn<'v>(assignments: &mut [Assignment], definition: &dyn Fn(&str) -> Op
         let first = definition(&one.role_id).and_then(Value::as_array).and_then(|all| all.first());
         let permissions = first.and_then(|first| member(first, "permissions"));
         // As ARM lists what an identity may do.
-        one.definition = permissions.and_then(|all| Permissions::of_listing(json!({ "value": all })));
+        one.definition = permissions.and_then(|all| Permissions::of_listing(object! { "value": all }));
     }
 }
 
