@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value};
 
 use super::collect::read;
 use super::{Collected, Content, Part};
@@ -13,6 +13,7 @@ use crate::host::commands::says_any;
 use crate::host::files::Files;
 use crate::host::link_local::{self, EXCHANGE};
 use crate::host::Host;
+use crate::model::json::object;
 use crate::proxy_files::{NO_PROXY_NAMES, PROXY_FILES, PROXY_NAMES};
 
 /// The sidecar's pages besides a token: its health, and what azcmagent's install script asks to find out whether
@@ -85,11 +86,11 @@ pub async fn ask(endpoint: &str, page: &'static str) -> (&'static str, String) {
 pub fn identity(context: &Context, facts: &Facts, answers: Vec<(&str, String)>) -> Part {
     let answers: Map<String, Value> =
         answers.into_iter().map(|(page, answer)| (page.to_owned(), answer.into())).collect();
-    let identity = json!({
+    let identity = object! {
         "configured": context.settings.identity.to_string(), "resource": context.settings.imds.resource,
         "endpoint": context.settings.imds.endpoint, "sidecar": Value::Object(answers),
         "claims_of_the_token": facts.identity.claims,
-    });
+    };
     let from = "the sidecar's pages, and the claims of a token that was not kept";
     Part::new("identity.json", from, Content::Json(identity))
 }

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
-
 use super::{Content, Part, LARGEST_ENTRY, LARGEST_WHOLE};
 use crate::context::{value, Context, Facts};
+use crate::model::json::object;
 use crate::model::step::{workstation, Step, Who};
 
 /// What cannot be seen from inside the VM, and the command that shows it; from the guide's sections on the cloud
@@ -41,47 +40,43 @@ const UNSEEN: &str =
 const NO_AZ: &str =
     "arc-enroll does not use the az CLI; identity.json and doctor.json have what the sidecar answers";
 
-/// The manifest of these parts, as text: JSON with a line for every entry.
+/// The manifest of these parts, as JSON for people too.
 pub fn write(context: &Context, facts: &Facts, elapsed: Duration, parts: &[Part]) -> String {
     let (mut entries, mut missing) = (Vec::new(), Vec::new());
     for part in parts {
-        let (name, from, elapsed) = (quoted(&part.name), quoted(&part.from), part.elapsed.as_millis());
-        let about = format!(r#"{{"name":{name},"from":{from},"elapsed_ms":{elapsed},"#);
+        let (name, from, elapsed) = (&part.name, &part.from, milliseconds(part.elapsed));
         match &part.content {
-            Content::Text(text, status, is_cut) => {
-                let (bytes, status) = (text.len(), status.as_deref().map_or(Value::Null, quoted));
-                entries.push(format!(r#"{about}"bytes":{bytes},"truncated":{is_cut},"status":{status}}}"#));
+            Content::Text(text, status, is_cut) => entries.push(object! {
+                "name": name, "from": from, "elapsed_ms": elapsed, "bytes": text.len(), "truncated": is_cut,
+                "status": status,
+            }),
+            Content::Missing(why) => {
+                missing.push(object! { "name": name, "from": from, "elapsed_ms": elapsed, "why": why });
             }
-            Content::Missing(why) => missing.push(format!(r#"{about}"why":{}}}"#, quoted(why))),
             Content::Json(_) => {}
         }
     }
     for outside in OUTSIDE {
         let step = outside.render(&|var| value(context, facts, var));
-        let (name, command) = (step.text, quoted(&step.command));
-        missing.push(format!(r#"{{"name":"{name}","why":"{UNSEEN}","command":{command}}}"#));
+        missing.push(object! { "name": step.text, "why": UNSEEN, "command": step.command });
     }
-    missing.push(format!(r#"{{"name":"az login --identity","why":"{NO_AZ}"}}"#));
-    format!(
-        r#"{{"version":1,"agent":"{}","created":"{}","elapsed_ms":{},"as_root":{},
-"secrets":"taken out; *** stands in their place","largest_entry":{LARGEST_ENTRY},"largest_whole":{LARGEST_WHOLE},
-"entries":[
-{}
-],
-"missing":[
-{}
-]}}
-"#,
-        env!("CARGO_PKG_VERSION"),
-        humantime::format_rfc3339_seconds(SystemTime::now()),
-        elapsed.as_millis(),
-        crate::host::system::is_root(),
-        entries.join(",\n"),
-        missing.join(",\n"),
-    )
+    missing.push(object! { "name": "az login --identity", "why": NO_AZ });
+    let manifest = object! {
+        "version": 1,
+        "agent": env!("CARGO_PKG_VERSION"),
+        "created": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        "elapsed_ms": milliseconds(elapsed),
+        "as_root": crate::host::system::is_root(),
+        "secrets": "taken out; *** stands in their place",
+        "largest_entry": LARGEST_ENTRY,
+        "largest_whole": LARGEST_WHOLE,
+        "entries": entries,
+        "missing": missing,
+    };
+    format!("{manifest:#}\n")
 }
 
-/// A text that shows as JSON does it, with quotation marks and escapes.
-pub fn quoted(text: &str) -> Value {
-    Value::from(text)
+/// As the numbers of JSON go; nothing here takes longer than they can tell.
+fn milliseconds(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
 }

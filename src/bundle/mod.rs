@@ -11,7 +11,7 @@ mod redact;
 
 pub use collect::{collect, read_file, Collected, Content, Part};
 pub use derived::{ask, identity, places, PAGES};
-pub use manifest::{quoted, OUTSIDE};
+pub use manifest::OUTSIDE;
 pub use redact::first as without_secrets;
 
 use crate::context::{Context, Facts};

@@ -1,8 +1,11 @@
 //! Takes secrets out of texts that others wrote, by the forms in which they occur.
 //!
-//! Two passes: [`first`] blots out what its surroundings give away (`"access_token": "…"`, a PEM block, a URL
+//! Two passes: [`first`] redacts what its surroundings give away (`"access_token": "…"`, a PEM block, a URL
 //! with a password) and teaches it to the mask; the mask then finds the same words standing alone in any other
 //! text. What is no secret stays to the byte.
+//!
+//! It is our own because logs cut a secret anywhere, escape it and put it in any syntax: a parser of one format
+//! would miss it, and regular expressions for all of them are too large to travel.
 
 use std::ops::Range;
 
@@ -10,8 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
 use crate::host::SharedMask;
+use crate::model::percent;
 use crate::model::secret::{is_token_character, masked, url_credentials, Secret};
-use crate::settings::{percent_encoded, ProxyUrl};
+use crate::settings::ProxyUrl;
 
 /// How the names end whose values are secrets; without their dashes and underscores, in lower case.
 const NAMES: [&str; 19] = [
@@ -81,7 +85,7 @@ fn learn_credentials(credentials: &str, mask: &SharedMask) {
     }
     mask.learn(&Secret::new(password));
     // As a URL has them, and as a header and an option have them.
-    let encoded = format!("{}:{}", percent_encoded(user), percent_encoded(password));
+    let encoded = format!("{}:{}", percent::encode(user), percent::encode(password));
     for credentials in [credentials, &encoded] {
         let url = ProxyUrl::new(&format!("http://{credentials}@localhost:1"));
         url.iter().flat_map(ProxyUrl::forms_of_the_password).for_each(|form| mask.learn(&form));
@@ -267,7 +271,7 @@ fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
     let name_end = start + word.len();
     let end = name_end + text.get(name_end..)?.find('\n').unwrap_or(text.len() - name_end).min(LONGEST_KEY);
     let end = (end..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
-    let closing = quote(text.get(name_end..end)?).len();
+    let closing = quotation_mark(text.get(name_end..end)?).len();
     let mut at = skip_blanks(text, name_end + closing, end);
     let is_option = word.starts_with('-');
     let separator = text.get(at..end)?.chars().next()?;
@@ -279,7 +283,7 @@ fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
         _ if closing == 0 && is_option && at > name_end => {}
         _ => return None,
     }
-    let opening = quote(text.get(at..end)?);
+    let opening = quotation_mark(text.get(at..end)?);
     at += opening.len();
     let rest = text.get(at..end)?;
     if is_named(word, "authorization") {
@@ -312,7 +316,7 @@ fn skip_blanks(text: &str, at: usize, end: usize) -> usize {
 }
 
 /// A quotation mark with the backslashes before it, at the start of a text.
-fn quote(text: &str) -> &str {
+fn quotation_mark(text: &str) -> &str {
     let slashes = text.len() - text.trim_start_matches('\\').len();
     match text.get(slashes..).and_then(|rest| rest.chars().next()) {
         Some('"' | '\'') if slashes < 8 => text.get(..=slashes).unwrap_or_default(),

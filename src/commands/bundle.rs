@@ -4,12 +4,14 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
+use serde_json::Value;
+
 use super::shutdown::shutdown_signal;
 use super::{
     configuration_path, context, describe, doctor, enroll, load_to_look, load_without_file, Environment,
     Loaded,
 };
-use crate::bundle::{self, quoted, Bundle, Collected, Content, Part};
+use crate::bundle::{self, Bundle, Collected, Content, Part};
 use crate::cli::{Command, Invocation, Output};
 use crate::context::{value, Context, Mode};
 use crate::engine::Examination;
@@ -17,6 +19,7 @@ use crate::host::files::write_private;
 use crate::host::output;
 use crate::host::tasks::{join_all, Task};
 use crate::model::exit_code::INTERNAL;
+use crate::model::json::object;
 use crate::output::terminal::{self, paragraph};
 use crate::settings::{Overrides, Problem, ProxyUrl, Settings};
 
@@ -80,7 +83,7 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
     }
     let shown = if to_stdout { "-".to_owned() } else { path.display().to_string() };
     let text = match invocation.output {
-        Some(Output::Json) => to_json(&shown, &bundle),
+        Some(Output::Json) => format!("{}\n", to_json(&shown, &bundle)),
         _ => to_text(&context, &examination, &shown, &bundle),
     };
     // Standard output is the archive's then.
@@ -195,19 +198,15 @@ fn place(context: &Context, file: Option<&Path>, folder: &str) -> PathBuf {
     }
 }
 
-fn to_json(file: &str, bundle: &Bundle) -> String {
-    let mut missing = Vec::new();
-    for (name, why) in &bundle.missing {
-        missing.push(format!(r#"{{"name":{},"why":{}}}"#, quoted(name), quoted(why)));
+fn to_json(file: &str, bundle: &Bundle) -> Value {
+    let missing = bundle.missing.iter().map(|(name, why)| object! { "name": name, "why": why });
+    object! {
+        "file": file,
+        "bytes": bundle.bytes.len(),
+        "entries": bundle.entries,
+        "truncated": bundle.truncated,
+        "missing": missing.collect::<Vec<_>>(),
     }
-    format!(
-        "{{\"file\":{},\"bytes\":{},\"entries\":{},\"truncated\":{},\"missing\":[{}]}}\n",
-        quoted(file),
-        bundle.bytes.len(),
-        bundle.entries,
-        bundle.truncated,
-        missing.join(",")
-    )
 }
 
 fn to_text(context: &Context, examination: &Examination, file: &str, bundle: &Bundle) -> String {

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use super::shutdown::unless_stopped;
 use super::{context_to_observe, Environment};
@@ -15,6 +15,7 @@ use crate::host::output;
 use crate::model::check::{exit_code, worst, CheckState};
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
+use crate::model::json::object;
 use crate::output::table::{self, probe_to_json};
 use crate::output::terminal::{self, Style};
 
@@ -69,7 +70,7 @@ pub fn to_json(context: &Context, examination: &Examination) -> Value {
     let azure = &context.settings.azure;
     let claims = &examination.facts.identity.claims;
     let results = &examination.results;
-    json!({
+    object! {
         "version": 1,
         "agent": env!("CARGO_PKG_VERSION"),
         "exit_code": exit_code(results),
@@ -77,14 +78,14 @@ pub fn to_json(context: &Context, examination: &Examination) -> Value {
         "conditions": results.iter().map(table::to_json).collect::<Vec<_>>(),
         "network": examination.probes.iter().map(probe_to_json).collect::<Vec<_>>(),
         "unseen": examination.not_checked,
-        "vm": {
+        "vm": object! {
             "resource_name": context.resource_name(claims).map(|name| name.to_string()),
             "subscription_id": azure.subscription_id.as_str(), "resource_group": azure.resource_group.as_str(),
             "location": azure.location.as_str(), "tenant_id": context.tenant(claims),
             "identity": context.settings.identity.to_string(), "claims": claims,
             "proxy": context.settings.proxy.url.as_ref().map(|url| url.without_credentials()),
         },
-    })
+    }
 }
 
 fn to_text(style: Style, examination: &Examination) -> String {

@@ -251,6 +251,7 @@ fn record(
 ) -> Record {
     let (outcome, exit_code) = ending.name();
     Record {
+        version: record::VERSION,
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         run_id: start.run_id.clone(),
         started: rfc3339(start.time).to_string(),

@@ -1,6 +1,6 @@
 //! `explain`: what a fault means, or the list of all.
 
-use serde_json::json;
+use serde_json::Value as Json;
 
 use super::{context, load_to_look, Environment};
 use crate::catalogue;
@@ -9,6 +9,7 @@ use crate::context::{value, Facts, Mode};
 use crate::host::{output, Host};
 use crate::model::exit_code::USAGE;
 use crate::model::fault::FaultKind;
+use crate::model::json::object;
 use crate::model::step::RenderedStep;
 use crate::model::var::{Value, Var, Word};
 use crate::output::{record, terminal};
@@ -23,7 +24,9 @@ pub(super) fn run(invocation: &Invocation, environment: Environment<'_>, code: O
     };
     let text = match (as_json, code) {
         (true, Some(_)) => kinds.iter().map(|kind| format!("{}\n", to_json(kind))).collect(),
-        (true, None) => format!("{}\n", json!(kinds.iter().map(|kind| to_json(kind)).collect::<Vec<_>>())),
+        (true, None) => {
+            format!("{}\n", Json::from(kinds.iter().map(|kind| to_json(kind)).collect::<Vec<_>>()))
+        }
         (false, Some(_)) => kinds.iter().map(|kind| explanation(invocation, environment, kind)).collect(),
         (false, None) => terminal::catalogue(&kinds),
     };
@@ -62,11 +65,11 @@ fn unfilled(var: Var) -> Option<Value> {
     Some(vec![Word::Shell(var.template())])
 }
 
-fn to_json(kind: &FaultKind) -> serde_json::Value {
+fn to_json(kind: &FaultKind) -> Json {
     let person: Vec<String> = kind.remediation(&unfilled).iter().map(RenderedStep::line).collect();
-    json!({
+    object! {
         "code": kind.code, "condition": kind.condition.name(), "exit_code": kind.exit_code(),
         "means": kind.summary, "causes": kind.causes.iter().map(|cause| cause.text).collect::<Vec<_>>(),
         "agent": kind.automatic, "person": person, "guide": kind.guide,
-    })
+    }
 }

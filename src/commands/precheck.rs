@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use super::shutdown::unless_stopped;
 use super::{context, load_or_report, Environment};
@@ -12,6 +12,7 @@ use crate::host::output;
 use crate::model::check::{exit_code, worst, CheckResult};
 use crate::model::exit_code::USAGE;
 use crate::model::fault::Fault;
+use crate::model::json::object;
 use crate::operator::precheck::place::Place;
 use crate::operator::precheck::{az, examine, Wanted, CSN, LIMIT, VM};
 use crate::output::table;
@@ -58,11 +59,11 @@ pub(super) async fn run(
 }
 
 fn to_json(results: &[CheckResult]) -> Value {
-    json!({
+    object! {
         "version": 1, "agent": env!("CARGO_PKG_VERSION"), "exit_code": exit_code(results),
         "worst": worst(results).map(Fault::code),
         "conditions": results.iter().map(table::to_json).collect::<Vec<_>>(),
-    })
+    }
 }
 
 fn to_text(style: Style, results: &[CheckResult]) -> String {

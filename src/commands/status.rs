@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use humantime::{format_rfc3339_seconds, parse_rfc3339_weak};
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use super::{context, load_to_look, Environment};
 use crate::catalogue;
@@ -16,6 +16,7 @@ use crate::host::{output, system, Host};
 use crate::model::check::{CheckResult, CheckState};
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
+use crate::model::json::object;
 use crate::model::step::RenderedStep;
 use crate::output::record::{self, Record};
 use crate::output::terminal::{self, Mark, Style};
@@ -133,15 +134,15 @@ fn to_json(status: &Status) -> Value {
         .map(|result| {
             let (state, text) = described(result);
             let fault = result.fault().map(Fault::code);
-            json!({ "condition": result.condition.name(), "state": state, "evidence": text, "fault": fault })
+            object! { "condition": result.condition.name(), "state": state, "evidence": text, "fault": fault }
         })
         .collect();
     let (state, place) = agent(status);
-    json!({
-        "last_run": status.record.as_ref().map(Record::to_json),
+    object! {
+        "last_run": status.record,
         "warning": status.warnings.first(),
-        "now": { "conditions": conditions },
-        "timer": {
+        "now": object! { "conditions": conditions },
+        "timer": object! {
             "installed": status.timer.installed,
             "active": status.timer.active,
             "running": status.timer.working,
@@ -149,8 +150,8 @@ fn to_json(status: &Status) -> Value {
             "every_s": status.every.map(|every| every.as_secs()),
             "why": status.why,
         },
-        "azcmagent": { "status": state, "resource_id": place },
-    })
+        "azcmagent": object! { "status": state, "resource_id": place },
+    }
 }
 
 fn agent(status: &Status) -> (&str, Option<String>) {

@@ -3,8 +3,6 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use super::{context_to_observe, Environment};
 use crate::cli::{Invocation, Output};
 use crate::clients::imds::Token;
@@ -13,6 +11,7 @@ use crate::context::{Context, Facts};
 use crate::engine::RetryBudget;
 use crate::host::output;
 use crate::model::fault::{Fault, Resolution};
+use crate::model::json::object;
 use crate::output::terminal;
 use crate::settings::Identity;
 
@@ -46,7 +45,7 @@ pub(super) async fn run(
     };
     let expires = token.expires.map(|at| humantime::format_rfc3339_seconds(at).to_string());
     let text = if invocation.output == Some(Output::Json) {
-        json!({ "access_token": token.secret.reveal(), "expires_on": expires, "claims": token.claims })
+        object! { "access_token": token.secret.reveal(), "expires_on": expires, "claims": token.claims }
             .to_string()
     } else {
         token.secret.reveal().to_owned()

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::load_or_report;
 use crate::cli::{Invocation, Output};
 use crate::host::output;
 use crate::model::exit_code::USAGE;
+use crate::model::json::object;
 
 pub(super) fn run(invocation: &Invocation, file: Option<&PathBuf>) -> u8 {
     if invocation.output == Some(Output::Json) {
@@ -27,10 +26,10 @@ fn validate_json(invocation: &Invocation, file: Option<&PathBuf>) -> u8 {
     let listed: Vec<_> = problems
         .iter()
         .map(|problem| {
-            json!({ "place": problem.place, "key": problem.key, "line": problem.line, "message": problem.message })
+            object! { "place": problem.place, "key": problem.key, "line": problem.line, "message": problem.message }
         })
         .collect();
-    output::print(&format!("{}\n", json!({ "valid": listed.is_empty(), "problems": listed })));
+    output::print(&format!("{}\n", object! { "valid": listed.is_empty(), "problems": listed }));
     if listed.is_empty() {
         0
     } else {

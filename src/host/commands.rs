@@ -1,6 +1,6 @@
 //! The one runner of other programs: found once, started with a chosen environment and no standard input,
 //! bounded in time and output, and gone with its whole process group when we go.
-#![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
+#![expect(clippy::disallowed_methods, reason = "this module is the I/O boundary that the ban points to")]
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};

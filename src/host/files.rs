@@ -1,5 +1,5 @@
 //! Files below `--root`: bounded reads, and writes that are whole or not at all, also across a power cut.
-#![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
+#![expect(clippy::disallowed_methods, reason = "this module is the I/O boundary that the ban points to")]
 
 use std::fs;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};

@@ -162,7 +162,7 @@ pub async fn issuer(
 /// The request in curl's configuration language; only options that curl 7.29 (RHEL 7) knows.
 fn configuration(proxy: Option<&ProxyUrl>, request: &Request<'_>) -> Secret {
     let mut text = String::from("silent\nshow-error\n");
-    let mut set = |name: &str, value: &str| text.push_str(&format!("{name} = {}\n", quoted(value)));
+    let mut set = |name: &str, value: &str| text.push_str(&format!("{name} = {}\n", curl_quoted(value)));
     set("url", request.url);
     match proxy {
         Some(proxy) => {
@@ -176,15 +176,15 @@ fn configuration(proxy: Option<&ProxyUrl>, request: &Request<'_>) -> Secret {
         None => set("noproxy", "*"),
     }
     if let Some(path) = request.save_to {
-        let path = quoted(&path.display().to_string());
+        let path = curl_quoted(&path.display().to_string());
         text.push_str(&format!("fail\nlocation\nmax-filesize = {LARGEST_FILE}\noutput = {path}\n"));
     }
     if request.method == "HEAD" {
         text.push_str("head\n");
     } else {
-        text.push_str(&format!("request = {}\n", quoted(request.method)));
+        text.push_str(&format!("request = {}\n", curl_quoted(request.method)));
     }
-    let mut set = |name: &str, value: &str| text.push_str(&format!("{name} = {}\n", quoted(value)));
+    let mut set = |name: &str, value: &str| text.push_str(&format!("{name} = {}\n", curl_quoted(value)));
     set("connect-timeout", "10");
     set("max-time", &request.limit.as_secs().max(1).to_string());
     set("user-agent", concat!("arc-enroll/", env!("CARGO_PKG_VERSION")));
@@ -204,8 +204,9 @@ fn without_query(url: &str) -> String {
     url.split('?').next().unwrap_or_default().to_owned()
 }
 
-/// A value as curl's configuration files quote it, which is also how JSON does.
-pub fn quoted(value: &str) -> String {
+/// A value as curl's configuration files quote it (curl(1), `--config`): of the control characters only these three
+/// have an escape.
+pub fn curl_quoted(value: &str) -> String {
     let mut text = String::with_capacity(value.len() + 2);
     text.push('"');
     for c in value.chars() {
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn values_are_quoted_for_curl() {
-        assert_eq!(quoted("a\"b\\c\nd"), r#""a\"b\\c\nd""#);
+        assert_eq!(curl_quoted("a\"b\\c\nd"), r#""a\"b\\c\nd""#);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! A private file that only lives in memory, for the one secret that another program must read.
-#![expect(clippy::disallowed_methods, reason = "files with a secret have a door of their own")]
+#![expect(clippy::disallowed_methods, reason = "files that hold a secret are opened here only")]
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The only doors to the outside: files below `--root`, programs, the link-local HTTP client, tunnels
+//! The only I/O boundary: files below `--root`, programs, the link-local HTTP client, tunnels
 //! through the proxy, HTTPS by the host's curl, the system's own facts.
 //!
 //! The lint table bans `std::fs`, `Command::new` and HTTP clients everywhere else.
@@ -39,7 +39,7 @@ pub struct Host {
 pub struct SharedMask(Arc<Mutex<Mask>>);
 
 impl SharedMask {
-    /// From now on this secret is blotted out.
+    /// From now on this secret is redacted.
     pub fn learn(&self, secret: &Secret) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).learn(secret);
     }

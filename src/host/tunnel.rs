@@ -1,5 +1,5 @@
 //! CONNECT through the proxy, by ourselves: the one probe that tells a closed network from everything else.
-#![expect(clippy::disallowed_methods, reason = "this is the door that the ban leads to")]
+#![expect(clippy::disallowed_methods, reason = "this module is the I/O boundary that the ban points to")]
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

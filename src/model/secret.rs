@@ -1,20 +1,28 @@
 //! Values that must not be seen: access tokens and proxy credentials.
 //!
 //! A [`Secret`] has no `Display` and a redacted `Debug`, so that no format string, log field or
-//! panic message can show it by accident. Text from other programs, which may repeat a secret,
-//! goes through [`Mask`].
+//! panic message can show it by accident, and it is wiped from memory when it is dropped. Text from
+//! other programs, which may repeat a secret, goes through [`Mask`].
+//!
+//! The mask is our own: a general one would bring a regular-expression engine, too large to travel, and would
+//! not know the secrets that a run learns as it goes.
 
 use std::fmt;
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 /// Text that is only ever handed to the one place that needs it, by [`Secret::reveal`].
+///
+/// Dropping it overwrites its bytes. Copies that the caller made on the way (a borrowed text, a buffer that grew)
+/// are not reached by that, so a secret is built from an owned `String` where there is one.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes the text in; from here on it leaves only through [`Secret::reveal`].
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The text itself. Every caller is a place to audit.
@@ -41,7 +49,7 @@ pub struct Mask {
     beginnings: Vec<bool>,
 }
 
-/// Shortest known secret that is searched for: a shorter one would blot out ordinary words.
+/// Shortest known secret that is searched for: a shorter one would redact ordinary words.
 const SHORTEST: usize = 4;
 
 /// Shorter ones than this are searched for as words of their own, lest `test` go from `latest`.
@@ -112,7 +120,7 @@ fn pair(start: &[u8]) -> usize {
     start.iter().take(2).fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
-/// The text with these parts, which stand in order, blotted out.
+/// The text with these parts, which stand in order, redacted.
 pub fn masked(text: &str, parts: Vec<Range<usize>>) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut from = 0;
@@ -204,6 +212,15 @@ mod tests {
     }
 
     #[test]
+    fn the_text_is_of_a_type_that_is_wiped_when_dropped() {
+        fn wiped<T: zeroize::ZeroizeOnDrop + zeroize::Zeroize>(mut value: T) -> T {
+            value.zeroize();
+            value
+        }
+        assert_eq!(*wiped(Secret::new("hunter22").0), "");
+    }
+
+    #[test]
     fn known_secrets_tokens_and_url_passwords_go() {
         let mut mask = Mask::default();
         mask.learn(&Secret::new("opaque-token-value"));
@@ -253,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_very_short_secret_does_not_blot_out_the_text() {
+    fn a_very_short_secret_does_not_redact_the_text() {
         let mut mask = Mask::default();
         mask.learn(&Secret::new("ab"));
         assert_eq!(mask.apply("about"), "about");

@@ -1,4 +1,6 @@
-//! The language of a POSIX shell, as far as commands for people are written in it.
+//! Quoting for a POSIX shell (Shell Command Language, section 2.2.2): every text that goes into a command line for a
+//! shell, or into a script. The languages of systemd's units and of curl's configuration differ; their quoting stands
+//! beside their files.
 
 /// Longest word that stands without quotes where it is plain: with its option it fits on a line.
 const LONGEST_BARE: usize = 64;
@@ -15,8 +17,13 @@ pub fn quote(text: &str) -> String {
     } else if !text.contains(is_special) {
         format!("\"{text}\"")
     } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+        single_quoted(text)
     }
+}
+
+/// The text between single quotes, also where it needs none; a single quote within stands outside of them, escaped.
+pub fn single_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

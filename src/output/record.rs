@@ -1,5 +1,6 @@
 //! What the last run did, kept for `status` and for the next run.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
 use crate::host::files::{FileError, Files, Readable};
@@ -8,11 +9,13 @@ use crate::host::files::{FileError, Files, Readable};
 pub const PATH: &str = "/var/lib/arc-enroll/status.json";
 
 /// The version of the record's form.
-const VERSION: u64 = 1;
+pub const VERSION: u64 = 1;
 
-/// A finished run. Unknown members of a later version are ignored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A finished run. Unknown members of a later program are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    /// [`VERSION`]; any other is refused before the rest is read.
+    pub version: u64,
     /// Version of the program that wrote it.
     pub agent: String,
     /// The run.
@@ -30,8 +33,10 @@ pub struct Record {
     /// Exit code.
     pub exit_code: u8,
     /// What a person does about the fault.
+    #[serde(default)]
     pub remedy: Vec<String>,
     /// What was repaired on the way, in order.
+    #[serde(default)]
     pub repairs: Vec<Repaired>,
     /// What comes next.
     pub next: String,
@@ -40,13 +45,14 @@ pub struct Record {
 }
 
 /// One repair and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {
     /// What was done, in words.
     pub repair: String,
     /// The fault that called for it.
     pub fault: String,
     /// What was seen before.
+    #[serde(default)]
     pub before: String,
     /// What was seen after.
     pub after: Option<String>,
@@ -60,72 +66,17 @@ impl Repaired {
         self.helped = Some(helped);
         self.after = Some(evidence.to_owned());
     }
-
-    fn to_json(&self) -> Value {
-        json!({
-            "repair": self.repair, "fault": self.fault, "before": self.before, "after": self.after,
-            "helped": self.helped,
-        })
-    }
-
-    fn from_json(value: &Value) -> Option<Self> {
-        Some(Self {
-            repair: text(value, "repair")?,
-            fault: text(value, "fault")?,
-            before: text(value, "before").unwrap_or_default(),
-            after: text(value, "after"),
-            helped: value.get("helped").and_then(Value::as_bool),
-        })
-    }
 }
 
 impl Record {
-    /// The record as the file and `status --output json` have it.
-    pub fn to_json(&self) -> Value {
-        let repairs: Vec<Value> = self.repairs.iter().map(Repaired::to_json).collect();
-        json!({
-            "version": VERSION, "agent": self.agent, "run_id": self.run_id, "started": self.started,
-            "finished": self.finished, "outcome": self.outcome, "fault": self.fault, "evidence": self.evidence,
-            "exit_code": self.exit_code, "remedy": self.remedy, "repairs": repairs, "next": self.next,
-            "vm": self.vm,
-        })
-    }
-
-    /// Reads what [`Record::to_json`] makes; the name of a member that is missing.
-    fn from_json(value: &Value) -> Result<Self, &'static str> {
-        let text = |name| text(value, name).ok_or(name);
-        let list =
-            |name: &str| value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let exit_code = value.get("exit_code").and_then(Value::as_u64);
-        Ok(Self {
-            agent: text("agent")?,
-            run_id: text("run_id")?,
-            started: text("started")?,
-            finished: text("finished")?,
-            outcome: text("outcome")?,
-            fault: text("fault").ok(),
-            evidence: text("evidence").ok(),
-            exit_code: exit_code.and_then(|code| code.try_into().ok()).ok_or("exit_code")?,
-            remedy: list("remedy").iter().filter_map(|step| Some(step.as_str()?.to_owned())).collect(),
-            repairs: list("repairs").iter().filter_map(Repaired::from_json).collect(),
-            next: text("next")?,
-            vm: text("vm").ok(),
-        })
-    }
-
     /// Writes the record, whole or not at all.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, files: &Files) -> Result<(), FileError> {
-        let text = format!("{:#}\n", self.to_json());
+        let text = format!("{:#}\n", json!(self));
         files.write(PATH, text.as_bytes(), Readable::Everyone)
     }
-}
-
-/// A member that is text.
-fn text(value: &Value, name: &str) -> Option<String> {
-    value.get(name)?.as_str().map(str::to_owned)
 }
 
 /// The last record, or why it cannot be used; an unreadable one is no reason to stop.
@@ -142,10 +93,7 @@ pub fn read(files: &Files) -> Result<Option<Record>, String> {
         serde_json::from_str(&text).map_err(|error| format!("{PATH} cannot be read: {error}"))?;
     match value.get("version").and_then(Value::as_u64) {
         Some(VERSION) => {
-            let record = Record::from_json(&value);
-            record
-                .map(Some)
-                .map_err(|name| format!("{PATH} cannot be read: {name} is missing or of another kind"))
+            Record::deserialize(&value).map(Some).map_err(|error| format!("{PATH} cannot be read: {error}"))
         }
         Some(other) => Err(format!("{PATH} has version {other}, this program reads {VERSION}")),
         None => Err(format!("{PATH} cannot be read: it has no version")),
@@ -162,6 +110,7 @@ mod tests {
         let files = Files::new(dir.path().to_owned());
         assert_eq!(read(&files), Ok(None));
         let record = Record {
+            version: VERSION,
             agent: "0.1.0".into(),
             run_id: "r".into(),
             started: "s".into(),
@@ -187,7 +136,12 @@ mod tests {
         assert!(read(&files).unwrap_err().contains("cannot be read"));
         files.write(PATH, b"{\"version\":2}", Readable::Everyone).unwrap();
         assert!(read(&files).unwrap_err().contains("has version 2"));
+        let of_a_later_program = r#"{"version":1,"agent":"a","run_id":"r","started":"s","finished":"f",
+            "outcome":"enrolled","exit_code":0,"next":"n","later":{"a":[1]}}"#;
+        files.write(PATH, of_a_later_program.as_bytes(), Readable::Everyone).unwrap();
+        let read_back = read(&files).unwrap().unwrap();
+        assert_eq!((read_back.fault, read_back.remedy.len(), read_back.vm), (None, 0, None));
         files.write(PATH, b"{\"version\":1}", Readable::Everyone).unwrap();
-        assert!(read(&files).unwrap_err().contains("agent is missing"));
+        assert!(read(&files).unwrap_err().contains("missing field `agent`"));
     }
 }

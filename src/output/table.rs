@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use super::terminal::{self, Mark, Style};
 use crate::model::check::{worst, CheckResult, CheckState, Probe};
+use crate::model::json::object;
 use crate::model::step::RenderedStep;
 
 /// A row for programs.
@@ -21,13 +22,13 @@ pub fn to_json(result: &CheckResult) -> Value {
         kind.iter().map(|cause| cause.text).collect()
     };
     let remedy: Option<Vec<String>> = kind.map(|_| result.steps.iter().map(RenderedStep::line).collect());
-    let mut row = json!({
+    let mut row = object! {
         "condition": result.condition.name(), "number": result.condition.number(), "state": state,
         "evidence": evidence, "cause": cause, "elapsed_ms": millis(result.elapsed),
         "fault": kind.map(|kind| kind.code), "means": kind.map(|kind| kind.summary),
         "causes": kind.map(|kind| causes(kind.causes)), "exit_code": kind.map(|kind| kind.exit_code()),
         "remedy": remedy,
-    });
+    };
     if let (Some(check), Value::Object(members)) = (result.check, &mut row) {
         members.insert("check".to_owned(), check.into());
     }
@@ -50,10 +51,10 @@ pub fn to_text(result: &CheckResult, style: Style) -> String {
 
 /// A test of the network for programs.
 pub fn probe_to_json(probe: &Probe) -> Value {
-    json!({
+    object! {
         "test": probe.test, "target": probe.target, "verdict": probe.state.name(), "detail": probe.detail,
         "elapsed_ms": millis(probe.elapsed),
-    })
+    }
 }
 
 /// The last lines for people; `failed` is the word for what waiting does not help, `good` the sentence where all is well.

@@ -6,6 +6,8 @@
 
 use super::format::{Error, Format, RenderInput};
 use super::lines::{self, Assignment, Dialect, Setting};
+use crate::model::percent::decode_leniently;
+use crate::model::url::Url;
 
 pub(super) static FORMAT: Format = Format { parse: options, no_proxy_names: &[], render };
 
@@ -76,36 +78,18 @@ struct Parts {
 impl Parts {
     fn of(url: &str) -> Self {
         let whole = || Self { bare: url.to_owned(), username: None, password: None };
-        let Some((scheme, rest)) = url.split_once("://") else { return whole() };
-        let Some((credentials, host)) = rest.rsplit_once('@') else { return whole() };
+        let Some(Url { scheme, credentials, authority, target }) = Url::split(url) else { return whole() };
+        let Some(credentials) = credentials else { return whole() };
         let (username, password) = match credentials.split_once(':') {
-            Some((username, password)) => (username, Some(decoded(password))),
+            Some((username, password)) => (username, Some(decode_leniently(password))),
             None => (credentials, None),
         };
-        Self { bare: format!("{scheme}://{host}"), username: Some(decoded(username)), password }
-    }
-}
-
-/// Percent-decoded; what is not a percent code, or no text afterwards, stays as it is.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = (byte == b'%').then(|| after.get(..2)).flatten();
-        let code = code.and_then(|code| std::str::from_utf8(code).ok());
-        let code = code.filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(value) => {
-                bytes.push(value);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
+        Self {
+            bare: format!("{scheme}://{authority}{target}"),
+            username: Some(decode_leniently(username)),
+            password,
         }
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]

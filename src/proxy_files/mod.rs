@@ -11,6 +11,9 @@
 //! A new file is one entry of the list; a new format is one module with a `FORMAT`. Each module uses only those
 //! before it in this order: `lines` and `no_proxy`, `variables`, `compare` and `format`, the formats and `file`,
 //! this list. (`profile` parses statements as `environment` does.)
+//!
+//! The parsers are our own: crates for such files read them into values and write them again, and here every line that
+//! is not ours has to stay to the byte.
 
 mod apt;
 mod compare;

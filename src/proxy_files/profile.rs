@@ -3,6 +3,7 @@
 use super::environment;
 use super::format::{Error, Format, RenderInput};
 use super::variables::{variables, DesiredProxy, NO_PROXY_NAMES};
+use crate::model::shell::single_quoted;
 
 pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: &NO_PROXY_NAMES, render };
 
@@ -36,5 +37,5 @@ pub fn exports(desired: &DesiredProxy, existing: &[&str]) -> String {
 
 /// A line that sets and exports a variable in any POSIX shell, whatever the value holds.
 fn export(name: &str, value: &str) -> String {
-    format!("export {name}='{}'\n", value.replace('\'', "'\\''"))
+    format!("export {name}={}\n", single_quoted(value))
 }

@@ -19,6 +19,7 @@ use crate::host::files::Readable;
 use crate::host::https::{self, HttpsError, Request};
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
+use crate::model::url::Url;
 use crate::settings::{Install, Package, PackageSource};
 
 pub(super) static INSTALL: Repair = Repair {
@@ -120,9 +121,8 @@ async fn from_package(context: &Context, package: &Package) -> Result<(), Fault>
     let path = match &package.source {
         PackageSource::File(path) => path.clone(),
         PackageSource::Url(url) => {
-            let name =
-                url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-            Path::new(WORK).join(name)
+            let path = Url::split(url).map_or("", |url| url.path());
+            Path::new(WORK).join(path.rsplit('/').next().unwrap_or_default())
         }
     };
     let digest = || context.host.files.sha256(&path).map_err(|error| not_writable(&error));
@@ -269,7 +269,7 @@ pub(super) async fn fetch(context: &Context, url: &str, to: &Path, limit: Durati
     let request = Request { save_to: Some(&path), ..Request::get(url, context.within(limit)) };
     match https::send(&context.host.commands, context.settings.proxy.url.as_ref(), request).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(not_fetched(url.split('/').nth(2).unwrap_or_default(), &error)),
+        Err(error) => Err(not_fetched(Url::split(url).map_or("", |url| url.host()), &error)),
     }
 }
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::proxy_url::{bracketed, check_host, split_port};
 use super::values::shown;
+use crate::model::url::{bracketed, check_host, split_port, split_target, without_scheme, Url};
 
 /// An address, network or name that is reached without the proxy: bare, as every program reads it.
 pub fn no_proxy_entry(text: &str) -> Result<String, String> {
@@ -53,9 +53,9 @@ pub fn no_proxy_entry(text: &str) -> Result<String, String> {
 /// What is meant by an entry that has too much around the host; none when it is bare or beyond repair.
 fn bare_host(text: &str) -> Option<String> {
     let trimmed = text.trim();
-    let place = trimmed.split_once("://").map_or(trimmed, |(_, rest)| rest);
+    let place = without_scheme(trimmed);
     let is_network = place.split_once('/').is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok());
-    let place = if is_network { place } else { place.split(['/', '?', '#']).next().unwrap_or_default() };
+    let place = if is_network { place } else { split_target(place).0 };
     let host = match place.parse::<Ipv6Addr>() {
         Ok(_) => place,
         Err(_) if is_network => place,
@@ -67,21 +67,19 @@ fn bare_host(text: &str) -> Option<String> {
 /// The address of the IMDS sidecar: scheme, host and port, normalised to no slash at the end.
 pub fn endpoint(text: &str) -> Result<String, String> {
     const FORM: &str = "write http://ADDRESS or http://ADDRESS:PORT";
-    let rest = match text.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-            return Err("IMDS is spoken to by http://, not https://".to_owned())
-        }
+    let url = Url::split(text).ok_or_else(|| format!("must start with http://; {FORM}"))?;
+    match url.scheme.to_ascii_lowercase().as_str() {
+        "http" => {}
+        "https" => return Err("IMDS is spoken to by http://, not https://".to_owned()),
         _ => return Err(format!("must start with http://; {FORM}")),
-    };
-    if rest.contains('@') {
+    }
+    if url.credentials.is_some() || url.target.contains('@') {
         return Err(format!("must not hold credentials; {FORM}"));
     }
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if rest.contains(['/', '?', '#']) {
+    if !matches!(url.target, "" | "/") {
         return Err(format!("{} has a path or query; {FORM}", shown(text)));
     }
-    let (host, port) = split_port(rest)?;
+    let (host, port) = split_port(url.authority)?;
     let host = bracketed(&check_host(host)?);
     if host != "localhost" && host.trim_matches(['[', ']']).parse::<IpAddr>().is_err() {
         return Err(format!("{} is not an address; on Nexus it is http://169.254.169.254", shown(text)));
@@ -141,11 +139,10 @@ pub fn file(text: &str) -> Result<PathBuf, String> {
 
 /// A web address of a package; it is not repeated in the message, it may hold an access key.
 pub fn web_address(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    match rest {
-        Some(rest)
-            if !rest.starts_with('/')
-                && !rest.is_empty()
+    match Url::split(text) {
+        Some(url)
+            if matches!(url.scheme, "https" | "http")
+                && !url.authority.is_empty()
                 && !text.contains(|c: char| c.is_whitespace() || c.is_control()) =>
         {
             Ok(text.to_owned())

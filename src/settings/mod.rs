@@ -18,7 +18,7 @@ pub use checks::{sha256, span};
 pub use merge::load;
 pub use nearest::nearest;
 pub use overrides::Overrides;
-pub use proxy_url::{host_and_port, percent_encoded, ProxyUrl};
+pub use proxy_url::ProxyUrl;
 pub use raw::Problem;
 pub use values::{Guid, Identity, Location, ResourceGroup, ResourceId, ResourceName};
 
@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use crate::model::condition::Window;
 use crate::model::pairs::Pairs;
+use crate::model::url::Url;
 
 /// Where the configuration is looked for when no `--config` is given, below `--root`.
 pub const DEFAULT_PATH: &str = "/etc/arc-enroll/config.yaml";
@@ -125,7 +126,7 @@ pub struct Imds {
 impl Imds {
     /// The host of the endpoint.
     pub fn host(&self) -> Option<&str> {
-        self.endpoint.strip_prefix("http://")?.split(['/', ':']).next()
+        Url::split(&self.endpoint).map(|url| url.host())
     }
 }
 

@@ -1,12 +1,16 @@
 //! The URL of the proxy, whose credentials are never shown.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
+use crate::model::percent;
 use crate::model::secret::{Secret, MASK};
+use crate::model::url::{bracketed, host_and_port, Url};
+
+/// What is wrong with an address of another scheme, or of none.
+const NOT_HTTP: &str = "must start with http://, as in http://169.254.0.11:3128";
 
 /// An HTTP proxy. `Display` and `Debug` leave its credentials out.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,26 +25,21 @@ impl ProxyUrl {
     ///
     /// The port has to be given: without one, curl would use 1080 and azcmagent 80.
     pub fn new(text: &str) -> Result<Self, String> {
-        let rest = strip_http(text)?;
-        let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
-        if path.contains('@') {
+        let url = split_http(text)?;
+        if url.target.contains('@') {
             return Err("a / ? or # in the user or password must be percent-encoded: %2F %3F %23".to_owned());
         }
-        let (user, place) = match authority.rsplit_once('@') {
-            Some((user, place)) => (Some(user), place),
-            None => (None, authority),
-        };
-        let (host, port) = host_and_port(place)?;
-        let hidden = if user.is_some() { format!("{MASK}@") } else { String::new() };
+        let (host, port) = host_and_port(url.authority)?;
+        let hidden = if url.credentials.is_some() { format!("{MASK}@") } else { String::new() };
         let Some(port) = port else {
             let shown_host = bracketed(&host);
             return Err(format!(
                 "names no port, and programs disagree on the default; write http://{hidden}{shown_host}:3128 if that is it"
             ));
         };
-        let credentials = user.map(decode_credentials).transpose()?;
+        let credentials = url.credentials.map(decode_credentials).transpose()?;
         let proxy = Self { host, port, credentials };
-        if !matches!(path, "" | "/") {
+        if !matches!(url.target, "" | "/") {
             let right = proxy.without_credentials().replacen("://", &format!("://{hidden}"), 1);
             return Err(format!("a proxy has no path or query; write {right}"));
         }
@@ -74,7 +73,7 @@ impl ProxyUrl {
         let (Some((_, password)), Some(header)) = (self.credentials(), self.basic_credentials()) else {
             return Vec::new();
         };
-        vec![password.clone(), Secret::new(percent_encoded(password.reveal())), header]
+        vec![password.clone(), Secret::new(percent::encode(password.reveal())), header]
     }
 
     /// What may be shown and logged.
@@ -88,8 +87,8 @@ impl ProxyUrl {
         match &self.credentials {
             Some((user, password)) => Secret::new(format!(
                 "http://{}:{}@{place}",
-                percent_encoded(user),
-                percent_encoded(password.reveal())
+                percent::encode(user),
+                percent::encode(password.reveal())
             )),
             None => Secret::new(format!("http://{place}")),
         }
@@ -108,84 +107,25 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
-/// The host, in lower case and without brackets, and the port of `HOST[:PORT]`, or what is wrong.
-pub fn host_and_port(place: &str) -> Result<(String, Option<u16>), String> {
-    let (host, port) = split_port(place)?;
-    Ok((check_host(host)?, port))
-}
-
-/// What follows `http://`; the text itself is not repeated, it may hold a password.
-fn strip_http(text: &str) -> Result<&str, String> {
-    match text.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => Ok(rest),
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-            Err("https:// to the proxy itself is not supported; the proxy is spoken to by http://, \
-                 what passes through it stays encrypted"
-                .to_owned())
+/// The parts of an `http://` URL; the text itself is not repeated in a message, it may hold a password.
+fn split_http(text: &str) -> Result<Url<'_>, &'static str> {
+    let url = Url::split(text).ok_or(NOT_HTTP)?;
+    match url.scheme.to_ascii_lowercase().as_str() {
+        "http" => Ok(url),
+        "https" => Err("https:// to the proxy itself is not supported; the proxy is spoken to by http://, \
+                        what passes through it stays encrypted"),
+        scheme if scheme.starts_with("socks") => {
+            Err("SOCKS is not supported; write the HTTP proxy as http://HOST:PORT")
         }
-        Some((scheme, _)) if scheme.to_ascii_lowercase().starts_with("socks") => {
-            Err("SOCKS is not supported; write the HTTP proxy as http://HOST:PORT".to_owned())
-        }
-        _ => Err("must start with http://, as in http://169.254.0.11:3128".to_owned()),
-    }
-}
-
-/// Splits `HOST:PORT`, `[V6]:PORT` or either without a port.
-pub(super) fn split_port(place: &str) -> Result<(&str, Option<u16>), String> {
-    let (host, port) = match place.strip_prefix('[') {
-        Some(inner) => {
-            let (host, after) = inner.split_once(']').ok_or("the bracket of the address is not closed")?;
-            match after.strip_prefix(':') {
-                Some(port) => (host, Some(port)),
-                None if after.is_empty() => (host, None),
-                None => return Err("something stands between ] and the port".to_owned()),
-            }
-        }
-        None => match place.split_once(':') {
-            Some((_, port)) if port.contains(':') => {
-                return Err("an IPv6 address needs brackets, as in http://[fd00::1]:3128".to_owned())
-            }
-            Some((host, port)) => (host, Some(port)),
-            None => (place, None),
-        },
-    };
-    match port {
-        None | Some("") => Ok((host, None)),
-        Some(digits) => match digits.parse::<u16>() {
-            Ok(number) if number > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => {
-                Ok((host, Some(number)))
-            }
-            _ => Err("the port must be a number from 1 to 65535".to_owned()),
-        },
-    }
-}
-
-/// A host name or address that can stand in a URL.
-pub(super) fn check_host(host: &str) -> Result<String, String> {
-    if host.is_empty() {
-        return Err("names no host".to_owned());
-    }
-    let name = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if name || host.parse::<Ipv6Addr>().is_ok() {
-        return Ok(host.to_ascii_lowercase());
-    }
-    Err("the host is neither a name nor an address".to_owned())
-}
-
-/// A host as a URL spells it.
-pub(super) fn bracketed(host: &str) -> String {
-    if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
+        _ => Err(NOT_HTTP),
     }
 }
 
 fn decode_credentials(text: &str) -> Result<(String, Secret), String> {
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
     let wrong = || "the user or password is not percent-encoded; a literal % is written %25".to_owned();
-    let user = decode(user).ok_or_else(wrong)?;
-    let password = decode(password).ok_or_else(wrong)?;
+    let user = percent::decode(user).ok_or_else(wrong)?;
+    let password = percent::decode(password).ok_or_else(wrong)?;
     if user.is_empty() {
         return Err("names a password but no user".to_owned());
     }
@@ -196,34 +136,6 @@ fn decode_credentials(text: &str) -> Result<(String, Secret), String> {
         return Err("the user holds a colon, which proxies cannot tell from the password's".to_owned());
     }
     Ok((user, Secret::new(password)))
-}
-
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// Every byte outside the unreserved characters of RFC 3986 as `%XX`.
-pub fn percent_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -69,17 +69,17 @@ impl Repeat {
     pub fn new(config: Option<String>, overrides: &Overrides) -> Self {
         let mut arguments = String::new();
         if let Some(config) = &config {
-            arguments = format!(" --config {}", quoted(config));
+            arguments = format!(" --config {}", systemd_quoted(config));
         }
         for target in TARGETS.iter().filter(|target| !target.flag.name.is_empty()) {
             if let Some(given) = overrides.get(target.key) {
-                arguments.push_str(&format!(" --{} {}", target.flag.name, quoted(&given.value)));
+                arguments.push_str(&format!(" --{} {}", target.flag.name, systemd_quoted(&given.value)));
             }
         }
         // A `$` means itself there.
         let identity = overrides.get("identity");
         let environment =
-            identity.map(|given| quoted(&format!("UAMI_ID={}", given.value)).replace("$$", "$"));
+            identity.map(|given| systemd_quoted(&format!("UAMI_ID={}", given.value)).replace("$$", "$"));
         Self { config, arguments, environment: environment.unwrap_or_default() }
     }
 }
@@ -95,7 +95,7 @@ pub fn values(program: &Path, repeat: &Repeat, settings: &Settings) -> String {
     format!(
         "ExecStart={} enroll --if-idle{}\nEnvironment={}\nTimeoutStartSec={}s\n\
          OnBootSec={}s\nOnUnitInactiveSec={every}s\nRandomizedDelaySec={}s\n",
-        quoted(&program.to_string_lossy()),
+        systemd_quoted(&program.to_string_lossy()),
         repeat.arguments,
         repeat.environment,
         settings.wait.boot.as_secs() + GRACE,
@@ -143,7 +143,7 @@ impl Unit {
 }
 
 /// One word of a command line as systemd.service(5) reads it; `%` and `$` would be replaced otherwise.
-fn quoted(word: &str) -> String {
+fn systemd_quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,=+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();

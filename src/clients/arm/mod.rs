@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::host::commands::Commands;
 use crate::host::https::{self, HttpsError, Reply, Request};
+use crate::model::json::object;
 use crate::model::secret::Secret;
 use crate::settings::{Azure, Cloud, ProxyUrl};
 
@@ -80,7 +81,7 @@ impl Arm<'_> {
     /// # Errors
     /// When there was no answer.
     pub async fn set_tags(&self, name: &str) -> Result<Reply, Box<HttpsError>> {
-        let body = serde_json::json!({ "tags": self.azure.tags }).to_string();
+        let body = object! { "tags": self.azure.tags }.to_string();
         self.send("PATCH", &self.machine_path(name), Some(&body)).await
     }
 

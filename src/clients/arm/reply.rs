@@ -47,7 +47,11 @@ pub struct Permissions {
 impl Permissions {
     /// Reads a listing; `None` when it is none.
     pub fn read(body: &str) -> Option<Self> {
-        let mut listing: Value = serde_json::from_str(body).ok()?;
+        Self::of_listing(serde_json::from_str(body).ok()?)
+    }
+
+    /// Takes a listing that is read already; `None` when it is none.
+    pub fn of_listing(mut listing: Value) -> Option<Self> {
         let more = listing.get("nextLink").and_then(Value::as_str).is_some_and(|link| !link.is_empty());
         match listing.get_mut("value")?.take() {
             Value::Array(assignments) => Some(Self { assignments, is_whole: !more }),

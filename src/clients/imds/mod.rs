@@ -12,8 +12,9 @@ pub use reply::{is_page, read_token, signs_of_a_proxy, words, Refusal};
 use std::time::{Duration, SystemTime};
 
 use crate::host::link_local::{self, LinkLocalError, Reply};
+use crate::model::percent;
 use crate::model::secret::Secret;
-use crate::settings::{percent_encoded, Identity};
+use crate::settings::Identity;
 
 /// The only api-version that is documented for Operator Nexus.
 const API_VERSION: &str = "2018-02-01";
@@ -40,7 +41,7 @@ impl Token {
 pub fn token_url(endpoint: &str, resource: &str, identity: &Identity) -> String {
     let mut url = format!(
         "{endpoint}/metadata/identity/oauth2/token?api-version={API_VERSION}&resource={}",
-        percent_encoded(resource)
+        percent::encode(resource)
     );
     let named = match identity {
         Identity::System => None,
@@ -49,7 +50,7 @@ pub fn token_url(endpoint: &str, resource: &str, identity: &Identity) -> String 
         Identity::ObjectId(id) => Some(("object_id", id.to_string())),
     };
     if let Some((name, value)) = named {
-        url.push_str(&format!("&{name}={}", percent_encoded(&value)));
+        url.push_str(&format!("&{name}={}", percent::encode(&value)));
     }
     url
 }

@@ -1,4 +1,6 @@
 //! Reads `/etc/os-release` (os-release(5)): shell-like assignments, of which few matter here.
+//!
+//! It is our own, being a screen long: a broken line must not spoil the others.
 
 /// What a distribution says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

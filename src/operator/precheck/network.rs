@@ -8,6 +8,7 @@ use super::Row;
 use crate::catalogue;
 use crate::conditions::egress::required as required_endpoints;
 use crate::model::egress_list;
+use crate::model::url::{without_scheme, Url};
 use crate::model::var::{one, Var, Word};
 use crate::settings::{Install, Package, PackageSource, Settings};
 
@@ -33,23 +34,13 @@ fn needed(settings: &Settings) -> Vec<Endpoint> {
         // The script fetches the package from the repository.
         Install::Repository | Install::Script => add("packages.microsoft.com", 443, false),
         Install::Package(Package { source: PackageSource::Url(url), .. }) => {
-            let (host, port) = of_url(url);
-            add(host, port, false);
+            if let Some(url) = Url::split(url) {
+                add(url.host(), url.port().unwrap_or(443).into(), false);
+            }
         }
         Install::Package(_) | Install::Never => {}
     }
     all
-}
-
-fn of_url(url: &str) -> (&str, u64) {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let usual = if scheme == "http" { 80 } else { 443 };
-    match host.rsplit_once(':') {
-        Some((name, port)) => (name, port.parse().unwrap_or(usual)),
-        None => (host, usual),
-    }
 }
 
 /// Whether a list lets it out.
@@ -68,7 +59,7 @@ fn lets_out(categories: &[Value], host: &str, port: u64) -> bool {
 /// Whether a domain of the list is this name: `.io` and `*.io` stand for everything below, as in the guide's lists.
 fn covers(domain: &str, host: &str) -> bool {
     let domain = domain.trim().to_ascii_lowercase();
-    let domain = domain.split_once("://").map_or(domain.as_str(), |(_, rest)| rest).trim_end_matches('/');
+    let domain = without_scheme(&domain).trim_end_matches('/');
     match domain.strip_prefix('*').unwrap_or(domain).strip_prefix('.') {
         Some(parent) => host == parent || host.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.')),
         None => domain == "*" || domain == host,
@@ -192,8 +183,6 @@ mod tests {
         for (port, is_let_out) in [(json!(443), true), (json!(null), true), (json!(80), false)] {
             assert_eq!(lets_out(&lists(port.clone()), "a.b", 443), is_let_out, "{port}");
         }
-        assert_eq!(of_url("https://h.example:8443/x.deb"), ("h.example", 8443));
-        assert_eq!(of_url("http://h.example/x.deb"), ("h.example", 80));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::az::{member, text};
 use super::Row;
 use crate::catalogue;
 use crate::clients::arm::{Permissions, LIST_ACCESS, READ, WRITE};
+use crate::model::json::object;
 use crate::model::step::Step;
 use crate::settings::Guid;
 
@@ -118,7 +119,7 @@ pub fn learn<'v>(assignments: &mut [Assignment], definition: &dyn Fn(&str) -> Op
         let first = definition(&one.role_id).and_then(Value::as_array).and_then(|all| all.first());
         let permissions = first.and_then(|first| member(first, "permissions"));
         // As ARM lists what an identity may do.
-        one.definition = permissions.and_then(|all| Permissions::read(&format!("{{\"value\":{all}}}")));
+        one.definition = permissions.and_then(|all| Permissions::of_listing(object! { "value": all }));
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::host::https;
 use crate::model::egress_list;
 use crate::model::shell::quote;
-use crate::settings::{self, ProxyUrl};
+use crate::model::url::{host_and_port, Url};
+use crate::settings::ProxyUrl;
 
 /// Where the script is put: among the programs of the administrator, who runs it again by hand.
 pub const SCRIPT_PATH: &str = "/usr/local/sbin/arc-enroll-fetch";
@@ -32,11 +33,8 @@ impl FetchUrl {
     /// # Errors
     /// What is wrong, in words that follow the name of the option.
     pub fn new(text: &str) -> Result<Self, String> {
-        let (rest, default_port) = match text.split_once("://") {
-            Some(("https", rest)) => (rest, 443),
-            Some(("http", rest)) => (rest, 80),
-            _ => return Err("must begin with https:// or http://".to_owned()),
-        };
+        let url = Url::split(text).filter(|url| matches!(url.scheme, "https" | "http"));
+        let url = url.ok_or("must begin with https:// or http://")?;
         let is_plain = |c: &char| c.is_ascii_graphic() && !"\"'\\`<>^{|}".contains(*c);
         if let Some(c) = text.chars().find(|c| !is_plain(c)) {
             return Err(format!("holds {c:?}, which a URL has percent-encoded only"));
@@ -47,15 +45,15 @@ impl FetchUrl {
         if text.len() > LONGEST_URL {
             return Err(format!("has {} characters; {LONGEST_URL} is the most", text.len()));
         }
-        let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
-        if authority.contains('@') {
+        if url.credentials.is_some() {
             return Err("has a user or password in front of the host, which user-data would show".to_owned());
         }
-        if !path.starts_with('/') || path.len() < 2 {
+        if !url.target.starts_with('/') || url.target.len() < 2 {
             return Err("names no file; write it with its path, as in https://HOST/arc-enroll".to_owned());
         }
-        let (host, port) = settings::host_and_port(authority)?;
-        Ok(Self { text: text.to_owned(), host, port: port.unwrap_or(default_port) })
+        let (host, _) = host_and_port(url.authority)?;
+        let port = url.port().unwrap_or_default();
+        Ok(Self { text: text.to_owned(), host, port })
     }
 }
 
@@ -81,7 +79,7 @@ pub fn script(fetch: &Fetch<'_>) -> String {
         Some(proxy) => {
             request.push_str(&format!("proxy = \"{}\"\nnoproxy = \"\"", proxy.without_credentials()));
             if let Some((user, password)) = proxy.credentials() {
-                let credentials = https::quoted(&format!("{user}:{}", password.reveal()));
+                let credentials = https::curl_quoted(&format!("{user}:{}", password.reveal()));
                 request.push_str(&format!("\nproxy-user = {credentials}"));
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! Under cloud-init standard output *is* the log file, so the lines go there and nowhere else. On a manual run
 //! they are appended to the file, and the terminal gets [`crate::output::progress`] instead.
+//!
+//! The layer is our own because that of tracing-subscriber neither redacts nor keeps a line within a length.
 
 mod destination;
 

@@ -1,0 +1,58 @@
+//! Percent-encoding (RFC 3986, section 2.1): parts of URLs, and the credentials in a proxy's.
+
+use percent_encoding::{percent_decode_str, utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
+
+/// All but the unreserved characters of RFC 3986, section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Every byte outside the unreserved characters as `%XX`.
+pub fn encode(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// The text that is encoded; none where a `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8.
+pub fn decode(text: &str) -> Option<String> {
+    let is_code =
+        |rest: &str| rest.as_bytes().get(..2).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit));
+    let is_encoded = text.split('%').skip(1).all(is_code);
+    is_encoded.then(|| percent_decode_str(text).decode_utf8().ok()).flatten().map(Into::into)
+}
+
+/// The same for a text that others wrote: a `%` that begins no code stands for itself, and a text that is not UTF-8
+/// afterwards stays as it is.
+pub fn decode_leniently(text: &str) -> String {
+    percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_decodes_to_itself() {
+        for (text, encoded) in [
+            ("", ""),
+            ("aZ09-._~", "aZ09-._~"),
+            ("/a b/ü&=+%", "%2Fa%20b%2F%C3%BC%26%3D%2B%25"),
+            ("line\nbreak\u{0}", "line%0Abreak%00"),
+            ("%41", "%2541"),
+        ] {
+            assert_eq!(encode(text), encoded);
+            assert_eq!(decode(encoded).as_deref(), Some(text));
+            assert_eq!(decode_leniently(encoded), text);
+        }
+        assert_eq!(decode("%c3%bC@:").as_deref(), Some("ü@:"));
+    }
+
+    #[test]
+    fn what_is_no_code_is_refused_or_kept() {
+        for text in ["%", "a%2", "%zz", "%+1", "%%41", "100%", "%é1", "%2é"] {
+            assert_eq!(decode(text), None, "{text}");
+        }
+        assert_eq!(decode_leniently("p%3Aw%2"), "p:w%2");
+        assert_eq!(decode_leniently("100% %zz %%41"), "100% %zz %A");
+        for no_utf8 in ["%ff", "a%C3"] {
+            assert_eq!((decode(no_utf8), decode_leniently(no_utf8).as_str()), (None, no_utf8));
+        }
+    }
+}
