@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::catalogue::machine::quiet;
-use crate::mounts::without;
+use crate::file_systems::without;
 use crate::nexus::run::Run;
 use crate::nexus::spec::{HttpAct, Outcome, Playbook};
 use crate::nexus::vm::{agent_program, config, Vm, CONFIG};

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::ending::{assert_enrolled, assert_stopped, evidence, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, patient};
 use crate::nexus::vm::Vm;
 
 /// Where tinyproxy listens inside the VM's network.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::ending::{assert_enrolled, assert_no_secret_left};
+use crate::assertions::{assert_enrolled, assert_no_secret_left};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Door, Outcome, Playbook, SYSTEM_OBJECT, TENANT, USER_CLIENT};
 use crate::nexus::vm::{self, Vm};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::ending::patient;
+use crate::assertions::patient;
 use crate::nexus::spec::{Door, GuestPlan, Outcome, Playbook};
 use crate::nexus::vm::{self, Vm, RECORD};
 

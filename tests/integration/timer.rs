@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::ending::{assert_enrolled, assert_stopped, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, patient};
+use crate::log::make_read_only;
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Door, ImdsPlan, Outcome, Playbook, RESOURCE_GROUP, SUBSCRIPTION};
 use crate::nexus::vm::{self, Vm};
-use crate::output::make_read_only;
 use nix::sys::signal::Signal;
 
 const SERVICE: &str = "etc/systemd/system/arc-enroll.service";

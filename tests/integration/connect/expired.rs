@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::ending::{
+use crate::assertions::{
     assert_enrolled, assert_enrolled_as, assert_no_secret_left, evidence, met, patient, with_azure,
 };
 use crate::nexus::run::Run;

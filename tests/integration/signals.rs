@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 
-use crate::ending::{assert_enrolled, assert_stopped};
+use crate::assertions::{assert_enrolled, assert_stopped};
 use crate::nexus::run::{Mode, Run};
 use crate::nexus::spec::{Door, GuestPlan, Outcome, Playbook};
 use crate::nexus::vm::{agent_program, Vm};

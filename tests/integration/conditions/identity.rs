@@ -1,4 +1,4 @@
-use crate::ending::{assert_enrolled, assert_stopped, evidence, met, patient, waits, with_azure};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient, waits, with_azure};
 use crate::nexus::spec::{HttpAct, Identity, Playbook, Reply, TokenShape, SYSTEM_OBJECT, TENANT};
 use crate::nexus::vm::{config, Builder, Vm};
 

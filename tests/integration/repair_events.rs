@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::ending::assert_enrolled;
+use crate::assertions::assert_enrolled;
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Outcome, Playbook, Unit};
 use crate::nexus::vm::{config, Vm};

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::ending::{assert_enrolled, CONDITIONS};
+use crate::assertions::{assert_enrolled, CONDITIONS};
 use crate::nexus::run::Mode;
 use crate::nexus::vm::{Vm, LOG};
 

@@ -1,5 +1,8 @@
 //! The log, the record and what a run says of a system that it cannot change.
 
+/// First boot and by hand: which lines go to which output.
+mod destinations;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 
-use crate::ending::{assert_enrolled, assert_stopped, met, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, met, patient};
 use crate::nexus::run::{Mode, Run};
 use crate::nexus::spec::{GuestPlan, Outcome, Playbook};
 use crate::nexus::vm::{self, Vm, LOG, RECORD};

@@ -130,7 +130,7 @@ pub fn world() -> Value {
 }
 
 /// The workstation.
-pub struct Desk {
+pub struct Workstation {
     folder: TempDir,
     config: String,
 }
@@ -142,16 +142,16 @@ pub struct Run {
     pub stderr: String,
 }
 
-impl Desk {
+impl Workstation {
     /// With this world, and the least configuration.
     pub fn new(world: &Value) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let desk = Self { folder, config: String::new() };
-        let az = desk.path("az");
+        let workstation = Self { folder, config: String::new() };
+        let az = workstation.path("az");
         fs::write(&az, include_str!("az.py")).expect("az");
         fs::set_permissions(&az, fs::Permissions::from_mode(0o755)).expect("a mode can be set");
-        fs::write(desk.path("world.json"), world.to_string()).expect("a world");
-        desk
+        fs::write(workstation.path("world.json"), world.to_string()).expect("a world");
+        workstation
     }
 
     /// With more lines of configuration.
@@ -300,11 +300,11 @@ impl Met {
             self.exit != 0 && !self.seen.is_empty() && !self.remedy.is_empty(),
             "{code}: nothing is asserted"
         );
-        let desk = Desk::new(&self.world).configured(self.config);
-        let run = desk.run(&self.arguments);
+        let workstation = Workstation::new(&self.world).configured(self.config);
+        let run = workstation.run(&self.arguments);
         let mut arguments = self.arguments.clone();
         arguments.extend(["--output", "json"]);
-        let json = desk.run(&arguments);
+        let json = workstation.run(&arguments);
         assert_eq!((run.code, json.code), (self.exit, self.exit), "{code}\n{}{}", run.stdout, run.stderr);
         let rows = json.rows();
         let row = &rows[self.check];

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::ending::{assert_enrolled, assert_stopped, evidence, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, patient};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{
     HttpAct, Outcome, Playbook, Reply, System, Unit, AGENT_VERSION, PACKAGE, PACKAGE_SHA256, SERVICES,

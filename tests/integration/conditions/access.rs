@@ -1,4 +1,4 @@
-use crate::ending::{assert_enrolled, assert_stopped, evidence, met, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient};
 use crate::nexus::spec::{Denial, Playbook, Reply, RESOURCE_GROUP, SUBSCRIPTION, SYSTEM_OBJECT};
 use crate::nexus::vm::{config, Builder, Vm};
 

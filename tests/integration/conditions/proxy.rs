@@ -1,4 +1,4 @@
-use crate::ending::{assert_enrolled, assert_stopped, evidence, met, patient, waits};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient, waits};
 use crate::nexus::spec::{Certificate, CsnPlan, Door, HttpAct, Playbook, Reply};
 use crate::nexus::vm::{config, Vm};
 

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::ending::{assert_enrolled, evidence, patient};
+use crate::assertions::{assert_enrolled, evidence, patient};
 use crate::nexus::run::Mode;
 use crate::nexus::spec::{
     machine_id, Door, Outcome, Playbook, Unit, LOCATION, SUBSCRIPTION, SYSTEM_OBJECT, VM_NAME,

@@ -1,11 +1,14 @@
 //! Failure playbooks of `azcmagent connect` and `azcmagent show`: what each outcome leads to, and that an
 //! enrolled machine is never moved, nor enrolled anew.
 
+/// Expired machines, and copies of a VM.
+mod expired;
+
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::ending::{assert_enrolled, assert_no_secret_left, evidence, met, patient};
+use crate::assertions::{assert_enrolled, assert_no_secret_left, evidence, met, patient};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{
     machine, machine_id, GuestPlan, Outcome, Playbook, Reply, AGENT_VERSION, SUBSCRIPTION, VM_NAME,

@@ -4,7 +4,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::ending::{assert_enrolled, assert_stopped, evidence, met, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Door, ImdsPlan};
 use crate::nexus::vm::{agent_program, Vm};

@@ -1,4 +1,4 @@
-use crate::ending::{assert_enrolled, patient};
+use crate::assertions::{assert_enrolled, patient};
 use crate::nexus::run::Run;
 use crate::nexus::vm::{config, Vm, RECORD};
 

@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
 
-use crate::ending::{assert_enrolled, assert_stopped, evidence, met, patient, waits};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient, waits};
 use crate::nexus::spec::{Door, HttpAct, ImdsPlan, Playbook, Reply};
 use crate::nexus::vm::{Builder, Vm};
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{faults, Meet};
 use crate::nexus::spec::{RESOURCE_GROUP, SUBSCRIPTION, SYSTEM_OBJECT};
-use crate::precheck::desk::{endpoints, group_id, nexus_id, user, vm, world, Desk, Met, CSN};
+use crate::precheck::workstation::{endpoints, group_id, nexus_id, user, vm, world, Met, Workstation, CSN};
 
 const SIGNED_OUT: &str =
     "ERROR: AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency \
@@ -16,10 +16,10 @@ const UNKNOWN: &str = "ERROR: 'networkcloud' is misspelled or not recognized by 
 
 /// On a workstation without az.
 fn without_az(code: &str) {
-    let desk = Desk::new(&world());
-    std::fs::remove_file(desk.path("az")).expect("az is there");
-    let mut command = desk.command(&["--output", "json"]);
-    command.env("PATH", desk.path(""));
+    let workstation = Workstation::new(&world());
+    std::fs::remove_file(workstation.path("az")).expect("az is there");
+    let mut command = workstation.command(&["--output", "json"]);
+    command.env("PATH", workstation.path(""));
     let output = command.output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{text}");
@@ -135,7 +135,7 @@ faults! {
         .arguments(&[])
         .world(|world| {
             let list = world["cloudServicesNetworks"].as_array_mut().expect("a list");
-            list.push(crate::precheck::desk::csn("csn-2"));
+            list.push(crate::precheck::workstation::csn("csn-2"));
         })
         .seen("has csn-1, csn-2")
         .remedy("--csn NAME")
@@ -150,7 +150,7 @@ faults! {
         .arguments(&["--vm", "web-1", "--csn", "csn-2"])
         .world(|world| {
             let list = world["cloudServicesNetworks"].as_array_mut().expect("a list");
-            list.push(crate::precheck::desk::csn("csn-2"));
+            list.push(crate::precheck::workstation::csn("csn-2"));
         })
         .seen(format!("the VM is attached to {}", nexus_id("cloudServicesNetworks", CSN)))
         .remedy(format!("--csn \"{}\"", nexus_id("cloudServicesNetworks", CSN)))
@@ -239,7 +239,7 @@ faults! {
         .config("identity: {resource_id: /subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/\
             contoso-nexus-rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/uami}\n")
         .seen("userAssignedIdentities/old; asked for is user-assigned /subscriptions/")
-        .remedy(create(&format!("--mi-user-assigned \"{}\"", crate::precheck::desk::uami_id("uami"))));
+        .remedy(create(&format!("--mi-user-assigned \"{}\"", crate::precheck::workstation::uami_id("uami"))));
 
     user_missing "identity.user-assigned-missing" => Met::new("identity", 18)
         .arguments(&[])
