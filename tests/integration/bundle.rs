@@ -16,6 +16,10 @@ mod archive_file;
 mod contents;
 /// Planted secrets, and texts that are none.
 mod secrets;
+/// How much of a long log is kept, and how much in all.
+mod sizes;
+/// Which files are read, and what an ordinary user gets.
+mod sources;
 
 /// An unpacked archive.
 struct Unpacked {

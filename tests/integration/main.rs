@@ -20,9 +20,11 @@ mod azcmagent;
 mod bundle;
 /// Every fault of the catalogue, met once.
 mod catalogue;
+/// Subcommands, flags and help.
+mod command_line;
 /// What each condition waits for, and what ends a run at once.
 mod conditions;
-/// The configuration file, flags and environment variables; command line, help.
+/// The configuration file, flags and environment variables: what is refused, where and why.
 mod configuration;
 /// `azcmagent connect` and `azcmagent show`: each outcome and what follows from it.
 mod connect;
@@ -34,9 +36,13 @@ mod docs;
 mod doctor;
 /// `enroll` from a fresh VM to one Arc machine, and that a second run changes nothing.
 mod enroll;
+/// `env`: the proxy variables for a shell.
+mod env;
+/// `explain`: each fault of the catalogue.
+mod explain;
 /// Small, full and read-only file systems, for tests of other files.
 mod file_systems;
-/// The log: its lines, its destinations, its thinned repeats.
+/// The log: its lines, its destinations, how often a repeated failure is told.
 mod log;
 /// `precheck` on the operator's workstation.
 mod precheck;
@@ -44,6 +50,8 @@ mod precheck;
 mod proxy_settings;
 /// Enrolling through a real proxy, tinyproxy.
 mod real_proxy;
+/// The record of the last run.
+mod record;
 /// What log, record and terminal say of a repair.
 mod repair_events;
 /// No token and no password in any output, file, argument or environment.
@@ -56,5 +64,7 @@ mod simulated_nexus;
 mod status;
 /// The timer that runs `enroll` again.
 mod timer;
+/// `token`: the token on standard output, and nothing else there.
+mod token;
 /// `user-data`: the cloud-config that carries the binary.
 mod user_data;

@@ -1,3 +1,5 @@
+//! The role, the resource group, and what else Azure says to the identity.
+
 use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient};
 use crate::nexus::spec::{Denial, Playbook, Reply, RESOURCE_GROUP, SUBSCRIPTION, SYSTEM_OBJECT};
 use crate::nexus::vm::{config, Builder, Vm};

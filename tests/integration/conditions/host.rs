@@ -1,38 +1,16 @@
+//! The host: rights, systemd, a read-only /etc, another run at work.
+
+use crate::file_systems::read_only;
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, patient};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Door, ImdsPlan};
 use crate::nexus::vm::{agent_program, Vm};
-
-#[test]
-fn a_clock_ten_minutes_off_is_a_fault_after_the_time_service_was_asked() {
-    let vm = Vm::new()
-        .installed()
-        .imds(|imds| imds.clock_offset_s = 600)
-        .config(&patient(&[("endpoint", "2s")]))
-        .start();
-    let run = vm.run(&["enroll"]);
-    assert_stopped(&vm, &run, 14, "clock.skewed");
-    assert!(evidence(&run, "clock.skewed").contains("about 600 s behind the sidecar's"), "{}", run.text());
-    assert_eq!(run.events("repair.started").iter().filter(|line| line["fault"] == "clock.skewed").count(), 1);
-    assert!(vm.observed().tokens.is_empty());
-}
-
-#[test]
-fn a_clock_that_is_set_right_meanwhile_is_noticed() {
-    let vm = Vm::new().installed().imds(|imds| imds.clock_offset_s = -600).start();
-    let mut going = vm.agent(&["enroll"]).spawn();
-    going.wait_for_event("wait.started");
-    vm.set_imds(ImdsPlan::default());
-    let run = going.finish();
-    assert_enrolled(&vm, &run);
-    assert!(evidence(&run, "clock.skewed").contains("about 600 s ahead of"), "{}", run.text());
-}
 
 #[test]
 fn another_run_at_work_is_waited_for_and_then_named() {
@@ -68,19 +46,6 @@ fn a_run_goes_on_when_the_other_one_has_ended() {
     vm.set_imds(ImdsPlan::default());
     let second = second.finish();
     assert_enrolled(&vm, &second);
-}
-
-#[test]
-fn the_deadline_of_the_run_is_shorter_than_every_window() {
-    let vm = Vm::new()
-        .installed()
-        .imds(|imds| imds.door = Door::Closed)
-        .config(&patient(&[("boot", "2s"), ("token", "10m"), ("access", "10m"), ("endpoint", "10m")]))
-        .start();
-    let run = vm.run(&["enroll"]);
-    assert_stopped(&vm, &run, 75, "imds.refused");
-    assert!(run.elapsed < Duration::from_secs(5), "{:?}", run.elapsed);
-    assert!(met(&run, "imds.refused")[0]["remaining_s"].as_u64() <= Some(2), "{}", run.text());
 }
 
 /// Runs the agent through another program, as it stands in the VM.
@@ -127,4 +92,20 @@ fn without_systemd_the_machine_is_not_suitable() {
     assert!(vm.read("etc/environment").is_empty(), "{}", vm.read("etc/environment"));
     assert!(vm.observed().imds.is_empty());
     assert!(vm.calls().is_empty());
+}
+
+#[test]
+fn read_only_etc_is_a_clear_fault_and_changes_nothing() {
+    let vm = Vm::new().start();
+    read_only(&vm, "etc");
+    let before = vm.tree();
+    let run = vm.run(&["enroll"]);
+    assert_stopped(&vm, &run, 11, "host.not-writable");
+    let message = run.last()["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("/etc/") && message.contains("Read-only file system"), "{message}");
+    let of_etc = |tree: std::collections::BTreeMap<String, Vec<u8>>| {
+        tree.into_iter().filter(|(path, _)| path.starts_with("etc/")).collect::<Vec<_>>()
+    };
+    assert_eq!(of_etc(vm.tree()), of_etc(before));
+    assert!(vm.observed().imds.is_empty(), "nothing was asked for after that");
 }

@@ -1,3 +1,5 @@
+//! The token: who it is for, and what is wrong with it.
+
 use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient, waits, with_azure};
 use crate::nexus::spec::{HttpAct, Identity, Playbook, Reply, TokenShape, SYSTEM_OBJECT, TENANT};
 use crate::nexus::vm::{config, Builder, Vm};

@@ -1,3 +1,5 @@
+//! The sidecar: absent, not ready, or another server in its place.
+
 use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;

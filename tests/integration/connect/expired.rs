@@ -1,20 +1,18 @@
-//! Machines that were enrolled before: expired, copied, renamed, and what azcmagent says of itself in forms that
-//! nobody has seen. Nothing is deleted or disconnected unless the configuration says so.
+//! Machines whose identity has expired. Nothing is deleted or disconnected unless the configuration says so.
 
+use super::{assert_ended, assert_nothing_undone, connects};
 use serde_json::json;
 
-use crate::assertions::{
-    assert_enrolled, assert_enrolled_as, assert_no_secret_left, evidence, met, patient, with_azure,
-};
+use crate::assertions::{assert_enrolled, assert_no_secret_left, evidence, patient};
 use crate::nexus::run::Run;
 use crate::nexus::seen::Seen;
 use crate::nexus::spec::{machine, machine_id, GuestPlan, HttpAct, Outcome, Playbook, Reply, VM_NAME};
 use crate::nexus::vm::{config, Builder, Vm};
 
-const CLOUD: &str = "var/opt/azcmagent/cloudconfig.json";
+pub const CLOUD: &str = "var/opt/azcmagent/cloudconfig.json";
+
 /// The id that azcmagent shows on the simulated VM.
 const OWN: &str = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
-const FIRMWARE: &str = "sys/class/dmi/id/product_uuid";
 
 fn allowed() -> String {
     config() + "repair: {recreate_expired: true}\n"
@@ -39,12 +37,8 @@ fn deletes(vm: &Vm) -> Vec<Seen> {
     vm.observed().azure.into_iter().filter(|seen| seen.method == "DELETE").collect()
 }
 
-fn assert_nothing_undone(vm: &Vm) {
-    assert!(vm.calls_of("azcmagent disconnect").is_empty());
-    assert!(deletes(vm).is_empty());
-}
-
-fn assert_ended(vm: &Vm, run: &Run, code: i32, fault: &str) {
+/// As [`assert_ended`], where something may have been undone.
+fn assert_failed(vm: &Vm, run: &Run, fault: &str, code: i32) {
     let outcome = if code == 75 { "waiting" } else { "failed" };
     run.assert_code(code).assert_last(outcome, Some(fault));
     assert_no_secret_left(vm, run);
@@ -73,7 +67,7 @@ fn expired_machine_stays_where_nothing_allows_to_delete_it() {
         let vm = expired(Vm::new().config(&text));
         let before = (vm.observed().machines, vm.read(CLOUD));
         let run = vm.run(&["enroll"]);
-        assert_ended(&vm, &run, 21, "connected.expired");
+        assert_ended(&vm, &run, "connected.expired", 21);
         vm.run(&["doctor"]).assert_code(21);
         assert_nothing_undone(&vm);
         assert_eq!((vm.observed().machines, vm.read(CLOUD)), before);
@@ -95,7 +89,7 @@ fn machine_of_another_target_is_not_deleted_although_it_expired() {
         let vm = may_delete(Vm::new().connected(&id).config(&allowed())).start();
         vm.write(CLOUD, "{\"connected\": true, \"expired\": true}");
         let run = vm.run(&["enroll"]);
-        assert_ended(&vm, &run, 21, fault);
+        assert_ended(&vm, &run, fault, 21);
         assert_nothing_undone(&vm);
     }
 }
@@ -108,7 +102,7 @@ fn machine_that_another_vm_uses_by_now_is_not_deleted() {
             azure.machines.insert(VM_NAME.into(), known.clone());
         }));
         let run = vm.run(&["enroll"]);
-        assert_ended(&vm, &run, 21, "connected.cloned");
+        assert_ended(&vm, &run, "connected.cloned", 21);
         assert!(evidence(&run, "connected.cloned").contains("but Azure says"), "{}", run.text());
         assert_nothing_undone(&vm);
         assert_eq!(vm.observed().machines[VM_NAME], known);
@@ -137,7 +131,7 @@ fn recreation_that_was_interrupted_between_its_steps_goes_on() {
             .call("azcmagent disconnect", failing),
     );
     let run = vm.run(&["enroll"]);
-    assert_ended(&vm, &run, 75, "connected.recreate-failed");
+    assert_failed(&vm, &run, "connected.recreate-failed", 75);
     assert!(evidence(&run, "connected.recreate-failed").contains("AZCM0063"), "{}", run.text());
     assert!(vm.observed().machines.is_empty(), "the first step was done");
     vm.set_guest(&GuestPlan::default());
@@ -158,7 +152,7 @@ fn refused_deletion_is_the_fault_of_the_right_or_the_lock() {
         };
         let vm = expired(Vm::new().config(&text).azure(route));
         let run = vm.run(&["enroll"]);
-        assert_ended(&vm, &run, code, fault);
+        assert_failed(&vm, &run, fault, code);
         assert!(vm.calls_of("azcmagent disconnect").is_empty(), "nothing is forgotten that is still there");
         assert_eq!(vm.observed().machines.len(), 1);
     }
@@ -175,7 +169,7 @@ fn subscription_that_cannot_be_seen_is_not_taken_for_a_deleted_machine() {
         azure.routes.insert("machine.get".into(), Playbook::new().forever(unseen.act()));
     }));
     let run = vm.run(&["enroll"]);
-    assert_ended(&vm, &run, 75, "access.subscription-missing");
+    assert_ended(&vm, &run, "access.subscription-missing", 75);
     assert_nothing_undone(&vm);
 }
 
@@ -196,212 +190,13 @@ fn deletion_that_takes_its_time_is_waited_for() {
 }
 
 #[test]
-fn host_that_was_renamed_after_enrolling_is_not_a_copy() {
-    for firmware in [Some("4F1C2D3E-0000-4000-8000-000000000001\n"), None] {
-        let vm = Vm::new().hostname("first-name");
-        let vm = match firmware {
-            Some(id) => vm.file(FIRMWARE, id).start(),
-            None => vm.start(),
-        };
-        assert_enrolled_as("first-name", &vm, &vm.run(&["enroll"]));
-        vm.write("etc/hostname", "another-name\n");
-        assert_enrolled_as("first-name", &vm, &vm.run(&["enroll"]));
-        // A run that fails between keeps what is known.
-        vm.write(CLOUD, "{\"connected\": true, \"expired\": true}");
-        vm.run(&["enroll"]).assert_code(21).assert_last("failed", Some("connected.expired"));
-        vm.write(CLOUD, "{\"connected\": true}");
-        vm.run(&["enroll"]).assert_code(0);
-        vm.run(&["doctor"]).assert_code(0);
-        let recorded = vm.record().expect("a record")["vm"].clone();
-        assert_eq!(recorded, firmware.map_or(String::new(), |id| id.trim().to_lowercase()));
-    }
-}
-
-#[test]
-fn copy_of_an_enrolled_vm_is_told_by_its_firmware() {
-    let vm = Vm::new().hostname("golden").file(FIRMWARE, "4f1c2d3e-0000-4000-8000-000000000001\n").start();
-    assert_enrolled_as("golden", &vm, &vm.run(&["enroll"]));
-    vm.write(FIRMWARE, "4f1c2d3e-0000-4000-8000-000000000002\n");
-    vm.write("etc/hostname", "the-copy\n");
-    for command in ["enroll", "doctor"] {
-        let run = vm.run(&[command]);
-        run.assert_code(21);
-        assert!(run.stdout.contains("connected.cloned"), "{}", run.text());
-    }
+fn expired_machine_is_a_persons_decision() {
+    let expired = Outcome::Patch(json!({"status": "Expired"}));
+    let vm = Vm::new().enrolled().call("azcmagent show", Playbook::new().forever(expired)).start();
+    let machines = vm.observed().machines;
     let run = vm.run(&["enroll"]);
-    assert!(evidence(&run, "connected.cloned").contains("enrolled as golden, this VM is the-copy"));
-    assert_nothing_undone(&vm);
-    // The name is right, says a person.
-    vm.write("etc/arc-enroll/config.yaml", &with_azure(&config(), "  resource_name: golden\n"));
-    vm.run(&["enroll"]).assert_code(0).assert_last("enrolled", None);
-}
-
-#[test]
-fn vm_that_is_enrolled_under_its_name_in_azure_is_not_a_copy() {
-    let vm = Vm::new().enrolled().file("etc/hostname", "plain-host\n").start();
-    vm.run(&["enroll"]).assert_code(0).assert_last("enrolled", None);
-}
-
-#[test]
-fn name_that_this_very_vm_has_taken_is_a_half_made_machine() {
-    let taken = Outcome::fail(44, "Message: The resource already exists in Azure");
-    let own = json!({"vmId": "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"});
-    let vm = Vm::new()
-        .installed()
-        .config(&patient(&[("endpoint", "1s")]))
-        .call("azcmagent connect", Playbook::new().forever(taken))
-        .call("azcmagent show", Playbook::new().forever(Outcome::Patch(own.clone())))
-        .azure(|azure| {
-            let own = own["vmId"].as_str().expect("a text");
-            azure.machines.insert(VM_NAME.into(), machine(VM_NAME, "Disconnected", own));
-        })
-        .start();
-    let run = vm.run(&["enroll"]);
-    assert_ended(&vm, &run, 75, "connected.half-made");
-    assert!(evidence(&run, "connected.half-made").contains("which is this one"), "{}", run.text());
-    assert_nothing_undone(&vm);
-}
-
-#[test]
-fn machine_that_connect_names_itself_is_compared_with_the_target() {
-    let other = machine_id(VM_NAME).replace("contoso-nexus-rg", "another-rg");
-    let words = format!("FATAL   Message: Machine is already connected to Azure. Resource ID: {other}.\n");
-    let vm = Vm::new()
-        .installed()
-        .call("azcmagent connect", Playbook::new().forever(Outcome::exit(67, &words)))
-        .start();
-    let run = vm.run(&["enroll"]);
-    assert_ended(&vm, &run, 21, "connected.elsewhere");
-    assert!(evidence(&run, "connected.elsewhere").contains(&other), "{}", run.text());
-    assert_eq!(vm.calls_of("azcmagent connect").len(), 1);
-}
-
-/// A VM whose connect says this and ends so, again and again.
-fn saying(code: u8, words: &str) -> Builder {
-    Vm::new()
-        .installed()
-        .config(&patient(&[("endpoint", "1s"), ("token", "1s"), ("access", "1s")]))
-        .call("azcmagent connect", Playbook::new().forever(Outcome::exit(code, words)))
-}
-
-#[test]
-fn words_of_connect_in_any_form_are_passed_on_and_never_a_success() {
-    let trailer = "INFO    Exit Code:  AZCM0044: Resource Already Exists\nFATAL   Message: taken\n";
-    let logrus = "time=\"2026-11-23T10:00:00Z\" level=fatal msg=\"dial tcp 20.1.2.3:443: connect: network is unreachable\"\n";
-    let json = "{\n  \"status\": \"failed\",\n  \"error\": {\n    \"code\": \"AZCM0020\",\n    \"message\": \"no such region\",\n\
-                \"recommendedActions\": null\n  }\n}\n";
-    for (code, words, fault, shown) in [
-        (0, trailer, "connected.name-taken", "taken"),
-        (1, json, "agent.configuration-refused", "no such region"),
-        (26, logrus, "connected.network", "network is unreachable"),
-        (
-            42,
-            "FATAL[0032] Message: x Code: InternalServerError httpStatusCode:500\n",
-            "connected.connect-failed",
-            "InternalServerError",
-        ),
-        (200, "\u{feff}\u{0}\u{7f} Fehler: nichts geht\n", "connected.connect-failed", "nichts geht"),
-        (77, "ERROR[0002] cannot use TPM Error=\"no device\"\n", "connected.keys", "no device"),
-        (3, "Error: unknown flag: --config\n", "agent.too-old", "unknown flag"),
-    ] {
-        let vm = saying(code, words).start();
-        let run = vm.run(&["enroll"]);
-        assert!(run.code.is_some_and(|code| code != 0 && code != 1), "{}", run.text());
-        let seen = evidence(&run, fault);
-        assert!(seen.contains(shown) && !seen.contains("10:00:00"), "{fault}: {seen}");
-        assert!(vm.observed().machines.is_empty());
-    }
-}
-
-#[test]
-fn words_of_show_in_any_form_are_passed_on_and_never_a_success() {
-    let id = machine_id(VM_NAME);
-    for (words, fault, shown) in [
-        (
-            "{\"status\":\"failed\",\"error\":{\"code\":\"AZCM0065\"}}".to_owned(),
-            "agent.not-answering",
-            "AZCM0065",
-        ),
-        ("Status unbekannt\n".to_owned(), "agent.not-answering", "unbekannt"),
-        (
-            format!("{{\"status\":\"Quarantined\",\"resourceId\":\"{id}\"}}"),
-            "connected.disconnected",
-            "Quarantined",
-        ),
-        (
-            format!("Agent status: AwaitingConnection\nResource ID: {id}\n"),
-            "connected.disconnected",
-            "AwaitingConnection",
-        ),
-        (format!("{{\"status\":null,\"resourceId\":\"{id}\"}}"), "agent.not-answering", "resourceId"),
-    ] {
-        let vm = Vm::new()
-            .enrolled()
-            .config(&patient(&[("endpoint", "1s")]))
-            .call("azcmagent show", Playbook::new().forever(Outcome::exit(0, &words)))
-            .start();
-        let run = vm.run(&["enroll"]);
-        assert_ended(&vm, &run, 75, fault);
-        assert!(evidence(&run, fault).contains(shown), "{}", run.text());
-        assert_nothing_undone(&vm);
-    }
-}
-
-#[test]
-fn connected_without_a_machine_is_not_enrolled() {
-    let nothing = "{\"status\":\"Connected\",\"resourceId\":\"\",\"resourceName\":null}";
-    let vm = saying(67, "FATAL   Message: Machine is already connected to Azure.\n")
-        .call("azcmagent show", Playbook::new().forever(Outcome::exit(0, nothing)))
-        .start();
-    let run = vm.run(&["enroll"]);
-    assert_ended(&vm, &run, 75, "connected.pending");
-    assert!(run.last().to_string().contains("names no resource"), "{}", run.text());
-}
-
-fn verbose(vm: &Vm) -> Vec<bool> {
-    let calls = vm.calls_of("azcmagent connect");
-    calls.iter().map(|call| call.argv.iter().any(|word| word == "--verbose")).collect()
-}
-
-#[test]
-fn failed_connect_is_told_in_detail_once() {
-    let failure = Outcome::fail(26, "Message: dial tcp: i/o timeout");
-    let vm = Vm::new().installed().call("azcmagent connect", Playbook::new().times(3, failure)).start();
-    let run = vm.run(&["enroll"]);
-    assert_enrolled(&vm, &run);
-    assert_eq!(verbose(&vm), [false, true, false, false], "the next try of the loop, and only that one");
-    assert!(run.events("connect.verbose").is_empty(), "no try was made for it alone");
-}
-
-#[test]
-fn second_try_for_the_details_counts() {
-    let failure = Outcome::fail(23, "Message: something passing");
-    let vm = Vm::new().installed().call("azcmagent connect", Playbook::new().once(failure)).start();
-    let run = vm.run(&["enroll"]);
-    assert_enrolled(&vm, &run);
-    assert_eq!(verbose(&vm), [false, true]);
-    assert_eq!(run.events("connect.verbose").len(), 1);
-    assert!(met(&run, "agent.configuration-refused").is_empty(), "{}", run.text());
-}
-
-#[test]
-fn run_that_is_verbose_already_has_nothing_to_add() {
-    let vm = saying(23, "FATAL   no\n").start();
-    let run = vm.run(&["enroll", "-v"]);
-    run.assert_code(19);
-    assert_eq!(verbose(&vm), [true]);
-    assert!(run.events("connect.verbose").is_empty());
-}
-
-#[test]
-fn machine_that_works_under_another_name_is_left_alone_but_a_fresh_vm_with_one_is_a_copy() {
-    let vm = Vm::new().connected(&machine_id("chosen-by-hand")).start();
-    let run = vm.run(&["enroll"]);
-    run.assert_code(0).assert_last("enrolled", None);
-    assert!(run.stdout.contains("mind that it is enrolled as chosen-by-hand"), "{}", run.text());
-    vm.run(&["doctor"]).assert_code(0);
-    let fresh = Vm::new().connected(&machine_id("golden")).start();
-    let run = fresh.first_boot(&["enroll"]);
-    assert_ended(&fresh, &run, 21, "connected.cloned");
-    assert_nothing_undone(&fresh);
+    assert_ended(&vm, &run, "connected.expired", 21);
+    assert_eq!(connects(&vm), 0);
+    assert_eq!(vm.observed().machines, machines);
+    assert!(run.stdout.contains("az connectedmachine delete"), "{}", run.text());
 }

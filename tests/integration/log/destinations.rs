@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use crate::assertions::{assert_enrolled, CONDITIONS};
 use crate::nexus::run::Mode;
+use crate::nexus::vm;
 use crate::nexus::vm::{Vm, LOG};
+use std::path::Path;
 
 /// A machine-id whose place in the spread of a fleet is so many fifteenths, that is seconds.
 fn machine_id(digit: char) -> String {
@@ -164,4 +166,17 @@ fn a_log_file_that_cannot_be_written_is_a_warning() {
     assert!(run.stderr.contains("warning: the log file is not written"), "{}", run.text());
     assert!(run.stdout.contains("ENROLLED"), "{}", run.text());
     assert_eq!(vm.observed().machines.len(), 1);
+}
+
+#[test]
+fn reader_that_goes_away_does_not_matter() {
+    let vm = Vm::new().start();
+    let script = format!(
+        "'{}' explain | head -n 1; '{0}' --help | true; echo \"${{PIPESTATUS[0]}}\"",
+        vm::agent_program().display()
+    );
+    let output = vm.inside(Path::new("/bin/bash")).args(["-c", &script]).output().expect("bash runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.ends_with("\n0\n"), "{text}");
 }
