@@ -3,12 +3,11 @@
 mod real_az;
 pub mod workstation;
 
-use std::time::Duration;
-
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use serde_json::{json, Value};
 
+use crate::nexus::run::wait_until;
 use crate::nexus::spec::{RESOURCE_GROUP, SUBSCRIPTION, SYSTEM_OBJECT, USER_CLIENT, USER_OBJECT};
 use workstation::{
     assigned, csn, endpoints, group_id, nexus_id, uami_id, user, vm, world, Workstation, ARC, CSN,
@@ -409,10 +408,10 @@ fn told_to_stop_it_ends_az_too() {
     let asked = |workstation: &Workstation| {
         workstation.calls().iter().any(|call| call["argv"].to_string().contains("group"))
     };
-    while !asked(&workstation) {
+    wait_until("az is asked", || {
         assert!(child.try_wait().expect("a state").is_none(), "it ended by itself");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        asked(&workstation)
+    });
     let pid = i32::try_from(child.id()).expect("a process id");
     kill(Pid::from_raw(pid), Signal::SIGTERM).expect("a signal");
     assert_eq!(child.wait().expect("it ends").code(), Some(75));

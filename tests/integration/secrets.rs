@@ -150,7 +150,7 @@ fn watch(root: &str, stop: &AtomicBool) -> BTreeSet<String> {
 
 #[test]
 fn no_process_has_the_token_in_its_environment_or_arguments() {
-    let vm = behind_a_password().call("azcmagent connect", Playbook::new().once(Outcome::Late(300))).start();
+    let vm = behind_a_password().call("azcmagent connect", Playbook::new().once(Outcome::Late(3000))).start();
     let root = vm.root.to_string_lossy().into_owned();
     let stop = AtomicBool::new(false);
     let shown = std::thread::scope(|scope| {

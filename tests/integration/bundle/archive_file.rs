@@ -105,13 +105,14 @@ fn where_it_cannot_be_written_nothing_is_left_and_the_way_out_is_said() {
 fn told_to_stop_it_leaves_nothing() {
     let vm = Vm::new()
         .enrolled()
-        .file_with_mode("usr/bin/journalctl", 0o755, "#!/bin/sh\nexec sleep 77.7\n")
+        .file_with_mode("usr/bin/journalctl", 0o755, "#!/bin/sh\nexec sleep 600\n")
         .start();
+    // journalctl hangs for longer than the test's limit: only the signal can end this run.
     let mut going = vm.agent(&["bundle"]).spawn();
     going.wait_until("a command runs", |vm| !vm.calls_of("azcmagent version").is_empty());
     going.signal(nix::sys::signal::Signal::SIGTERM);
     let run = going.finish();
     run.assert_code(1);
-    assert!(run.stderr.contains("told to stop") && run.elapsed.as_secs() < 10, "{}", run.text());
+    assert!(run.stderr.contains("told to stop"), "{}", run.text());
     assert_eq!(fs::read_dir(vm.path("var/tmp")).expect("a folder").count(), 0);
 }

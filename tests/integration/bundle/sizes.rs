@@ -6,11 +6,11 @@ use crate::nexus::vm::Vm;
 
 const MIB: usize = 1 << 20;
 
-/// So many bytes of numbered lines.
+/// So many bytes of numbered lines; few long ones, since a build without optimization is slow to redact many words.
 fn lines(bytes: usize) -> String {
     let mut text = String::new();
     while text.len() < bytes {
-        text.push_str(&format!("line {} of a long log, and then some more words\n", text.len()));
+        text.push_str(&format!("line {} of a long log {}\n", text.len(), "0123456789".repeat(15)));
     }
     text
 }
@@ -46,9 +46,11 @@ fn of_a_long_log_the_end_is_kept_and_the_manifest_says_so() {
 
 #[test]
 fn the_whole_has_a_limit_too() {
+    // Thirty of these are well over the 16 MiB of the whole.
+    let log = lines(MIB * 5 / 8);
     let mut builder = Vm::new().enrolled();
     for index in 0..35 {
-        builder = builder.file(&format!("var/opt/azcmagent/log/{index:02}.log"), &lines(MIB));
+        builder = builder.file(&format!("var/opt/azcmagent/log/{index:02}.log"), &log);
     }
     let vm = builder.start();
     let archive = archive_of(&vm, &vm.run(&["bundle"]));

@@ -37,15 +37,13 @@ fn a_sidecar_that_never_comes_up_is_not_yet() {
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.door = Door::Closed)
-        .config(&patient(&[("endpoint", "3s")]))
+        .config(&patient(&[("boot", "1h"), ("endpoint", "3s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "imds.refused");
-    assert!(
-        run.elapsed >= Duration::from_secs(3) && run.elapsed < Duration::from_secs(8),
-        "{:?}",
-        run.elapsed
-    );
+    // The other windows outlast the test's limit, so this one was waited out; load can only lengthen that.
+    assert!(run.elapsed >= Duration::from_secs(3), "{:?}", run.elapsed);
+    assert!(!waits(&run, "imds.refused").is_empty(), "{}", run.text());
     // What comes before it is done: the proxy settings stand, for every other program on the VM.
     assert!(vm.read("etc/environment").contains("HTTPS_PROXY=http://169.254.0.11:3128\n"));
     assert!(vm.calls_of("azcmagent connect").is_empty());
@@ -165,18 +163,18 @@ fn retry_after_in_seconds_is_honoured() {
 
 #[test]
 fn retry_after_as_a_date_is_honoured() {
-    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(600));
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
     let reply =
         Reply::json(429, &serde_json::json!({"error": "too_many_requests"})).header("Retry-After", &date);
-    let vm = token(Playbook::new().once(reply.act()))
-        .config(&patient(&[("boot", "10m"), ("token", "5m")]))
-        .start();
+    let vm =
+        token(Playbook::new().once(reply.act())).config(&patient(&[("boot", "2h"), ("token", "1h")])).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
     going.signal(Signal::SIGINT);
     let run = going.finish();
     assert_stopped(&vm, &run, 75, "run.interrupted");
-    // Ten minutes are asked for; two are the most that a server gets.
+    // An hour is asked for, so that however slow this machine is, more than two minutes, the most that a server gets,
+    // are left of it when the answer is read.
     assert_eq!(waits(&run, "identity.throttled"), [120_000], "{}", run.text());
 }
 

@@ -4,6 +4,9 @@ use super::{stand_in, token};
 
 use serde_json::Value;
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use crate::nexus::seen::Call;
 use crate::nexus::spec::{
     HttpAct, Outcome, Playbook, TokenShape, LOCATION, RESOURCE_GROUP, SUBSCRIPTION, VM_NAME,
@@ -96,10 +99,20 @@ fn azcmagent_fails_as_documented() {
 #[test]
 fn azcmagent_without_a_credential_waits_for_a_person() {
     let vm = Vm::new().installed().start();
-    let mut command = vm.command("timeout");
-    let program = vm.root.join("usr/bin/azcmagent");
-    command.args(["1", &program.to_string_lossy(), "connect", "-s", SUBSCRIPTION, "-g", "x", "-l", "eastus"]);
-    let output = command.env_clear().env("PATH", "/usr/bin").output().expect("timeout runs");
-    assert_eq!(output.status.code(), Some(124), "still waiting when stopped");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("To sign in, use a web browser"));
+    let mut command = vm.command("azcmagent");
+    command.args(["connect", "-s", SUBSCRIPTION, "-g", "x", "-l", "eastus"]).env_clear();
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the stand-in runs");
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    while !line.contains("To sign in, use a web browser") {
+        line.clear();
+        assert!(output.read_line(&mut line).expect("it speaks") > 0, "it ends without asking");
+    }
+    child.kill().expect("it waits still");
+    let status = child.wait().expect("it ends");
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(9),
+        "it ended by itself: {status}"
+    );
 }
