@@ -10,12 +10,16 @@ use serde_json::Value;
 use crate::nexus::run::Run;
 use crate::nexus::vm::Vm;
 
-/// What cannot be had, what is too much, and where it cannot be written.
-mod limits;
+/// The archive as a file: where it is written, and what is left when that fails.
+mod archive_file;
+/// What is in it.
+mod contents;
 /// Planted secrets, and texts that are none.
 mod secrets;
-/// What is in it.
-mod whole;
+/// How much of a long log is kept, and how much in all.
+mod sizes;
+/// Which files are read, and what an ordinary user gets.
+mod sources;
 
 /// An unpacked archive.
 struct Unpacked {

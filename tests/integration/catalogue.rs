@@ -7,13 +7,13 @@ mod connected;
 mod identity;
 pub mod machine;
 mod network;
-mod operator;
+mod precheck;
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::ending::assert_no_secret_left;
+use crate::assertions::assert_no_secret_left;
 use crate::nexus::run::Run;
 use crate::nexus::vm::{Builder, Vm};
 
@@ -176,7 +176,7 @@ fn every_fault_of_the_catalogue_is_met() {
         agent::CODES,
         access::CODES,
         connected::CODES,
-        operator::CODES,
+        precheck::CODES,
     ]
     .concat()
     .into_iter()

@@ -6,7 +6,7 @@ use std::thread;
 
 use nix::sys::signal::Signal;
 
-use crate::ending::assert_enrolled;
+use crate::assertions::assert_enrolled;
 use crate::nexus::spec::{Outcome, Playbook, PACKAGE, PACKAGE_SHA256};
 use crate::nexus::vm::{self, Vm};
 

@@ -12,6 +12,7 @@ use crate::nexus::vm::{agent_program, Vm, CONFIG, LOG, RECORD};
 mod commands;
 mod configuration;
 mod tables;
+mod tests;
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

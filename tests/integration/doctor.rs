@@ -1,14 +1,17 @@
-//! Doctor where hardly anything answers, without root, without curl, without space.
+//! `doctor`: what it names, that it changes nothing, and that it ends where nothing answers, without root, without
+//! curl.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use serde_json::Value;
 
+use crate::assertions::{assert_enrolled, patient};
 use crate::catalogue::machine::quiet;
-use crate::mounts::without;
-use crate::nexus::run::Run;
-use crate::nexus::spec::{HttpAct, Outcome, Playbook};
-use crate::nexus::vm::{agent_program, config, Vm, CONFIG};
+use crate::file_systems::without;
+use crate::nexus::run::{Mode, Run};
+use crate::nexus::spec::{Door, HttpAct, Outcome, Playbook, Unit};
+use crate::nexus::vm::{self, agent_program, config, Vm, CONFIG};
 
 fn hang() -> Playbook<Outcome> {
     Playbook::new().forever(Outcome::Hang { stdout: String::new() })
@@ -26,9 +29,9 @@ fn conditions(run: &Run) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// The one test that asserts a time: it is a promise to whoever waits for the answer.
+/// What hangs here does so for ever. How long doctor takes then is measured by `tests/bench/run`.
 #[test]
-fn where_everything_hangs_doctor_ends_within_twenty_seconds_and_changes_nothing() {
+fn where_everything_hangs_doctor_ends_and_changes_nothing() {
     let vm = Vm::new()
         .enrolled()
         .silent_dns()
@@ -46,7 +49,6 @@ fn where_everything_hangs_doctor_ends_within_twenty_seconds_and_changes_nothing(
         .start();
     let before = vm.tree();
     let run = vm.run(&["doctor", "--output", "json"]);
-    assert!(run.elapsed.as_secs() < 20, "{:?}", run.elapsed);
     let found = conditions(&run);
     assert_eq!(found.len(), 11, "{}", run.text());
     for (condition, fault) in [("imds", "imds.timeout"), ("proxy", "proxy.timeout")] {
@@ -67,11 +69,10 @@ fn where_everything_hangs_doctor_ends_within_twenty_seconds_and_changes_nothing(
 }
 
 #[test]
-fn without_a_proxy_and_with_a_silent_name_server_doctor_ends_within_twenty_seconds() {
+fn without_a_proxy_and_with_a_silent_name_server_doctor_ends() {
     let vm = Vm::new().silent_dns().config(&(config() + "proxy: {url: null, persist: false}\n")).start();
     let before = vm.tree();
     let run = vm.run(&["doctor", "--output", "json"]);
-    assert!(run.elapsed.as_secs() < 20, "{:?}", run.elapsed);
     let found = conditions(&run);
     assert_eq!(found["dns"]["fault"], "dns.unresolved", "{}", run.text());
     assert_eq!(found["egress"]["cause"], "dns", "{}", run.text());
@@ -136,4 +137,159 @@ fn without_curl_doctor_says_that_tls_was_not_checked() {
     let rows = value["network"].as_array().cloned().unwrap_or_default();
     let endpoints: Vec<&Value> = rows.iter().filter(|row| row["test"] == "endpoint").collect();
     assert!(!endpoints.is_empty() && endpoints.iter().all(|row| row["verdict"] == "skipped"), "{rows:?}");
+}
+
+/// What `doctor` may not do: anything but look.
+fn assert_only_looked(vm: &Vm, before: &BTreeMap<String, Vec<u8>>) {
+    let after = vm.tree();
+    let changed: Vec<&String> = after
+        .iter()
+        .filter(|(path, content)| before.get(*path) != Some(content))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(changed.is_empty() && after.len() == before.len(), "{changed:?}");
+    let looks = [
+        "azcmagent version",
+        "azcmagent show",
+        "azcmagent check",
+        "azcmagent config get",
+        "azcmagent config list",
+        "systemctl show",
+        "dpkg-query",
+    ];
+    for call in vm.calls() {
+        assert!(
+            looks.iter().any(|look| call.call.starts_with(look))
+                || call.call == "systemctl is-system-running",
+            "{call:?}"
+        );
+    }
+    assert!(vm.observed().azure.iter().all(|seen| matches!(seen.method.as_str(), "GET" | "HEAD")));
+    assert!(vm.record().is_none());
+}
+
+#[test]
+fn doctor_finds_nothing_on_a_healthy_vm_and_changes_nothing() {
+    let vm = Vm::new().enrolled().start();
+    assert_enrolled(&vm, &vm.run(&["enroll"]));
+    std::fs::remove_file(vm.path(vm::RECORD)).expect("a record");
+    let calls = vm.calls().len();
+    let before = vm.tree();
+    let run = vm.run(&["doctor"]);
+    run.assert_code(0);
+    assert!(run.stdout.contains("Every condition holds."), "{}", run.text());
+    assert_eq!(
+        run.stdout.split("Network").next().map(|text| text.matches("\n  ok  ").count() + 1),
+        Some(11),
+        "{}",
+        run.text()
+    );
+    let run = vm.run(&["doctor", "--output", "json"]);
+    run.assert_code(0);
+    let value: Value = serde_json::from_str(&run.stdout).expect("it is JSON");
+    let conditions = value["conditions"].as_array().expect("a list");
+    assert!(
+        conditions.len() == 11 && conditions.iter().all(|condition| condition["state"] == "holds"),
+        "{value}"
+    );
+    assert_eq!(vm.tree(), before);
+    assert!(vm.calls().iter().skip(calls).all(|call| call.argv.first().is_none_or(|verb| verb != "connect")));
+    assert!(run.log.is_empty() && vm.leaks(&[&run]).is_empty());
+}
+
+#[test]
+fn doctor_on_a_fresh_vm_names_the_first_fault_and_changes_nothing() {
+    let vm = Vm::new().start();
+    let before = vm.tree();
+    let run = vm.run(&["doctor"]);
+    run.assert_code(12);
+    assert!(run.stdout.contains("proxy-environment.incomplete"), "{}", run.text());
+    assert_only_looked(&vm, &before);
+}
+
+#[test]
+fn doctor_names_causes_and_not_their_echoes() {
+    let masked = Unit { load: "masked".into(), file: "masked".into(), ..Unit::stopped() };
+    let vm = Vm::new()
+        .enrolled()
+        .config(&(config() + "proxy:\n  persist: false\n"))
+        .imds(|imds| imds.identities.clear())
+        .system(|system| {
+            system.units.insert("himdsd.service".into(), masked);
+        })
+        .start();
+    let before = vm.tree();
+    let run = vm.run(&["doctor", "--output", "json"]);
+    let value: Value = serde_json::from_str(&run.stdout).expect("it is JSON");
+    let of = |name: &str| {
+        let all = value["conditions"].as_array().expect("a list");
+        all.iter().find(|condition| condition["condition"] == name).cloned().unwrap_or_default()
+    };
+    assert_eq!(of("identity")["fault"], "identity.none");
+    assert_eq!(of("access")["state"], "skipped");
+    assert_eq!(of("access")["cause"], "identity");
+    assert_eq!(of("agent")["fault"], "agent.service-masked");
+    assert_eq!(of("connected")["cause"], "agent");
+    assert_eq!(value["exit_code"], run.code.unwrap_or_default());
+    run.assert_code(if of("proxy-environment")["state"] == "holds" { 18 } else { 12 });
+    assert_only_looked(&vm, &before);
+}
+
+#[test]
+fn doctor_does_not_wait_for_what_is_down() {
+    // Windows that outlast the test's limit: waiting for one of them would be noticed.
+    let config = patient(&[("boot", "1h"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]);
+    let vm = Vm::new().imds(|imds| imds.door = Door::Closed).csn(|csn| csn.door = Door::Closed);
+    let vm = vm.config(&config).start();
+    let before = vm.tree();
+    let run = vm.run(&["doctor"]);
+    assert!(run.code.is_some_and(|code| code != 0), "{}", run.text());
+    assert!(run.stdout.contains("imds.refused") && run.stdout.contains("proxy.refused"), "{}", run.text());
+    assert_only_looked(&vm, &before);
+}
+
+#[test]
+fn doctor_looks_while_another_run_is_at_work() {
+    let hang = Outcome::Hang { stdout: "INFO    Connecting\n".to_owned() };
+    let vm = Vm::new().call("azcmagent connect", Playbook::new().forever(hang)).start();
+    let mut going = vm.agent(&["enroll"]).spawn();
+    going.wait_until("connect runs", |vm| !vm.calls_of("azcmagent connect").is_empty());
+    let run = vm.run(&["doctor"]);
+    assert!(run.stdout.contains("connected.not-enrolled"), "{}", run.text());
+    assert!(!run.stdout.contains("host.busy"), "{}", run.text());
+    going.signal(nix::sys::signal::Signal::SIGTERM);
+    going.finish().assert_code(75);
+}
+
+#[test]
+fn doctor_is_coloured_on_a_terminal_and_plain_elsewhere() {
+    let vm = Vm::new().imds(|imds| imds.door = Door::Closed).start();
+    let run = vm.agent(&["doctor"]).mode(Mode::Terminal).run();
+    assert!(run.stdout.contains("\u{1b}[31mFAIL"), "{}", run.text());
+    assert!(!vm.run(&["doctor"]).stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn a_remedy_can_be_pasted_into_a_shell() {
+    let refused =
+        ["gbl.his.arc.azure.com", "pas.windows.net", "agentserviceapi.guestconfiguration.azure.com"];
+    let vm = Vm::new().installed().csn(|csn| csn.refused = refused.map(str::to_owned).to_vec()).start();
+    let run = vm.run(&["doctor"]);
+    let after = run.stdout.split("Add them:\n").nth(1).expect("the remedy is there");
+    let command = after.split("             (this").next().unwrap_or_default();
+    assert!(
+        command.lines().count() > 3 && command.lines().all(|line| line.chars().count() <= 80),
+        "{command}"
+    );
+    let script =
+        format!("az() {{ printf '%s\\n' \"$@\"; }}; CSN_NAME='my csn' CSN_RESOURCE_GROUP=g\n{command}");
+    let output = Command::new("/bin/sh").args(["-c", &script]).output().expect("sh runs");
+    let words: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    let start =
+        ["networkcloud", "cloudservicesnetwork", "update", "--name", "my csn", "--resource-group", "g"];
+    assert_eq!(words[..7], start.map(str::to_owned), "{script}");
+    assert_eq!((words.len(), words[7].as_str()), (9, "--additional-egress-endpoints"), "{words:?}");
+    for name in refused {
+        assert!(words[8].contains(&format!("{{'domainName':'{name}','port':443}}")), "{words:?}");
+    }
 }

@@ -1,15 +1,11 @@
 //! The whole path: from the configuration to one Arc machine, and nothing at all the second time.
 
-/// First boot and by hand: who sees what, and where the log goes.
-mod output;
-/// The proxy settings in every place, and in no place that must not have them.
-mod proxy;
 /// The target: identity, tenant, name, tags, as they arrive at the sidecar and in Azure.
 mod target;
 
 use std::collections::BTreeMap;
 
-use crate::ending::{assert_enrolled, CONDITIONS};
+use crate::assertions::{assert_enrolled, CONDITIONS};
 use crate::nexus::spec::{AGENT_VERSION, LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT, VM_NAME};
 use crate::nexus::vm::{Vm, LOG, RECORD};
 

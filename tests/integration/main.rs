@@ -1,4 +1,4 @@
-//! The agent as its users meet it: the real binary in the simulated Nexus VM.
+//! The built binary in the simulated Nexus VM. `tests/README.md` says how to run one of these files.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -12,48 +12,59 @@
 #[path = "../nexus/mod.rs"]
 mod nexus;
 
-/// Failure playbooks of azcmagent: installing it, its services, its proxy.
-mod agent;
-/// The archive for support: what is in it, what must not be, and where it goes.
+/// How a run ended: assertions that the other files share.
+mod assertions;
+/// Installing azcmagent, its services, its proxy.
+mod azcmagent;
+/// `bundle`: what is in the archive, what must not be, and where it is written.
 mod bundle;
 /// Every fault of the catalogue, met once.
 mod catalogue;
-/// Failure playbooks of connecting, and of what azcmagent says of the connection.
-mod connecting;
-/// Each supported distribution, and what is not.
+/// Subcommands, flags and help.
+mod command_line;
+/// What each condition waits for, and what ends a run at once.
+mod conditions;
+/// The configuration file, flags and environment variables: what is refused, where and why.
+mod configuration;
+/// `azcmagent connect` and `azcmagent show`: each outcome and what follows from it.
+mod connect;
+/// Each supported distribution, and one that is not.
 mod distributions;
-/// README, examples and help say what is so.
+/// README, examples and help compared with the program.
 mod docs;
-/// Doctor where hardly anything answers, without root, without curl.
+/// `doctor`: what it finds, that it changes nothing, and that it ends.
 mod doctor;
-/// The stand-ins themselves, with a real client.
-mod doubles;
-/// How a run is expected to end, and what it leaves behind.
-mod ending;
-/// The whole path, first boot and manual run, and that a second run changes nothing.
+/// `enroll` from a fresh VM to one Arc machine, and that a second run changes nothing.
 mod enroll;
-/// Small, full and read-only file systems of a VM.
-mod mounts;
-/// Configuration, command line, help, env, explain, status, doctor.
-mod operator;
-/// Log and record.
-mod output;
-/// What the operator sees from outside.
+/// `env`: the proxy variables for a shell.
+mod env;
+/// `explain`: each fault of the catalogue.
+mod explain;
+/// Small, full and read-only file systems, for tests of other files.
+mod file_systems;
+/// The log: its lines, its destinations, how often a repeated failure is told.
+mod log;
+/// `precheck` on the operator's workstation.
 mod precheck;
-/// The path through a real proxy.
+/// The proxy settings in each place that holds them.
+mod proxy_settings;
+/// Enrolling through a real proxy, tinyproxy.
 mod real_proxy;
-mod reconnecting;
-/// What a run repairs, how often, and what it says of it.
-mod repairs;
-/// That no token and no password is ever to be read.
+/// The record of the last run.
+mod record;
+/// What log, record and terminal say of a repair.
+mod repair_events;
+/// No token and no password in any output, file, argument or environment.
 mod secrets;
-/// What `status` tells.
+/// SIGTERM, SIGINT, SIGHUP and SIGKILL during a run.
+mod signals;
+/// The simulated Nexus itself, asked by other clients than the agent.
+mod simulated_nexus;
+/// `status`, as text and JSON.
 mod status;
-/// Signals: a run that is told to stop, or killed.
-mod stopping;
-/// The timer that runs enroll again.
+/// The timer that runs `enroll` again.
 mod timer;
-/// The user-data that the program writes of itself.
+/// `token`: the token on standard output, and nothing else there.
+mod token;
+/// `user-data`: the cloud-config that carries the binary.
 mod user_data;
-/// Failure playbooks of the network, the sidecar, the identity and its role.
-mod waiting;

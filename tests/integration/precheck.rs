@@ -1,18 +1,17 @@
 //! What `precheck` says on the operator's workstation, with a stand-in for az.
 
-pub mod desk;
 mod real_az;
-
-use std::time::Duration;
+pub mod workstation;
 
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use serde_json::{json, Value};
 
+use crate::nexus::run::wait_until;
 use crate::nexus::spec::{RESOURCE_GROUP, SUBSCRIPTION, SYSTEM_OBJECT, USER_CLIENT, USER_OBJECT};
-use desk::{
-    assigned, csn, endpoints, group_id, nexus_id, uami_id, user, vm, world, Desk, ARC, CSN, LIST_ACCESS,
-    MANAGER, OTHER_GROUP, VM,
+use workstation::{
+    assigned, csn, endpoints, group_id, nexus_id, uami_id, user, vm, world, Workstation, ARC, CSN,
+    LIST_ACCESS, MANAGER, OTHER_GROUP, VM,
 };
 
 fn changed(change: impl FnOnce(&mut Value)) -> Value {
@@ -22,10 +21,10 @@ fn changed(change: impl FnOnce(&mut Value)) -> Value {
 }
 
 /// The row's evidence, and that it is as this state.
-fn row(desk: &Desk, arguments: &[&str], check: &str, state: &str) -> String {
+fn row(workstation: &Workstation, arguments: &[&str], check: &str, state: &str) -> String {
     let mut all = arguments.to_vec();
     all.extend(["--output", "json"]);
-    let run = desk.run(&all);
+    let run = workstation.run(&all);
     let rows = run.rows();
     assert_eq!(rows[check]["state"], state, "{}\n{}", rows[check], run.stdout);
     rows[check]["evidence"].as_str().unwrap_or_default().to_owned()
@@ -33,8 +32,8 @@ fn row(desk: &Desk, arguments: &[&str], check: &str, state: &str) -> String {
 
 #[test]
 fn after_the_vm_exists_everything_is_looked_at() {
-    let desk = Desk::new(&world());
-    let run = desk.run(&["--vm", VM]);
+    let workstation = Workstation::new(&world());
+    let run = workstation.run(&["--vm", VM]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
     let shown: Vec<&str> = run.stdout.lines().filter_map(|line| line.strip_prefix("  ok    ")).collect();
     let names: Vec<&str> = shown.iter().filter_map(|line| line.split_whitespace().next()).collect();
@@ -53,7 +52,7 @@ fn after_the_vm_exists_everything_is_looked_at() {
     ] {
         assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(words), "{words}\n{text}");
     }
-    let json = desk.run(&["--vm", VM, "--output", "json"]);
+    let json = workstation.run(&["--vm", VM, "--output", "json"]);
     let value: Value = serde_json::from_str(&json.stdout).expect("it is JSON");
     assert_eq!((&value["worst"], &value["exit_code"]), (&Value::Null, &0.into()));
     let doctors = [
@@ -82,29 +81,29 @@ fn before_the_vm_exists_the_network_and_a_user_assigned_identity_are_looked_at()
     let world = changed(|world| world["virtualMachines"] = json!([]));
     let identity: &'static str =
         Box::leak(format!("identity: {{resource_id: {}}}\n", uami_id("uami")).into());
-    let desk = Desk::new(&world).configured(identity);
-    let run = desk.run(&[]);
+    let workstation = Workstation::new(&world).configured(identity);
+    let run = workstation.run(&[]);
     assert_eq!(run.code, 0, "{}", run.stdout);
-    assert!(row(&desk, &[], "identity", "holds").contains(USER_OBJECT));
-    assert!(row(&desk, &[], "roles", "holds").contains(MANAGER.0));
-    assert!(row(&desk, &[], "vm", "skipped").contains("no VM is named yet"));
-    assert!(row(&desk, &[], "csn", "holds").contains("csn-1"));
+    assert!(row(&workstation, &[], "identity", "holds").contains(USER_OBJECT));
+    assert!(row(&workstation, &[], "roles", "holds").contains(MANAGER.0));
+    assert!(row(&workstation, &[], "vm", "skipped").contains("no VM is named yet"));
+    assert!(row(&workstation, &[], "csn", "holds").contains("csn-1"));
 }
 
 #[test]
 fn before_the_vm_exists_its_own_identity_is_said_to_come_with_it() {
-    let desk = Desk::new(&changed(|world| world["virtualMachines"] = json!([])));
-    assert_eq!(desk.run(&[]).code, 0);
-    let said = row(&desk, &["--resource-name", VM], "roles", "skipped");
+    let workstation = Workstation::new(&changed(|world| world["virtualMachines"] = json!([])));
+    assert_eq!(workstation.run(&[]).code, 0);
+    let said = row(&workstation, &["--resource-name", VM], "roles", "skipped");
     assert!(said.contains("arc-enroll precheck --vm web-1"), "{said}");
-    assert!(row(&desk, &["--resource-name", VM], "vm", "skipped").contains("there is no VM web-1 yet"));
+    assert!(row(&workstation, &["--resource-name", VM], "vm", "skipped").contains("there is no VM web-1 yet"));
 }
 
 #[test]
 fn the_vm_of_the_arc_machines_name_is_found() {
-    let desk = Desk::new(&world());
-    assert!(row(&desk, &["--resource-name", VM], "vm", "holds").contains(SYSTEM_OBJECT));
-    assert!(row(&desk, &["--resource-name", VM], "roles", "holds").contains(LIST_ACCESS.0));
+    let workstation = Workstation::new(&world());
+    assert!(row(&workstation, &["--resource-name", VM], "vm", "holds").contains(SYSTEM_OBJECT));
+    assert!(row(&workstation, &["--resource-name", VM], "roles", "holds").contains(LIST_ACCESS.0));
 }
 
 #[test]
@@ -115,11 +114,14 @@ fn an_identity_is_known_by_each_of_its_ids() {
         format!("client_id: {USER_CLIENT}"),
         format!("object_id: {USER_OBJECT}"),
     ] {
-        let desk = Desk::new(&world).configured(&format!("identity: {{{identity}}}\n"));
-        let run = desk.run(&["--vm", VM]);
+        let workstation = Workstation::new(&world).configured(&format!("identity: {{{identity}}}\n"));
+        let run = workstation.run(&["--vm", VM]);
         assert_eq!(run.code, 0, "{identity}\n{}", run.stdout);
         for check in ["vm", "identity"] {
-            assert!(row(&desk, &["--vm", VM], check, "holds").contains(USER_OBJECT), "{identity} {check}");
+            assert!(
+                row(&workstation, &["--vm", VM], check, "holds").contains(USER_OBJECT),
+                "{identity} {check}"
+            );
         }
     }
     let both = changed(|world| {
@@ -128,7 +130,7 @@ fn an_identity_is_known_by_each_of_its_ids() {
             ("SystemAssigned, UserAssigned".into(), SYSTEM_OBJECT.into());
         world["virtualMachines"] = json!([vm(identity)]);
     });
-    assert!(row(&Desk::new(&both), &["--vm", VM], "vm", "holds").contains(SYSTEM_OBJECT));
+    assert!(row(&Workstation::new(&both), &["--vm", VM], "vm", "holds").contains(SYSTEM_OBJECT));
 }
 
 #[test]
@@ -137,9 +139,10 @@ fn an_identity_of_another_subscription_is_known_by_the_vm() {
         world["virtualMachines"] = json!([vm(user("uami"))]);
         world["identities"] = json!([]);
     });
-    let desk = Desk::new(&world).configured(&format!("identity: {{client_id: {USER_CLIENT}}}\n"));
-    assert!(row(&desk, &["--vm", VM], "identity", "holds").contains("az does not list it"));
-    assert!(row(&desk, &["--vm", VM], "roles", "holds").contains(MANAGER.0));
+    let workstation =
+        Workstation::new(&world).configured(&format!("identity: {{client_id: {USER_CLIENT}}}\n"));
+    assert!(row(&workstation, &["--vm", VM], "identity", "holds").contains("az does not list it"));
+    assert!(row(&workstation, &["--vm", VM], "roles", "holds").contains(MANAGER.0));
 }
 
 #[test]
@@ -152,15 +155,15 @@ fn a_network_of_another_resource_group_is_found_by_the_vm_and_by_its_id() {
             id.clone().into();
     });
     for arguments in [vec!["--vm", VM], vec!["--csn", id.as_str()]] {
-        let desk = Desk::new(&world);
-        assert!(row(&desk, &arguments, "csn", "holds").contains(CSN));
-        let shown = desk.calls().iter().any(|call| {
+        let workstation = Workstation::new(&world);
+        assert!(row(&workstation, &arguments, "csn", "holds").contains(CSN));
+        let shown = workstation.calls().iter().any(|call| {
             let words = call["argv"].to_string();
             words.contains("cloudservicesnetwork\",\"show") && words.contains(OTHER_GROUP)
         });
         assert!(shown, "{arguments:?}");
     }
-    assert!(row(&Desk::new(&world), &["--csn", "another"], "csn", "holds").contains("another"));
+    assert!(row(&Workstation::new(&world), &["--csn", "another"], "csn", "holds").contains("another"));
 }
 
 #[test]
@@ -190,8 +193,8 @@ fn what_is_let_out_is_judged_by_names_wildcards_and_ports() {
             "fails",
         ),
     ] {
-        let desk = Desk::new(&with(enabled.clone(), additional.clone(), defaults));
-        row(&desk, &["--vm", VM], "egress", state);
+        let workstation = Workstation::new(&with(enabled.clone(), additional.clone(), defaults));
+        row(&workstation, &["--vm", VM], "egress", state);
     }
     // Whether packages.microsoft.com is needed depends on the configuration.
     let bare = with(json!([endpoints("default", &ARC)]), json!([]), "True");
@@ -206,7 +209,7 @@ fn what_is_let_out_is_judged_by_names_wildcards_and_ports() {
             "lacks mirror.contoso:8443",
         ),
     ] {
-        let said = row(&Desk::new(&bare).configured(install), &["--vm", VM], "egress", state);
+        let said = row(&Workstation::new(&bare).configured(install), &["--vm", VM], "egress", state);
         assert!(said.contains(words), "{install} {said}");
     }
     // The sections below `properties`, as ARM itself answers.
@@ -214,7 +217,7 @@ fn what_is_let_out_is_judged_by_names_wildcards_and_ports() {
         let csn = world["cloudServicesNetworks"][0].take();
         world["cloudServicesNetworks"][0] = json!({"name": CSN, "id": csn["id"], "properties": csn});
     });
-    assert_eq!(Desk::new(&nested).run(&["--vm", VM]).code, 0);
+    assert_eq!(Workstation::new(&nested).run(&["--vm", VM]).code, 0);
 }
 
 #[test]
@@ -225,13 +228,13 @@ fn roles_are_judged_by_what_they_allow_and_where() {
     let custom = ("", "12345678-1234-4234-8234-123456789abc");
     let with = |assignments: Vec<Value>, actions: &[&str], not: &[&str]| {
         let definition = |name: &str| json!({"name": name, "permissions": [{"actions": actions, "notActions": not, "dataActions": []}]});
-        Desk::new(&changed(|world| {
+        Workstation::new(&changed(|world| {
             world["assignments"] = assignments.into();
             world["definitions"] = json!([definition(owner.1), definition(custom.1)]);
         }))
     };
     let to = |role: (&str, &str), scope: &str| assigned(role, SYSTEM_OBJECT, scope);
-    for (desk, state, words) in [
+    for (workstation, state, words) in [
         (with(vec![to(owner, &subscription)], &["*"], &[]), "holds", "Owner at /subscriptions/".to_owned()),
         (
             with(vec![to(owner, "/providers/Microsoft.Management/managementGroups/m")], &["*"], &[]),
@@ -262,12 +265,12 @@ fn roles_are_judged_by_what_they_allow_and_where() {
         ),
         (with(vec![assigned(MANAGER, USER_OBJECT, &group)], &[], &[]), "fails", "it has no role".to_owned()),
     ] {
-        let said = row(&desk, &["--vm", VM], "roles", state);
+        let said = row(&workstation, &["--vm", VM], "roles", state);
         assert!(said.contains(&words), "{words}: {said}");
     }
     let conditional =
         changed(|world| world["assignments"][0]["condition"] = "@Resource[x] StringEquals 'y'".into());
-    let said = row(&Desk::new(&conditional), &["--vm", VM], "roles", "holds");
+    let said = row(&Workstation::new(&conditional), &["--vm", VM], "roles", "holds");
     assert!(said.contains("under a condition"), "{said}");
 }
 
@@ -279,9 +282,9 @@ fn the_cluster_that_is_not_shown_is_information() {
         json!({"to": "cluster show", "code": 1, "stderr": refused}),
         json!({"to": "cluster show", "stdout": "{\"clusterVersion\": null}"}),
     ] {
-        let desk = Desk::new(&changed(|world| world["said"] = json!([said])));
-        assert_eq!(desk.run(&["--vm", VM]).code, 0);
-        let said = row(&desk, &["--vm", VM], "platform", "skipped");
+        let workstation = Workstation::new(&changed(|world| world["said"] = json!([said])));
+        assert_eq!(workstation.run(&["--vm", VM]).code, 0);
+        let said = row(&workstation, &["--vm", VM], "platform", "skipped");
         assert!(said.contains("4.7.0") && said.contains("2510.1"), "{said}");
     }
 }
@@ -300,7 +303,7 @@ fn answers_that_are_none_are_never_taken_for_good() {
     ];
     for (to, stdout) in questions.iter().zip(none.iter().cycle()) {
         let said = json!({"to": to, "stdout": stdout});
-        let run = Desk::new(&changed(|world| world["said"] = json!([said]))).run(&["--vm", VM]);
+        let run = Workstation::new(&changed(|world| world["said"] = json!([said]))).run(&["--vm", VM]);
         assert_eq!(run.code, 3, "{to} {stdout:?}\n{}", run.stdout);
         assert!(run.stdout.contains("host.az-failed"), "{to} {stdout:?}\n{}", run.stdout);
     }
@@ -308,7 +311,7 @@ fn answers_that_are_none_are_never_taken_for_good() {
     let others = ["{}", "[[]]", "\"text\"", "{\"properties\": 3, \"extensions\": [], \"identity\": \"x\"}"];
     for (to, stdout) in questions.iter().cycle().zip(others.iter().flat_map(|other| [other; 3])) {
         let said = json!({"to": to, "stdout": stdout});
-        let run = Desk::new(&changed(|world| world["said"] = json!([said]))).run(&["--vm", VM]);
+        let run = Workstation::new(&changed(|world| world["said"] = json!([said]))).run(&["--vm", VM]);
         assert!(
             run.code > 1 && !run.stdout.contains("delete"),
             "{to} {stdout:?} {}\n{}",
@@ -320,21 +323,21 @@ fn answers_that_are_none_are_never_taken_for_good() {
 
 #[test]
 fn a_warning_before_the_answer_and_user_data_of_a_megabyte_are_no_harm() {
-    let mut machine = vm(desk::system());
+    let mut machine = vm(workstation::system());
     machine["userDataContent"] = "QUFB".repeat(260_000).into();
     machine["userData"] = machine["userDataContent"].clone();
     let warned = format!("WARNING: This command is in preview.\n[notice] x\n{machine:#}\nbye\n");
     let said = json!({"to": "virtualmachine show", "stdout": warned});
-    let desk = Desk::new(&changed(|world| world["said"] = json!([said])));
-    let run = desk.run(&["--vm", VM]);
+    let workstation = Workstation::new(&changed(|world| world["said"] = json!([said])));
+    let run = workstation.run(&["--vm", VM]);
     assert_eq!(run.code, 0, "{}", run.stdout.get(..2000).unwrap_or(&run.stdout));
     assert!(!run.stdout.contains("QUFBQUFB"));
 }
 
 #[test]
 fn az_gets_the_operators_environment_and_is_kept_from_asking() {
-    let desk = Desk::new(&world());
-    let mut command = desk.command(&["--vm", VM]);
+    let workstation = Workstation::new(&world());
+    let mut command = workstation.command(&["--vm", VM]);
     for (name, value) in
         [("AZURE_CONFIG_DIR", "/cfg"), ("REQUESTS_CA_BUNDLE", "/ca.pem"), ("no_proxy", "intra")]
     {
@@ -342,7 +345,7 @@ fn az_gets_the_operators_environment_and_is_kept_from_asking() {
     }
     command.env("MY_OWN", "x");
     assert!(command.output().expect("it runs").status.success());
-    for call in desk.calls() {
+    for call in workstation.calls() {
         let env = &call["env"];
         for (name, value) in [
             ("AZURE_CONFIG_DIR", "/cfg"),
@@ -353,7 +356,7 @@ fn az_gets_the_operators_environment_and_is_kept_from_asking() {
         ] {
             assert_eq!(env[name], value, "{name}");
         }
-        assert_eq!(env["HOME"], desk.path("").to_string_lossy().trim_end_matches('/'));
+        assert_eq!(env["HOME"], workstation.path("").to_string_lossy().trim_end_matches('/'));
         assert!(env["HTTPS_PROXY"].as_str().is_some_and(|proxy| proxy.ends_with("@proxy.contoso:8080")));
         // Neither the VM's proxy nor what nobody named.
         assert!(env.get("HTTP_PROXY").is_none() && env.get("MY_OWN").is_none(), "{env}");
@@ -363,10 +366,10 @@ fn az_gets_the_operators_environment_and_is_kept_from_asking() {
 #[test]
 fn what_azure_says_of_the_proxys_password_is_masked() {
     let words = "ERROR: HTTPSConnectionPool: Cannot connect to proxy http://operator:dG9wLXNlY3JldC11c2VyLWRhdGE@proxy\n";
-    let desk = Desk::new(&changed(|world| {
+    let workstation = Workstation::new(&changed(|world| {
         world["said"] = json!([{"to": "group show", "code": 1, "stderr": words}])
     }));
-    let run = desk.run(&["--vm", VM]);
+    let run = workstation.run(&["--vm", VM]);
     assert!(run.code == 3 && run.stdout.contains("Cannot connect to proxy"), "{}", run.stdout);
 }
 
@@ -378,7 +381,7 @@ fn what_is_wrong_comes_before_what_could_not_be_judged() {
         world["said"] = json!([{"to": "provider show", "code": 1, "stderr": refused}]);
         world["assignments"] = json!([]);
     });
-    let run = Desk::new(&world).run(&["--vm", VM]);
+    let run = Workstation::new(&world).run(&["--vm", VM]);
     assert_eq!(run.code, 20, "{}", run.stdout);
     assert!(
         run.stdout.contains("host.az-refused") && run.stdout.contains("NOT READY: access.role-unassigned")
@@ -390,25 +393,29 @@ fn names_that_are_none_are_refused_before_az_is_asked() {
     for (option, value) in
         [("--vm", "a b"), ("--csn", "/subscriptions/x"), ("--vm", "$(id)"), ("--csn", "--query")]
     {
-        let desk = Desk::new(&world());
-        let run = desk.run(&[&format!("{option}={value}")]);
+        let workstation = Workstation::new(&world());
+        let run = workstation.run(&[&format!("{option}={value}")]);
         assert_eq!(run.code, 2, "{option} {value}\n{}", run.stdout);
-        assert!(run.stderr.contains(option) && desk.calls().is_empty(), "{}", run.stderr);
+        assert!(run.stderr.contains(option) && workstation.calls().is_empty(), "{}", run.stderr);
     }
 }
 
 #[test]
 fn told_to_stop_it_ends_az_too() {
-    let desk = Desk::new(&changed(|world| world["said"] = json!([{"to": "group show", "hang": true}])));
-    let mut child = desk.command(&[]).spawn().expect("it starts");
-    let asked = |desk: &Desk| desk.calls().iter().any(|call| call["argv"].to_string().contains("group"));
-    while !asked(&desk) {
+    let workstation =
+        Workstation::new(&changed(|world| world["said"] = json!([{"to": "group show", "hang": true}])));
+    let mut child = workstation.command(&[]).spawn().expect("it starts");
+    let asked = |workstation: &Workstation| {
+        workstation.calls().iter().any(|call| call["argv"].to_string().contains("group"))
+    };
+    wait_until("az is asked", || {
         assert!(child.try_wait().expect("a state").is_none(), "it ended by itself");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        asked(&workstation)
+    });
     let pid = i32::try_from(child.id()).expect("a process id");
     kill(Pid::from_raw(pid), Signal::SIGTERM).expect("a signal");
     assert_eq!(child.wait().expect("it ends").code(), Some(75));
-    let left = std::process::Command::new("pgrep").args(["-f", &desk.path("az").to_string_lossy()]).output();
+    let left =
+        std::process::Command::new("pgrep").args(["-f", &workstation.path("az").to_string_lossy()]).output();
     assert!(left.is_ok_and(|found| found.stdout.is_empty()), "az goes on");
 }

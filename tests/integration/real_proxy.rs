@@ -2,9 +2,9 @@
 
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::ending::{assert_enrolled, assert_stopped, evidence, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, patient};
+use crate::nexus::run::wait_until;
 use crate::nexus::vm::Vm;
 
 /// Where tinyproxy listens inside the VM's network.
@@ -54,16 +54,10 @@ fn start(vm: &Vm, more: &str) -> Tinyproxy {
     let mut command = vm.command("tinyproxy");
     command.arg("-d").arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
     let proxy = Tinyproxy(command.spawn().expect("tinyproxy starts"));
-    let until = Instant::now() + Duration::from_secs(10);
-    while !vm
-        .command("curl")
-        .args(["-s", "-o", "/dev/null", PROXY])
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        assert!(Instant::now() < until, "tinyproxy does not listen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("tinyproxy listens", || {
+        let mut curl = vm.command("curl");
+        curl.args(["-s", "-o", "/dev/null", PROXY]).status().is_ok_and(|status| status.success())
+    });
     proxy
 }
 

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::ending::{assert_enrolled, assert_stopped, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, patient};
+use crate::file_systems::read_only;
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Door, ImdsPlan, Outcome, Playbook, RESOURCE_GROUP, SUBSCRIPTION};
 use crate::nexus::vm::{self, Vm};
-use crate::output::make_read_only;
 use nix::sys::signal::Signal;
 
 const SERVICE: &str = "etc/systemd/system/arc-enroll.service";
@@ -306,7 +306,7 @@ fn a_masked_timer_stays_masked() {
 #[test]
 fn units_that_cannot_be_written_are_a_warning() {
     let vm = Vm::new().enrolled().config(&format!("{}proxy: {{persist: false}}\n", vm::config())).start();
-    make_read_only(&vm, "etc");
+    read_only(&vm, "etc");
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     let reason = not_installed(&run);

@@ -18,7 +18,12 @@ use super::spec::MARKER;
 use super::vm::{agent_program, Vm, LOG};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const LIMIT: Duration = Duration::from_secs(90);
+/// Time after which whatever is waited for counts as stuck. It only turns a hang into a failure and says nothing of how
+/// fast something is: longer than any wait of a healthy run on a loaded machine, shorter than the stand-ins hang.
+pub const HANG_LIMIT: Duration = Duration::from_secs(300);
+/// Signals that a run starts with at their default, whatever this process ignores: a job in a shell's background
+/// ignores SIGINT, one under nohup SIGHUP, and the agent respects what it finds ignored.
+const DEFAULT_SIGNALS: &str = "--default-signal=HUP,INT,TERM";
 const PAUSE: Duration = Duration::from_millis(10);
 
 static SPAWN: Mutex<()> = Mutex::new(());
@@ -57,7 +62,7 @@ impl<'a> Agent<'a> {
     pub(super) fn new(vm: &'a Vm, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
         let environment = Vec::new();
-        Self { vm, arguments, environment, mode: Mode::Pipe, limit: LIMIT, stdin: None }
+        Self { vm, arguments, environment, mode: Mode::Pipe, limit: HANG_LIMIT, stdin: None }
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -87,8 +92,14 @@ impl<'a> Agent<'a> {
 
     pub fn spawn(self) -> Running<'a> {
         let vm = self.vm;
-        let mut command = vm.inside(&agent_program());
-        command.args(&self.arguments).arg("--root").arg(&vm.root).current_dir(&vm.root);
+        let mut command = vm.inside("/usr/bin/env".as_ref());
+        command
+            .arg(DEFAULT_SIGNALS)
+            .arg(agent_program())
+            .args(&self.arguments)
+            .arg("--root")
+            .arg(&vm.root)
+            .current_dir(&vm.root);
         let ca = vm.root.join(MARKER).join("ca.pem");
         // Little more than what cloud-init gives: no HOME, no locale.
         command.env_clear().env("PATH", PATH).env("CURL_CA_BUNDLE", &ca).env("SSL_CERT_FILE", &ca);
@@ -162,12 +173,17 @@ fn reader(source: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
 
 /// Waits until tee has the log open: the agent recognizes the log by its reader.
 fn wait_until_open(tee: &Child) {
-    let until = Instant::now() + Duration::from_secs(5);
     let folder = format!("/proc/{}/fd", tee.id());
     let is_log = |entry: fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|path| path.ends_with(LOG));
-    while !fs::read_dir(&folder).into_iter().flatten().flatten().any(is_log) {
-        assert!(Instant::now() < until, "tee does not open the log");
-        sleep(Duration::from_millis(1));
+    wait_until("tee opens the log", || fs::read_dir(&folder).into_iter().flatten().flatten().any(is_log));
+}
+
+/// Waits until something holds, at most [`HANG_LIMIT`].
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < HANG_LIMIT, "waited in vain until {what}");
+        sleep(PAUSE);
     }
 }
 

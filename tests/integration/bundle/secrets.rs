@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use super::{archive_of, Unpacked};
+use crate::nexus::run::wait_until;
 use crate::nexus::spec::{Outcome, Playbook};
 use crate::nexus::vm::{self, Vm};
 
@@ -141,7 +142,8 @@ fn environment_of_himds_is_there_without_its_password() {
     let shown = Playbook::new().forever(Outcome::exit(0, &format!("MainPID={}\n", himds.id())));
     plan.calls.insert("systemctl show himdsd.service".to_owned(), shown);
     vm.set_guest(&plan);
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    let program = format!("/proc/{}/exe", himds.id());
+    wait_until("sleep runs", || std::fs::read_link(&program).is_ok_and(|path| path.ends_with("sleep")));
     let run = vm.run(&["bundle"]);
     himds.kill().expect("it runs");
     himds.wait().expect("it ended");

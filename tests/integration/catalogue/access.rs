@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{faults, Met};
-use crate::ending::patient;
+use crate::assertions::patient;
 use crate::nexus::spec::{Denial, Outcome, Playbook, Reply, RESOURCE_GROUP, SYSTEM_OBJECT};
 use crate::nexus::vm::{config, Builder, Vm};
 

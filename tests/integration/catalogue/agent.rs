@@ -1,7 +1,7 @@
 //! Faults of azcmagent.
 
 use super::{faults, Met};
-use crate::ending::patient;
+use crate::assertions::patient;
 use crate::nexus::spec::{HttpAct, Outcome, Playbook, Reply, Unit, PACKAGE_SHA256, SERVICES};
 use crate::nexus::vm::{self, Builder, Vm};
 
@@ -252,8 +252,8 @@ faults! {
 fn services_without_the_proxy_are_restarted_once() {
     let vm = stale().start();
     let run = vm.run(&["enroll"]);
-    crate::ending::assert_enrolled(&vm, &run);
-    assert_eq!(crate::ending::met(&run, "agent.service-stale").len(), 1, "{}", run.text());
+    crate::assertions::assert_enrolled(&vm, &run);
+    assert_eq!(crate::assertions::met(&run, "agent.service-stale").len(), 1, "{}", run.text());
     assert_eq!(vm.calls_of("systemctl restart himdsd.service").len(), 1);
 }
 
@@ -277,7 +277,7 @@ fn services_are_left_alone_where_they_have_the_proxy_or_do_not_need_it() {
     ] {
         let vm = vm.start();
         let run = vm.run(&["enroll"]);
-        crate::ending::assert_enrolled(&vm, &run);
+        crate::assertions::assert_enrolled(&vm, &run);
         assert!(vm.calls_of("systemctl restart").is_empty(), "{}", run.text());
     }
 }
@@ -291,7 +291,7 @@ fn old_agent_is_replaced_by_the_newest_once() {
     let vm = Vm::new().installed().start();
     old(&vm);
     let run = vm.run(&["enroll"]);
-    crate::ending::assert_enrolled(&vm, &run);
+    crate::assertions::assert_enrolled(&vm, &run);
     assert_eq!(vm.calls_of("apt-get install").len(), 1);
     let vm = Vm::new()
         .installed()
@@ -301,6 +301,6 @@ fn old_agent_is_replaced_by_the_newest_once() {
         )
         .start();
     let run = vm.run(&["enroll"]);
-    crate::ending::assert_stopped(&vm, &run, 19, "agent.too-old");
+    crate::assertions::assert_stopped(&vm, &run, 19, "agent.too-old");
     assert_eq!(vm.calls_of("apt-get install").len(), 1, "one try, not a loop");
 }

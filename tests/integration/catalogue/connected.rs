@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::agent::looked_at_with_agent;
 use super::{faults, Met};
-use crate::ending::patient;
+use crate::assertions::patient;
 use crate::nexus::spec::{machine, machine_id, GuestPlan, Outcome, Playbook, Reply, VM_NAME};
 use crate::nexus::vm::{Builder, Vm};
 
@@ -56,7 +56,7 @@ faults! {
         .remedy("azcmagent disconnect");
 
     elsewhere_by_name "connected.elsewhere" => Met::by_enroll(Vm::new().connected(&machine_id("golden")).config(
-        &crate::ending::with_azure(&crate::nexus::vm::config(), "  resource_name: contoso-vm-01\n"),
+        &crate::assertions::with_azure(&crate::nexus::vm::config(), "  resource_name: contoso-vm-01\n"),
     ))
         .exit(21)
         .seen("the name asked for is contoso-vm-01")

@@ -2,7 +2,7 @@
 
 use super::machine::{impatient, quiet};
 use super::{faults, Met};
-use crate::ending::{assert_enrolled, met, with_azure};
+use crate::assertions::{assert_enrolled, met, with_azure};
 use crate::nexus::spec::{
     Denial, HttpAct, Identity, Playbook, Reply, TokenShape, SYSTEM_OBJECT, TENANT, USER_CLIENT, USER_OBJECT,
 };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{faults, Meet, Met};
-use crate::ending::{assert_enrolled, evidence, patient};
-use crate::mounts::{fill, read_only, small};
+use crate::assertions::{assert_enrolled, evidence, patient};
+use crate::file_systems::{fill, read_only, small};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Door, Reply};
 use crate::nexus::vm::{agent_program, config, Builder, Vm, LOG};

@@ -2,7 +2,7 @@
 
 use super::machine::{impatient, quiet};
 use super::{faults, Met};
-use crate::ending::patient;
+use crate::assertions::patient;
 use crate::nexus::spec::{Certificate, CsnPlan, Door, HttpAct, Playbook, Reply};
 use crate::nexus::vm::{config, Builder, Vm};
 
@@ -192,7 +192,7 @@ fn told(vm: &Vm, fault: &str) -> Vec<String> {
     let run = vm.run(&["enroll"]);
     let lines = run.events("wait.started").len();
     assert!(lines > 0, "{}", run.text());
-    let lines = crate::ending::met(&run, fault);
+    let lines = crate::assertions::met(&run, fault);
     lines.iter().map(|line| line["evidence"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
@@ -213,5 +213,5 @@ fn a_web_page_where_health_should_be_does_not_matter_while_there_are_tokens() {
         Reply::text(404, "<!doctype html><title>404 Not Found</title>").header("Content-Type", "text/html");
     let vm = impatient().installed().imds(|imds| imds.healthz = always(page.act())).start();
     let run = vm.run(&["enroll"]);
-    crate::ending::assert_enrolled(&vm, &run);
+    crate::assertions::assert_enrolled(&vm, &run);
 }

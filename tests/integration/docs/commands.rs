@@ -12,7 +12,7 @@ use super::{
     text, written,
 };
 use crate::nexus::vm::{agent_program, Vm};
-use crate::precheck::desk;
+use crate::precheck::workstation;
 
 /// Where a command line of the README is tried.
 enum Tried {
@@ -112,7 +112,7 @@ fn test_command_of_ci() -> String {
     String::from_utf8(output.expect("bash runs").stdout).expect("it is UTF-8")
 }
 
-/// Each in the simulated VM, or on this machine where it is meant for the desk.
+/// Each in the simulated VM, or on this machine where it is meant for the workstation.
 fn run_here(lines: &[&str]) {
     let vm = Vm::new().start();
     for line in lines {
@@ -120,9 +120,9 @@ fn run_here(lines: &[&str]) {
         match words.as_slice() {
             ["dist/arc-enroll", "user-data", ..] => user_data_as_told(line),
             ["dist/arc-enroll", "precheck", "--config", _, rest @ ..] => {
-                let mut world = desk::world();
-                world["cloudServicesNetworks"] = [desk::csn("my-csn")].as_slice().into();
-                let run = desk::Desk::new(&world).run(rest);
+                let mut world = workstation::world();
+                world["cloudServicesNetworks"] = [workstation::csn("my-csn")].as_slice().into();
+                let run = workstation::Workstation::new(&world).run(rest);
                 assert_eq!(run.code, 0, "{}", run.stdout);
             }
             ["eval", ..] => {

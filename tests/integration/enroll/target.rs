@@ -1,4 +1,4 @@
-use crate::ending::{assert_enrolled, assert_enrolled_as, with_azure};
+use crate::assertions::{assert_enrolled, assert_enrolled_as, with_azure};
 use crate::nexus::spec::{Identity, TENANT, USER_CLIENT, USER_OBJECT, VM_NAME};
 use crate::nexus::vm::{config, Vm};
 

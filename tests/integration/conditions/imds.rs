@@ -1,0 +1,227 @@
+//! The sidecar: absent, not ready, or another server in its place.
+
+use std::time::{Duration, SystemTime};
+
+use nix::sys::signal::Signal;
+
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient, waits};
+use crate::nexus::spec::{Door, HttpAct, ImdsPlan, Playbook, Reply};
+use crate::nexus::vm::{Builder, Vm};
+
+/// A VM whose token endpoint plays this before it is healthy.
+fn token(playbook: Playbook<HttpAct>) -> Builder {
+    Vm::new().installed().imds(|imds| imds.token = playbook)
+}
+
+fn named(name: &str) -> HttpAct {
+    Reply::named(name).act()
+}
+
+#[test]
+fn a_sidecar_that_comes_up_late_is_waited_for() {
+    let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
+    let mut going = vm.agent(&["enroll"]).spawn();
+    going.wait_for_event("wait.started");
+    vm.set_imds(ImdsPlan::default());
+    let run = going.finish();
+    assert_enrolled(&vm, &run);
+    let lines = met(&run, "imds.refused");
+    assert_eq!(lines[0]["condition"], "imds");
+    assert!(lines[0]["remaining_s"].as_u64() > Some(15), "{}", lines[0]);
+    assert!(!waits(&run, "imds.refused").is_empty());
+    assert_eq!(vm.calls_of("azcmagent connect").len(), 1);
+}
+
+#[test]
+fn a_sidecar_that_never_comes_up_is_not_yet() {
+    let vm = Vm::new()
+        .installed()
+        .imds(|imds| imds.door = Door::Closed)
+        .config(&patient(&[("boot", "1h"), ("endpoint", "3s")]))
+        .start();
+    let run = vm.run(&["enroll"]);
+    assert_stopped(&vm, &run, 75, "imds.refused");
+    // The other windows outlast the test's limit, so this one was waited out; load can only lengthen that.
+    assert!(run.elapsed >= Duration::from_secs(3), "{:?}", run.elapsed);
+    assert!(!waits(&run, "imds.refused").is_empty(), "{}", run.text());
+    // What comes before it is done: the proxy settings stand, for every other program on the VM.
+    assert!(vm.read("etc/environment").contains("HTTPS_PROXY=http://169.254.0.11:3128\n"));
+    assert!(vm.calls_of("azcmagent connect").is_empty());
+    assert!(run.stdout.contains("NOT YET: imds.refused"), "{}", run.text());
+    assert!(vm.record().expect("a record")["next"]
+        .as_str()
+        .is_some_and(|next| next.contains("the timer goes on")));
+}
+
+#[test]
+fn a_sidecar_that_hangs_is_given_up_on_and_asked_again() {
+    let vm = token(Playbook::new().once(HttpAct::Hang)).start();
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    assert!(evidence(&run, "imds.timeout").contains("no answer within 15 s"), "{}", run.text());
+}
+
+#[test]
+fn a_sidecar_that_closes_the_connection_is_asked_again() {
+    let vm = token(Playbook::new().once(HttpAct::Close)).start();
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    assert_eq!(met(&run, "imds.broken").len(), 1, "{}", run.text());
+}
+
+#[test]
+fn an_unhealthy_health_page_does_not_matter_while_there_are_tokens() {
+    let vm = Vm::new()
+        .installed()
+        .imds(|imds| imds.healthz = Playbook::new().forever(named("healthz-503")))
+        .start();
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    assert!(run.events("condition.fails").iter().all(|line| line["condition"] != "imds"), "{}", run.text());
+}
+
+/// Whatever shows that something else than IMDS answered ends the run at the first answer.
+fn assert_not_imds(builder: Builder, fault: &str, token_requests: usize, sign: &str) {
+    let vm = builder.start();
+    let run = vm.run(&["enroll"]);
+    assert_stopped(&vm, &run, 13, fault);
+    assert_eq!(vm.observed().token_requests().len(), token_requests);
+    assert!(vm.observed().imds.len() <= 2, "{:?}", vm.observed().imds);
+    assert!(evidence(&run, fault).contains(sign), "{}", run.text());
+    assert!(waits(&run, fault).is_empty());
+    assert!(run.stdout.contains("redirect port 80"), "{}", run.text());
+}
+
+#[test]
+fn a_squid_page_in_place_of_a_token_ends_the_run_at_once() {
+    let vm = token(Playbook::new().forever(named("imds-503-squid")));
+    assert_not_imds(vm, "imds.proxied", 1, "ERR_CANNOT_FORWARD");
+}
+
+#[test]
+fn a_login_page_in_place_of_a_token_ends_the_run_at_once() {
+    let vm = token(Playbook::new().forever(named("imds-200-html")));
+    assert_not_imds(vm, "imds.not-imds", 1, "an HTML page");
+}
+
+#[test]
+fn a_via_header_on_the_health_page_ends_the_run_before_a_token_is_asked_for() {
+    let reply = Reply::text(200, "ok").header("Via", "1.1 cache.example");
+    let vm = Vm::new().installed().imds(|imds| imds.healthz = Playbook::new().forever(reply.act()));
+    assert_not_imds(vm, "imds.proxied", 0, "via: 1.1 cache.example");
+}
+
+#[test]
+fn server_errors_are_retried_with_a_pause_between() {
+    let vm = token(Playbook::new().times(2, named("imds-503"))).start();
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    let observed = vm.observed();
+    let at: Vec<u64> = observed.token_requests().iter().map(|seen| seen.at_ms).collect();
+    assert_eq!(at.len(), 3);
+    assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 1000), "{at:?}");
+    // The same failure twice is told twice: the first, and the second repeat.
+    let repeats: Vec<_> =
+        met(&run, "identity.token-service").iter().map(|line| line["repeat"].clone()).collect();
+    assert_eq!(repeats, [1, 2]);
+    assert_eq!(run.events("token.attempt").len(), 3);
+}
+
+#[test]
+fn server_errors_for_ever_are_not_yet() {
+    let vm =
+        token(Playbook::new().forever(named("imds-500-pods"))).config(&patient(&[("token", "1s")])).start();
+    let run = vm.run(&["enroll"]);
+    assert_stopped(&vm, &run, 75, "identity.token-service");
+    assert!(vm.calls_of("azcmagent connect").is_empty());
+}
+
+#[test]
+fn an_update_of_the_sidecar_gets_75_seconds_whatever_the_settings() {
+    let vm = token(Playbook::new().forever(named("imds-410")))
+        .config(&patient(&[("boot", "10m"), ("token", "2s")]))
+        .start();
+    let mut going = vm.agent(&["enroll"]).spawn();
+    going.wait_for_event("wait.started");
+    going.signal(Signal::SIGTERM);
+    let run = going.finish();
+    assert_stopped(&vm, &run, 75, "run.interrupted");
+    let remaining = met(&run, "identity.updating")[0]["remaining_s"].as_u64();
+    assert!((70..=75).contains(&remaining.unwrap_or(0)), "{}", run.text());
+}
+
+#[test]
+fn retry_after_in_seconds_is_honoured() {
+    let vm = token(Playbook::new().once(named("imds-429-retry-after"))).start();
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    assert_eq!(waits(&run, "identity.throttled"), [2000], "{}", run.text());
+    let observed = vm.observed();
+    let requests = observed.token_requests();
+    assert!(requests[1].at_ms - requests[0].at_ms >= 2000, "{requests:?}");
+}
+
+#[test]
+fn retry_after_as_a_date_is_honoured() {
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
+    let reply =
+        Reply::json(429, &serde_json::json!({"error": "too_many_requests"})).header("Retry-After", &date);
+    let vm =
+        token(Playbook::new().once(reply.act())).config(&patient(&[("boot", "2h"), ("token", "1h")])).start();
+    let mut going = vm.agent(&["enroll"]).spawn();
+    going.wait_for_event("wait.started");
+    going.signal(Signal::SIGINT);
+    let run = going.finish();
+    assert_stopped(&vm, &run, 75, "run.interrupted");
+    // An hour is asked for, so that however slow this machine is, more than two minutes, the most that a server gets,
+    // are left of it when the answer is read.
+    assert_eq!(waits(&run, "identity.throttled"), [120_000], "{}", run.text());
+}
+
+#[test]
+fn a_wish_longer_than_the_window_is_cut_to_it() {
+    let reply = Reply::json(429, &serde_json::json!({})).header("Retry-After", "86400");
+    let vm = token(Playbook::new().once(reply.act())).config(&patient(&[("token", "1s")])).start();
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    let waited = waits(&run, "identity.throttled");
+    assert!(waited.len() == 1 && waited[0] <= 1000, "{waited:?}");
+}
+
+#[test]
+fn a_token_endpoint_that_is_not_there_yet_is_waited_for() {
+    let vm = token(Playbook::new().once(named("imds-404"))).start();
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    assert_eq!(met(&run, "identity.not-ready").len(), 1, "{}", run.text());
+}
+
+#[test]
+fn an_answer_that_is_cut_off_is_asked_for_again_and_its_half_token_is_not_shown() {
+    let half = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL21hbmFnZW1lbnQuYXp1cmUuY29tLyJ9";
+    let reply =
+        Reply::json(200, &serde_json::json!({"access_token": format!("{half}.sig"), "expires_in": "86399"}));
+    let cut = reply.body.find(".sig").expect("a token");
+    let vm = token(Playbook::new().once(reply.cut_after(cut).act())).start();
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    assert_eq!(met(&run, "imds.broken").len(), 1, "{}", run.text());
+    assert!(!run.text().contains(half));
+}
+
+#[test]
+fn a_success_without_a_token_is_asked_for_again() {
+    let vm = token(Playbook::new().once(named("imds-200-no-token"))).start();
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    assert_eq!(met(&run, "identity.reply-unreadable").len(), 1, "{}", run.text());
+}
+
+#[test]
+fn an_unknown_source_address_ends_the_run_at_once() {
+    let vm = token(Playbook::new().forever(named("imds-401-unknown-source"))).start();
+    let run = vm.run(&["enroll"]);
+    assert_stopped(&vm, &run, 13, "imds.unknown-source");
+    assert_eq!(vm.observed().token_requests().len(), 1);
+    assert!(vm.calls_of("azcmagent connect").is_empty());
+}

@@ -1,0 +1,57 @@
+//! `explain`: each fault of the catalogue, and the values of this VM in its commands.
+
+use crate::command_line::agent;
+
+use serde_json::Value;
+
+use crate::assertions::patient;
+use crate::nexus::spec::{SUBSCRIPTION, SYSTEM_OBJECT};
+use crate::nexus::vm::Vm;
+
+#[test]
+fn every_fault_is_listed_and_explained() {
+    let (code, list, _) = agent(&["explain"]);
+    assert_eq!(code, 0);
+    let (code, text, _) = agent(&["explain", "--output", "json"]);
+    assert_eq!(code, 0);
+    let entries: Value = serde_json::from_str(&text).expect("it is JSON");
+    let entries = entries.as_array().expect("a list");
+    assert!(entries.len() > 40, "{}", entries.len());
+    for entry in entries {
+        let name = entry["code"].as_str().expect("a code");
+        assert!(list.contains(name), "{name}");
+        let persons = entry["person"].as_array().map(Vec::len).unwrap_or_default();
+        assert!(persons > 0 && entry["means"].is_string() && entry["guide"].is_string(), "{entry}");
+    }
+    let (code, text, _) = agent(&["explain", "identity.none"]);
+    assert!(code == 0 && text.starts_with("identity.none (condition identity, exit code 18)"), "{text}");
+    let (code, text, _) = agent(&["explain", "identity.none", "--output", "json"]);
+    let entry: Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!((code, &entry["exit_code"]), (0, &18.into()));
+}
+
+#[test]
+fn unknown_fault_names_the_near_one() {
+    let (code, stdout, stderr) = agent(&["explain", "imds.refusd"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("did you mean imds.refused?"), "{stderr}");
+}
+
+#[test]
+fn explanations_and_status_have_the_values_that_a_fault_was_met_with() {
+    let text = patient(&[("access", "1s")]);
+    let vm = Vm::new().installed().azure(|azure| azure.access.never = true).config(&text).start();
+    let before = vm.run(&["explain", "access.role-missing"]);
+    before.assert_code(0);
+    assert!(before.unfolded().contains(SUBSCRIPTION), "the target is known\n{}", before.text());
+    vm.run(&["enroll"]).assert_code(75);
+    for command in [&["explain", "access.role-missing"][..], &["status"]] {
+        let run = vm.run(command);
+        let wanted =
+            format!("--assignee-object-id {SYSTEM_OBJECT} --assignee-principal-type ServicePrincipal");
+        assert!(run.unfolded().contains(&wanted), "{}", run.text());
+        assert!(!run.stdout.contains('`') || command[0] == "status", "{}", run.text());
+    }
+    let other = vm.run(&["explain", "egress.refused"]);
+    assert!(other.stdout.contains("$ENDPOINTS"), "what is not known is a blank\n{}", other.text());
+}

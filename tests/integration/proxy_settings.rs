@@ -1,0 +1,199 @@
+use crate::assertions::{assert_enrolled, patient};
+use crate::nexus::run::Run;
+use crate::nexus::vm::{config, Vm, RECORD};
+
+const URL: &str = "http://169.254.0.11:3128";
+const NO_PROXY: &str = "localhost,127.0.0.1,::1,169.254.169.254";
+const PROFILE: &str = "etc/profile.d/zz-arc-enroll-proxy.sh";
+const SYSTEMD: &str = "etc/systemd/system.conf.d/50-arc-enroll-proxy.conf";
+const APT: &str = "etc/apt/apt.conf.d/95arc-enroll-proxy";
+const FILES: [&str; 4] = ["etc/environment", PROFILE, SYSTEMD, APT];
+
+/// A VM with systemd's folder, which makes its drop-in count.
+fn furnished() -> crate::nexus::vm::Builder {
+    Vm::new().installed().file("etc/systemd/system.conf", "[Manager]\n#LogLevel=info\n")
+}
+
+fn environment(vm: &Vm) -> Vec<String> {
+    vm.read("etc/environment").lines().map(str::to_owned).collect()
+}
+
+/// The lines that say something to a program.
+fn assignments(vm: &Vm) -> Vec<String> {
+    environment(vm).into_iter().filter(|line| !line.starts_with('#')).collect()
+}
+
+#[test]
+fn six_variables_stand_in_every_place() {
+    let vm = furnished().start();
+    assert_enrolled(&vm, &vm.run(&["enroll"]));
+    let expected: Vec<String> = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+        .iter()
+        .map(|name| format!("{name}={URL}"))
+        .chain(["NO_PROXY", "no_proxy"].iter().map(|name| format!("{name}={NO_PROXY}")))
+        .collect();
+    assert_eq!(assignments(&vm), expected);
+    let profile = vm.read(PROFILE);
+    let systemd = vm.read(SYSTEMD);
+    for line in &expected {
+        let (name, value) = line.split_once('=').expect("a value");
+        assert!(profile.contains(&format!("export {name}='{value}'\n")), "{profile}");
+        assert!(systemd.contains(&format!("{name}={value}")), "{systemd}");
+    }
+    assert!(systemd.contains("[Manager]") && systemd.contains("DefaultEnvironment="), "{systemd}");
+    let apt = vm.read(APT);
+    assert!(
+        apt.contains(&format!("Acquire::http::Proxy \"{URL}\";\nAcquire::https::Proxy \"{URL}\";\n")),
+        "{apt}"
+    );
+    assert!(FILES.iter().all(|file| vm.mode(file) == 0o644));
+    assert_eq!(vm.calls_of("systemctl daemon-reexec").len(), 1);
+    // A shell that sources the file has what the file says.
+    let script = format!(". {} && printf %s \"$no_proxy\"", vm.root.join(PROFILE).display());
+    let shell = vm.command("sh").arg("-c").arg(script).output().expect("a shell runs");
+    assert_eq!(String::from_utf8_lossy(&shell.stdout), NO_PROXY);
+}
+
+#[test]
+fn what_a_user_set_is_kept_and_the_rest_is_merged_in_once() {
+    let own = "PATH=\"/usr/bin:/opt/contoso\"\n# ours\nNO_PROXY=.contoso.example,10.0.0.0/8\nLANG=C.UTF-8\n";
+    let vm = furnished()
+        .file("etc/environment", own)
+        .file(
+            "etc/apt/apt.conf.d/10contoso",
+            "Acquire::http::Proxy \"http://mirror.contoso.example:8080\";\n",
+        )
+        .start();
+    assert_enrolled(&vm, &vm.run(&["enroll"]));
+    let lines = environment(&vm);
+    for kept in ["PATH=\"/usr/bin:/opt/contoso\"", "# ours", "LANG=C.UTF-8"] {
+        assert!(lines.iter().any(|line| line == kept), "{kept} in {lines:?}");
+    }
+    let merged = format!(".contoso.example,10.0.0.0/8,{NO_PROXY}");
+    for name in ["NO_PROXY", "no_proxy"] {
+        let wanted = format!("{name}={merged}");
+        assert_eq!(lines.iter().filter(|line| **line == wanted).count(), 1, "{lines:?}");
+    }
+    // The other places know of the user's exceptions too, and apt's own proxy for http stays theirs.
+    assert!(vm.read(PROFILE).contains(&format!("NO_PROXY='{merged}'")), "{}", vm.read(PROFILE));
+    assert!(vm.read(SYSTEMD).contains(&merged), "{}", vm.read(SYSTEMD));
+    let apt = vm.read(APT);
+    assert!(!apt.contains("Acquire::http::Proxy") && apt.contains("Acquire::https::Proxy"), "{apt}");
+    // azcmagent is told the same.
+    let connects = vm.calls_of("azcmagent connect");
+    assert_eq!(connects[0].env["no_proxy"], merged);
+    let before: Vec<String> = FILES.iter().map(|file| vm.read(file)).collect();
+    assert_enrolled(&vm, &vm.run(&["enroll"]));
+    assert_eq!(FILES.iter().map(|file| vm.read(file)).collect::<Vec<_>>(), before);
+    assert_eq!(vm.calls_of("systemctl daemon-reexec").len(), 1);
+}
+
+#[test]
+fn children_get_the_configured_proxy_whatever_the_environment_says() {
+    let vm = Vm::new().installed().start();
+    let dead = "http://127.0.0.1:9";
+    let run = vm
+        .agent(&["enroll"])
+        .env("HTTP_PROXY", dead)
+        .env("http_proxy", dead)
+        .env("HTTPS_PROXY", dead)
+        .env("https_proxy", dead)
+        .env("ALL_PROXY", dead)
+        .env("all_proxy", dead)
+        .run();
+    assert_enrolled(&vm, &run);
+    let expected = ["proxy-environment", "agent", "connected"].map(serde_json::Value::from);
+    assert!(
+        run.events("condition.fails").iter().all(|line| expected.contains(&line["condition"])),
+        "{}",
+        run.text()
+    );
+    // The sidecar was asked by ourselves, not by way of the CSN proxy either.
+    assert!(vm.observed().csn.iter().all(|seen| !seen.host.starts_with("169.254.")));
+    for call in vm.calls() {
+        for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] {
+            assert_eq!(call.env.get(name).map(String::as_str), Some(URL), "{call:?}");
+        }
+        assert!(!call.env.contains_key("ALL_PROXY") && !call.env.contains_key("all_proxy"), "{call:?}");
+        assert_eq!(call.env["NO_PROXY"], NO_PROXY);
+        assert_eq!(call.env["no_proxy"], NO_PROXY);
+    }
+}
+
+#[test]
+fn settings_for_this_run_only_leave_the_files_alone() {
+    let vm = furnished().config(&(config() + "proxy:\n  persist: false\n")).start();
+    assert_enrolled(&vm, &vm.run(&["enroll"]));
+    assert_eq!(vm.read("etc/environment"), "");
+    assert!(FILES.iter().skip(1).all(|file| !vm.path(file).exists()));
+    assert_eq!(vm.calls_of("azcmagent connect")[0].env["https_proxy"], URL);
+}
+
+const WORD: &str = "s3cr3t-w0rd";
+
+fn assert_word_is_nowhere(vm: &Vm, run: &Run) {
+    assert!(!run.text().contains(WORD), "{}", run.text());
+    assert!(!vm.read(RECORD).contains(WORD));
+    let calls = vm.calls();
+    assert!(calls.iter().all(|call| !call.argv.join(" ").contains(WORD)));
+    let config = |call: &crate::nexus::seen::Call| call.config.as_ref().map(|file| file.content.to_string());
+    assert!(calls.iter().filter_map(config).all(|content| !content.contains(WORD)));
+}
+
+#[test]
+fn a_password_of_the_proxy_is_used_and_shown_to_nobody() {
+    let text = config() + &format!("proxy:\n  url: http://user:{WORD}@169.254.0.11:3128\n");
+    let vm = furnished()
+        .csn(|csn| csn.credentials = Some(format!("user:{WORD}")))
+        .file_with_mode("etc/arc-enroll/config.yaml", 0o600, &text)
+        .start();
+    let run = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &run);
+    assert_word_is_nowhere(&vm, &run);
+    assert_eq!(
+        vm.calls_of("azcmagent connect")[0].env["https_proxy"],
+        format!("http://user:{WORD}@169.254.0.11:3128")
+    );
+    // Whatever file holds it is for root and root's group.
+    let mut holders = 0;
+    for (path, content) in vm.tree() {
+        if String::from_utf8_lossy(&content).contains(WORD) {
+            assert_eq!(vm.mode(&path) & 0o037, 0, "{path} {:o}", vm.mode(&path));
+            holders += 1;
+        }
+    }
+    assert!(holders >= FILES.len(), "{holders}");
+    let again = vm.run(&["enroll"]);
+    assert_enrolled(&vm, &again);
+    assert!(again.events("repair.started").is_empty(), "{}", again.text());
+    assert_word_is_nowhere(&vm, &again);
+}
+
+#[test]
+fn a_proxy_file_with_a_password_that_was_opened_to_all_is_closed_again() {
+    let text = config() + &format!("proxy:\n  url: http://user:{WORD}@169.254.0.11:3128\n");
+    let vm = furnished()
+        .csn(|csn| csn.credentials = Some(format!("user:{WORD}")))
+        .file_with_mode("etc/arc-enroll/config.yaml", 0o600, &text)
+        .start();
+    assert_enrolled(&vm, &vm.run(&["enroll"]));
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(vm.path(PROFILE), open).expect("the mode can be set");
+    assert_enrolled(&vm, &vm.run(&["enroll"]));
+    assert_eq!(vm.mode(PROFILE) & 0o037, 0, "{:o}", vm.mode(PROFILE));
+}
+
+#[test]
+fn without_a_proxy_only_the_exceptions_are_written() {
+    // Nothing leads to Azure then; what counts is what was written on the way.
+    let vm = furnished().config(&(patient(&[("endpoint", "1s")]) + "proxy:\n  url: null\n")).start();
+    let run = vm.run(&["enroll"]);
+    assert_eq!(
+        assignments(&vm),
+        [format!("NO_PROXY={NO_PROXY}"), format!("no_proxy={NO_PROXY}")],
+        "{}",
+        run.text()
+    );
+    assert!(!vm.path(APT).exists());
+    assert!(run.code == Some(16) && vm.observed().csn.is_empty(), "{}", run.text());
+}
