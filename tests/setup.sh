@@ -129,7 +129,7 @@ install_with_apt() {
     ((${#packages[@]})) || return 0
     say "installing ${packages[*]}"
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends --no-remove \
-        -o DPkg::Lock::Timeout=300 "${packages[@]}" >&2 || say "apt-get ended with $?"
+        -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "${packages[@]}" >&2 || say "apt-get ended with $?"
     hash -r
 }
 

@@ -171,6 +171,28 @@ fn links_lead_somewhere() {
     }
 }
 
+/// Paths from the top of the repository, or from the page's own folder.
+#[test]
+fn paths_in_backticks_exist() {
+    for file in PAGES {
+        let page = text(file);
+        let folder = repository().join(file).parent().expect("a folder").to_owned();
+        let prose = page.split("```").step_by(2).collect::<String>();
+        let words = spans(&prose).into_iter().filter_map(|span| span.split_whitespace().next());
+        let ours = ["src/", "tests/", "packaging/", "cloud-init/", ".ci/"];
+        let is_folder = |word: &&str| word.ends_with('/') && !word.starts_with('/');
+        for path in words.filter(|word| is_folder(word) || ours.iter().any(|top| word.starts_with(top))) {
+            let is_there = repository().join(path).exists() || folder.join(path).exists();
+            // The layout names folders below the one of the row; its own test looks for them.
+            assert!(is_there || file == SOURCES && is_in_layout(path), "{file}: {path} is not there");
+        }
+    }
+}
+
+fn is_in_layout(path: &str) -> bool {
+    table(&text(SOURCES), "where").iter().any(|row| spans(&row[1]).contains(&path))
+}
+
 #[test]
 fn the_readme_is_short_and_leads_to_every_page() {
     let readme = readme();

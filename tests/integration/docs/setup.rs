@@ -80,7 +80,7 @@ impl Machine {
     fn installed(&self) -> Option<String> {
         let told = fs::read_to_string(self.0.path().join("apt-get")).unwrap_or_default();
         let line = told.lines().find(|line| line.contains(" install "))?;
-        Some(line.split("Timeout=300 ").nth(1).expect("packages").to_owned())
+        Some(line.split("Use-Pty=0 ").nth(1).expect("packages").to_owned())
     }
 }
 
