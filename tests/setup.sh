@@ -38,7 +38,7 @@ has() {
     case $1 in
     rust) is_new_enough "$(version_of rustc)" && is_new_enough "$(version_of cargo)" ;;
     # Headers of the C library come in a package of their own.
-    c-compiler) echo '#include <stdlib.h>' | cc -x c -fsyntax-only - 2>/dev/null ;;
+    c-compiler) cc -x c -fsyntax-only - <<<'#include <stdlib.h>' 2>/dev/null ;;
     certificates) has_certificates ;;
     # Debian's python3 has venv, but not the ensurepip that venv needs.
     python-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
@@ -113,7 +113,10 @@ rust_package() {
 candidate() { LC_ALL=C apt-cache policy "$1" | sed -n 's/^  Candidate: //p'; }
 
 # Whether a package of the distribution is in the way of `cargo-web`, which would replace it.
-has_other_rust() { dpkg-query -W -f '${db:Status-Status}\n' cargo rustc rustup 2>/dev/null | grep -qx installed; }
+has_other_rust() {
+    # It fails where it does not know all of the packages.
+    grep -qx installed < <(dpkg-query -W -f '${db:Status-Status}\n' cargo rustc rustup 2>/dev/null)
+}
 
 install_with_apt() {
     local sudo=()

@@ -156,7 +156,7 @@ fn where_the_distribution_s_rust_is_too_old_rustup_is_named() {
 /// `cargo-web` would remove the package `cargo`; that is left to who installed it.
 #[test]
 fn an_installed_package_of_rust_is_not_replaced() {
-    let old = [("cargo", OLD_RUST), ("rustc", OLD_RUST), ("dpkg-query", "echo installed")];
+    let old = [("cargo", OLD_RUST), ("rustc", OLD_RUST), ("dpkg-query", "echo not-installed; echo installed; exit 1")];
     let machine = Machine::debian(DEBIAN_12, ROOT, &old);
     let (code, said) = machine.set_up("rust");
     assert_eq!((code, machine.installed()), (1, None), "{said}");
