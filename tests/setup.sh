@@ -143,6 +143,9 @@ explain() {
     mapfile -t packages < <(packages_for "$@")
     if [[ $(package_manager) == apt-get ]] && ((${#packages[@]})); then
         say "to install it, as root: apt-get update && apt-get install --no-install-recommends ${packages[*]}"
+        if [[ " ${packages[*]} " == *" cargo-web "* ]] && has_other_rust; then
+            say "cargo-web replaces the packages of Rust that are installed"
+        fi
     fi
     [[ " $* " == *" rust "* ]] || return 0
     say "Rust $(rust_wanted) or later is needed; here is: $(version_of cargo || echo none)"

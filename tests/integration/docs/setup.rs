@@ -161,6 +161,7 @@ fn an_installed_package_of_rust_is_not_replaced() {
     let (code, said) = machine.set_up("rust");
     assert_eq!((code, machine.installed()), (1, None), "{said}");
     assert!(said.contains("apt-get install --no-install-recommends cargo-web\n"), "{said}");
+    assert!(said.contains("cargo-web replaces the packages of Rust that are installed\n"), "{said}");
     assert!(said.contains("https://sh.rustup.rs"), "{said}");
 }
 
