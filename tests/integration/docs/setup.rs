@@ -6,6 +6,7 @@ use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{readme, repository, text};
@@ -156,7 +157,11 @@ fn where_the_distribution_s_rust_is_too_old_rustup_is_named() {
 /// `cargo-web` would remove the package `cargo`; that is left to who installed it.
 #[test]
 fn an_installed_package_of_rust_is_not_replaced() {
-    let old = [("cargo", OLD_RUST), ("rustc", OLD_RUST), ("dpkg-query", "echo not-installed; echo installed; exit 1")];
+    let old = [
+        ("cargo", OLD_RUST),
+        ("rustc", OLD_RUST),
+        ("dpkg-query", "echo not-installed; echo installed; exit 1"),
+    ];
     let machine = Machine::debian(DEBIAN_12, ROOT, &old);
     let (code, said) = machine.set_up("rust");
     assert_eq!((code, machine.installed()), (1, None), "{said}");
@@ -183,9 +188,8 @@ fn other_distributions_are_told_the_names_of_their_packages() {
 
 #[test]
 fn the_readme_names_the_needs_of_its_commands() {
-    let (readme, manifest) = (readme(), text("Cargo.toml"));
-    let version = manifest.split("rust-version = \"").nth(1).and_then(|rest| rest.split('"').next());
-    assert!(readme.contains(&format!("Rust {} or later", version.expect("a version"))));
+    let readme = readme();
+    assert!(readme.contains(&format!("Rust {} or later", rust_version())));
     for (script, needs) in [
         ("tests/demo", "rust c-compiler certificates curl"),
         ("tests/run", "rust c-compiler certificates curl python-venv tinyproxy pgrep systemd-analyze"),
@@ -195,4 +199,31 @@ fn the_readme_names_the_needs_of_its_commands() {
     for need in ["a C compiler", "curl", "Python's venv", "tinyproxy", "pgrep", "systemd-analyze"] {
         assert!(readme.contains(need), "the README does not name {need}");
     }
+}
+
+/// Debian 13's cargo refuses the whole lock file for one development dependency that asks for a newer compiler.
+#[test]
+fn every_locked_package_builds_with_the_oldest_rust() {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["metadata", "--format-version=1", "--locked", "--offline"]).current_dir(repository());
+    let output = cargo.arg("--filter-platform=x86_64-unknown-linux-gnu").output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let number = |part: &str| part.parse::<u32>().expect("a number");
+    let version = |text: &str| text.split('.').map(number).collect::<Vec<_>>();
+    let oldest = version(&rust_version());
+    let wanted =
+        packages.iter().filter_map(|package| Some((package, version(package["rust_version"].as_str()?))));
+    let newer: Vec<String> = wanted
+        .filter(|(_, wanted)| wanted.iter().take(2).gt(oldest.iter().take(2)))
+        .map(|(package, _)| format!("{} {}", package["name"], package["rust_version"]))
+        .collect();
+    assert!(newer.is_empty() && packages.len() > 50, "these ask for a newer Rust: {newer:?}");
+}
+
+fn rust_version() -> String {
+    let manifest = text("Cargo.toml");
+    let version = manifest.split("rust-version = \"").nth(1).and_then(|rest| rest.split('"').next());
+    version.expect("a version").to_owned()
 }
