@@ -88,6 +88,8 @@ packages_for() {
         */python-venv) echo python3 ;;
         # The package `tinyproxy` would start a service.
         apt-get/tinyproxy) echo tinyproxy-bin ;;
+        dnf/ip) echo iproute ;;
+        */ip) echo iproute2 ;;
         dnf/pgrep) echo procps-ng ;;
         */pgrep) echo procps ;;
         */systemd-analyze) echo systemd ;;

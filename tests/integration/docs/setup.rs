@@ -173,11 +173,11 @@ fn an_installed_package_of_rust_is_not_replaced() {
 #[test]
 fn other_distributions_are_told_the_names_of_their_packages() {
     for (manager, packages) in [
-        ("dnf", "cargo gcc glibc-devel python3 procps-ng"),
-        ("zypper", "cargo gcc glibc-devel python3 procps"),
+        ("dnf", "cargo gcc glibc-devel iproute procps-ng python3"),
+        ("zypper", "cargo gcc glibc-devel iproute2 procps python3"),
     ] {
         let machine = Machine::new(&[(manager, "exit 9")]);
-        let (code, said) = machine.set_up("rust c-compiler python-venv pgrep");
+        let (code, said) = machine.set_up("rust c-compiler ip pgrep python-venv");
         assert_eq!(code, 1, "{said}");
         assert!(said.contains(&format!("as root: {manager} install {packages}\n")), "{said}");
     }
@@ -192,11 +192,11 @@ fn the_readme_names_the_needs_of_its_commands() {
     assert!(readme.contains(&format!("Rust {} or later", rust_version())));
     for (script, needs) in [
         ("tests/demo", "rust c-compiler certificates curl"),
-        ("tests/run", "rust c-compiler certificates curl python-venv tinyproxy pgrep systemd-analyze"),
+        ("tests/run", "rust c-compiler certificates curl ip pgrep python-venv systemd-analyze tinyproxy"),
     ] {
         assert!(text(script).contains(&format!("\nset_up {needs}\n")), "{script}");
     }
-    for need in ["a C compiler", "curl", "Python's venv", "tinyproxy", "pgrep", "systemd-analyze"] {
+    for need in ["a C compiler", "curl", " ip,", "pgrep", "Python's venv", "systemd-analyze", "tinyproxy"] {
         assert!(readme.contains(need), "the README does not name {need}");
     }
 }
