@@ -1,4 +1,4 @@
-//! README, help and examples: what they say is compared with the program, and what they tell to type is run.
+//! Documents, help and examples: what they say is compared with the program, and what they tell to type is run.
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,7 @@ use crate::nexus::vm::{agent_program, Vm, CONFIG, LOG, RECORD};
 
 mod commands;
 mod configuration;
+mod setup;
 mod tables;
 mod tests;
 
@@ -21,6 +22,15 @@ fn repository() -> &'static Path {
 fn text(path: &str) -> String {
     fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
+
+/// The documents: the README at the top, and each page beside what it describes.
+const PAGES: [&str; 7] = ["README.md", CLOUD_INIT, PACKAGING, SOURCES, FAULTS, LOG_AND_RECORD, TESTS];
+const CLOUD_INIT: &str = "cloud-init/README.md";
+const PACKAGING: &str = "packaging/README.md";
+const SOURCES: &str = "src/README.md";
+const FAULTS: &str = "src/catalogue/README.md";
+const LOG_AND_RECORD: &str = "src/output/README.md";
+const TESTS: &str = "tests/README.md";
 
 fn readme() -> String {
     text("README.md")
@@ -112,31 +122,91 @@ fn nexus_yaml() -> String {
     found.into_iter().next().unwrap_or_default()
 }
 
+/// What a link to a heading has after the `#`.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
+}
+
 #[test]
-fn named_paths_and_links_exist() {
-    let readme = readme();
-    for row in table(&readme, "where") {
+fn the_layout_names_every_folder_of_the_sources() {
+    let folder = repository().join("src");
+    let mut named = Vec::new();
+    for row in table(&text(SOURCES), "where") {
         for path in spans(&row[0]) {
-            assert!(repository().join(path).exists(), "{path} is not there");
+            assert!(folder.join(path).exists(), "{path} is not there");
+            named.push(path.trim_end_matches('/').to_owned());
             for below in spans(&row[1]) {
-                assert!(repository().join(path).join(below).exists(), "{path}{below} is not there");
+                assert!(folder.join(path).join(below).exists(), "{path}{below} is not there");
             }
         }
     }
-    for file in ["README.md", "cloud-init/README.md"] {
+    for entry in fs::read_dir(&folder).expect("sources").map(|entry| entry.expect("an entry")) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert!(!entry.path().is_dir() || named.contains(&name), "{SOURCES} does not name {name}/");
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for file in PAGES {
         let folder = repository().join(file).parent().expect("a folder").to_owned();
         let page = text(file);
         let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.starts_with("https://")) {
-            assert!(folder.join(target).exists(), "{file}: {target} is not there");
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = if path.is_empty() { repository().join(file) } else { folder.join(path) };
+            assert!(path.exists(), "{file}: {target} is not there");
+            if !anchor.is_empty() {
+                let linked = fs::read_to_string(&path).expect("a page is text");
+                assert!(
+                    anchors(&linked).iter().any(|known| known == anchor),
+                    "{file}: {target} is no heading"
+                );
+            }
         }
+    }
+}
+
+/// Paths from the top of the repository, or from the page's own folder.
+#[test]
+fn paths_in_backticks_exist() {
+    for file in PAGES {
+        let page = text(file);
+        let folder = repository().join(file).parent().expect("a folder").to_owned();
+        let prose = page.split("```").step_by(2).collect::<String>();
+        let words = spans(&prose).into_iter().filter_map(|span| span.split_whitespace().next());
+        let ours = ["src/", "tests/", "packaging/", "cloud-init/", ".ci/"];
+        let is_folder = |word: &&str| word.ends_with('/') && !word.starts_with('/');
+        for path in words.filter(|word| is_folder(word) || ours.iter().any(|top| word.starts_with(top))) {
+            let is_there = repository().join(path).exists() || folder.join(path).exists();
+            // The layout names folders below the one of the row; its own test looks for them.
+            assert!(is_there || file == SOURCES && is_in_layout(path), "{file}: {path} is not there");
+        }
+    }
+}
+
+fn is_in_layout(path: &str) -> bool {
+    table(&text(SOURCES), "where").iter().any(|row| spans(&row[1]).contains(&path))
+}
+
+#[test]
+fn the_readme_is_short_and_leads_to_every_page() {
+    let readme = readme();
+    assert!(readme.lines().count() <= 200, "{} lines", readme.lines().count());
+    for page in PAGES.iter().skip(1) {
+        assert!(readme.contains(&format!("({page})")), "the README does not lead to {page}");
     }
 }
 
 #[test]
 fn log_and_record_are_as_told() {
-    let readme = readme();
-    let section = between(&readme, "## Log and record", "\n## Security");
+    let page = text(LOG_AND_RECORD);
+    let section = between(&page, "# Log and record", "\n## Events");
     let vm = Vm::new().start();
     let run = vm.run(&["enroll"]);
     run.assert_code(0);
@@ -161,10 +231,12 @@ fn log_and_record_are_as_told() {
 
 #[test]
 fn sizes_are_those_of_the_gate() {
-    let (readme, gate) = (readme(), text("packaging/size-gate"));
+    let gate = text("packaging/size-gate");
     for (name, shown) in [("ceiling", "1,000,000"), ("goal", "700,000")] {
         assert!(gate.contains(&format!("readonly {name}={}\n", shown.replace(',', ""))), "{name}");
-        assert!(readme.contains(shown), "the README does not say {shown}");
+        for page in [PACKAGING, CLOUD_INIT] {
+            assert!(text(page).contains(shown), "{page} does not say {shown}");
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Command lines and programs that the README names.
+//! Command lines and programs that the documents name.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,14 +7,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::tables::WRITE_TABLE;
 use super::{
     agent, between, blocks, catalogue, nexus_yaml, printed, readme, repository, spans, subcommands, table,
-    text, written,
+    text, written, CLOUD_INIT, FAULTS, LOG_AND_RECORD, PACKAGING, PAGES, SOURCES,
 };
 use crate::nexus::vm::{agent_program, Vm};
 use crate::precheck::workstation;
 
-/// Where a command line of the README is tried.
+/// Where a command line of a document is tried.
 enum Tried {
     /// By `run_here`, below.
     Here,
@@ -24,12 +25,14 @@ enum Tried {
     CiFromReadme,
     /// Only with an Azure subscription.
     NeedsAzure,
+    /// It writes a document anew, and the test that compares this document tells to type it.
+    WritesDocument,
 }
 
 /// Every command line of the README's sh blocks, in their order.
-const COMMANDS: [(&str, Tried); 19] = [
-    ("cargo run --example nexus", Tried::Ci("cargo run --locked --example nexus")),
-    ("cargo test --locked", Tried::CiFromReadme),
+const COMMANDS: [(&str, Tried); 16] = [
+    ("tests/demo", Tried::CiFromReadme),
+    ("tests/run", Tried::CiFromReadme),
     ("packaging/build-static", Tried::Ci("packaging/build-static")),
     ("dist/arc-enroll precheck --config nexus.yaml --csn my-csn", Tried::Here),
     ("dist/arc-enroll user-data --config nexus.yaml --base64 > user-data.b64", Tried::Here),
@@ -37,7 +40,6 @@ const COMMANDS: [(&str, Tried); 19] = [
         "az networkcloud virtualmachine create … --mi-system-assigned --user-data-content @user-data.b64",
         Tried::NeedsAzure,
     ),
-    ("packaging/build-packages", Tried::Ci("packaging/build-packages")),
     ("sudo arc-enroll enroll", Tried::Here),
     ("sudo arc-enroll doctor", Tried::Here),
     ("sudo arc-enroll status", Tried::Here),
@@ -48,8 +50,22 @@ const COMMANDS: [(&str, Tried); 19] = [
     ("sudo arc-enroll enroll", Tried::Here),
     (LAST_VERDICT, Tried::Here),
     (r#"eval "$(arc-enroll env)""#, Tried::Here),
-    (LAST_VERDICT, Tried::Here),
-    ("packaging/check-reproducible", Tried::Ci("packaging/check-reproducible --against dist")),
+];
+
+/// The same of the pages beside what they describe. The lines of cloud-init/README.md are tried by
+/// tests/cloud_init/commands.py.
+const COMMANDS_OF_PAGES: [(&str, &[(&str, Tried)]); 4] = [
+    (
+        PACKAGING,
+        &[
+            ("packaging/build-static", Tried::Ci("packaging/build-static")),
+            ("packaging/check-reproducible", Tried::Ci("packaging/check-reproducible --against dist")),
+            ("packaging/build-packages", Tried::Ci("packaging/build-packages")),
+        ],
+    ),
+    (SOURCES, &[]),
+    (FAULTS, &[(WRITE_TABLE, Tried::WritesDocument)]),
+    (LOG_AND_RECORD, &[(LAST_VERDICT, Tried::Here)]),
 ];
 
 /// How the last verdict is found in the log.
@@ -58,9 +74,10 @@ const LAST_VERDICT: &str = r#"grep '"event":"run.finished"' /var/log/cloud-init-
 /// How the command begins that makes the VM.
 const CREATE: &str = "az networkcloud virtualmachine create ";
 
-/// Programs that the README tells about in its text; CI runs them, but for the benchmark.
-const PROGRAMS: [(&str, bool); 11] = [
+/// Programs that the documents tell about, and whether CI runs them.
+const PROGRAMS: [(&str, bool); 13] = [
     ("packaging/build-static", true),
+    ("packaging/check-static", true),
     ("packaging/size-gate", true),
     ("packaging/build-packages", true),
     ("packaging/check-reproducible", true),
@@ -70,6 +87,7 @@ const PROGRAMS: [(&str, bool); 11] = [
     ("tests/infrastructure/run", true),
     ("tests/vm/run", true),
     ("tests/bench/run", false),
+    ("tests/fresh_machine/run", false),
     (".ci/run", false),
 ];
 
@@ -79,37 +97,49 @@ fn command_lines(block: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_line_of_the_readme_is_tried() {
-    let readme = readme();
-    let shown: Vec<String> = blocks(&readme, "sh").iter().flat_map(|block| command_lines(block)).collect();
-    let known: Vec<&str> = COMMANDS.iter().map(|(line, _)| *line).collect();
-    assert_eq!(shown, known, "the README and the list of this test differ");
-    // What is not in a block of its own language would escape this test.
-    assert_eq!(
-        readme.matches("```").count(),
-        2 * (blocks(&readme, "sh").len() + blocks(&readme, "yaml").len() + blocks(&readme, "text").len())
-    );
-    let ci = text(".ci/run");
-    let mut here = Vec::new();
-    for (line, tried) in &COMMANDS {
-        match tried {
-            Tried::Here => here.push(*line),
-            Tried::Ci(command) => assert!(ci.lines().any(|step| step == *command), ".ci/run lacks {command}"),
-            Tried::CiFromReadme => assert_eq!(*line, test_command_of_ci()),
-            // `user_data_as_told` compares it with the one that the program prints.
-            Tried::NeedsAzure => assert!(line.starts_with(CREATE)),
-        }
+fn every_command_line_of_the_documents_is_tried() {
+    let mut here = check_commands("README.md", &COMMANDS);
+    for (page, commands) in &COMMANDS_OF_PAGES {
+        here.extend(check_commands(page, commands));
     }
     run_here(&here);
 }
 
-/// The command that `.ci/run` takes from the README, taken by its own line.
-fn test_command_of_ci() -> String {
+/// Compares the command lines of a page with the list; returns those that are tried here.
+fn check_commands(page: &str, commands: &[(&'static str, Tried)]) -> Vec<&'static str> {
+    let content = text(page);
+    let shown: Vec<String> = blocks(&content, "sh").iter().flat_map(|block| command_lines(block)).collect();
+    let known: Vec<&str> = commands.iter().map(|(line, _)| *line).collect();
+    assert_eq!(shown, known, "{page} and the list of this test differ");
+    // What is not in a block of its own language would escape this test.
+    let in_blocks: usize = ["sh", "yaml", "text"].iter().map(|name| blocks(&content, name).len()).sum();
+    assert_eq!(content.matches("```").count(), 2 * in_blocks, "{page}");
     let ci = text(".ci/run");
-    let line = ci.lines().find(|line| line.starts_with("test_command=")).expect("CI takes the command");
-    let script = format!("{line}; printf %s \"$test_command\"");
+    let mut here = Vec::new();
+    for (line, tried) in commands {
+        match tried {
+            Tried::Here => here.push(*line),
+            Tried::Ci(command) => assert!(ci.lines().any(|step| step == *command), ".ci/run lacks {command}"),
+            Tried::CiFromReadme => assert!(ci_commands_from_readme().iter().any(|taken| taken == line)),
+            // `user_data_as_told` compares it with the one that the program prints.
+            Tried::NeedsAzure => assert!(line.starts_with(CREATE)),
+            Tried::WritesDocument => assert_eq!(*line, WRITE_TABLE),
+        }
+    }
+    here
+}
+
+/// The commands that `.ci/run` takes from the README, taken by its own line, each of which it runs.
+fn ci_commands_from_readme() -> Vec<String> {
+    let ci = text(".ci/run");
+    let line =
+        ci.lines().find(|line| line.starts_with("mapfile -t readme_commands ")).expect("CI takes them");
+    let script = format!("{line}; printf '%s\\n' \"${{readme_commands[@]}}\"");
     let output = Command::new("bash").args(["-c", &script]).current_dir(repository()).output();
-    String::from_utf8(output.expect("bash runs").stdout).expect("it is UTF-8")
+    let printed = String::from_utf8(output.expect("bash runs").stdout).expect("it is UTF-8");
+    let is_run = |number: &usize| ci.contains(&format!("bash -c \"${{readme_commands[{number}]}}\"\n"));
+    let taken = printed.lines().enumerate().filter(|(number, _)| is_run(number));
+    taken.map(|(_, line)| line.to_owned()).collect()
 }
 
 /// Each in the simulated VM, or on this machine where it is meant for the workstation.
@@ -180,9 +210,9 @@ fn user_data_as_told(line: &str) {
     forms_have_the_sizes_that_are_told(&line.replace("dist/arc-enroll", "\"$SHIPPED\""), size, folder.path());
 }
 
-/// The README's table of the forms: each is a form of the same command line.
+/// The table of the forms: each is a form of the same command line.
 fn forms_have_the_sizes_that_are_told(line: &str, whole: u64, folder: &Path) {
-    let rows = table(&readme(), "form");
+    let rows = table(&text(CLOUD_INIT), "form");
     assert_eq!(rows.len(), 4);
     for row in rows {
         let form = row[0].trim_matches('`').replace("URL", "https://example.com/arc-enroll");
@@ -199,7 +229,7 @@ fn forms_have_the_sizes_that_are_told(line: &str, whole: u64, folder: &Path) {
             "a few KiB" => 12_000,
             other => panic!("{other}: how much is that?"),
         };
-        assert!((500..=most).contains(&size), "{form}: {size} bytes, and the README says {}", row[1]);
+        assert!((500..=most).contains(&size), "{form}: {size} bytes, and {CLOUD_INIT} says {}", row[1]);
     }
 }
 
@@ -215,14 +245,16 @@ fn the_first_two_commands_come_first() {
 
 #[test]
 fn programs_that_are_named_are_there_and_ci_runs_them() {
-    let (readme, ci) = (readme(), text(".ci/run"));
+    let (pages, ci) = (PAGES.map(text).concat(), text(".ci/run"));
     for (program, in_ci) in PROGRAMS {
         let mode = fs::metadata(repository().join(program)).map(|data| data.permissions().mode());
         assert!(mode.is_ok_and(|mode| mode & 0o111 != 0), "{program} cannot be executed");
-        assert_eq!(ci.lines().any(|line| line.split(' ').any(|word| word == program)), in_ci, "{program}");
+        let command = |line: &str| line.split(' ').find(|word| !word.contains('=')).map(str::to_owned);
+        let runs = ci.lines().any(|line| command(line).as_deref() == Some(program));
+        assert_eq!(runs, in_ci, "{program}");
     }
     for (program, _) in PROGRAMS {
-        assert!(readme.contains(program), "the README does not name {program}");
+        assert!(pages.contains(program), "no document names {program}");
     }
     let steps: Vec<&str> = ci.lines().filter(|line| !line.is_empty() && !line.starts_with("step ")).collect();
     assert_eq!(steps.last(), Some(&"tests/vm/run --ci"), "boots take longest, so they come last");
@@ -240,7 +272,10 @@ fn every_subcommand_is_in_the_readme_and_the_other_way_round() {
         let is_named = |line: &String| line == name || line.contains(&format!("arc-enroll {name}"));
         assert!(typed.iter().any(is_named), "the README does not name {name}");
     }
-    for line in &typed {
+    let pages = PAGES.map(text);
+    let named_elsewhere = pages.iter().flat_map(|page| page.lines()).filter(|line| line.contains('`'));
+    let elsewhere = named_elsewhere.flat_map(spans).map(str::to_owned);
+    for line in typed.iter().cloned().chain(elsewhere) {
         let Some(word) = line.split("arc-enroll ").nth(1).and_then(|rest| rest.split([' ', ')']).next())
         else {
             continue;

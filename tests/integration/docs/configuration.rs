@@ -1,10 +1,10 @@
-//! The configuration as the README and the examples show it.
+//! The configuration as the documents and the examples show it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{agent, nexus_yaml, printed, readme, repository, table, text, written, yaml};
+use super::{agent, nexus_yaml, printed, readme, repository, table, text, written, yaml, CLOUD_INIT};
 
 #[test]
 fn waits_are_those_of_the_configuration() {
@@ -17,7 +17,7 @@ fn waits_are_those_of_the_configuration() {
             (format!("wait.{}", key.as_str().unwrap_or("")), value.as_str().unwrap_or("").to_owned())
         })
         .collect();
-    let shown: BTreeMap<String, String> = table(&readme(), "key")
+    let shown: BTreeMap<String, String> = table(&text(CLOUD_INIT), "key")
         .into_iter()
         .map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone()))
         .collect();

@@ -1,10 +1,13 @@
-//! The README's tables against the program.
+//! The tables of the documents against the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
-use super::{agent, catalogue, conditions, printed, readme, repository, spans, table};
+use super::{
+    agent, catalogue, conditions, printed, readme, repository, spans, table, text, FAULTS, LOG_AND_RECORD,
+    PACKAGING, SOURCES, TESTS,
+};
 use crate::nexus::vm::Vm;
 
 #[test]
@@ -50,18 +53,18 @@ fn exit_codes_of_help() -> BTreeMap<String, String> {
 
 #[test]
 fn conditions_are_those_of_the_program() {
-    let readme = readme();
-    let shown: Vec<(String, String)> = table(&readme, "#")
+    let page = text(SOURCES);
+    let shown: Vec<(String, String)> = table(&page, "#")
         .into_iter()
         .map(|row| (row[0].clone(), row[1].trim_matches('`').to_owned()))
         .collect();
     assert_eq!(shown, conditions());
-    assert!(readme.contains("A VM is enrolled when eleven conditions hold") && shown.len() == 11);
+    assert!(page.contains("A VM is enrolled when eleven conditions hold") && shown.len() == 11);
 }
 
 #[test]
 fn the_way_is_not_walked_again_where_the_goal_is_reached() {
-    assert!(readme().contains("the way there (3 to 8 and 10) is not walked again"));
+    assert!(text(SOURCES).contains("the way there (3 to 8 and 10) is not walked again"));
     let numbers: BTreeMap<String, String> = conditions().into_iter().map(|(n, name)| (name, n)).collect();
     let vm = Vm::new().enrolled().start();
     // The first run writes the proxy settings; from then on the VM is as it should be.
@@ -74,7 +77,7 @@ fn the_way_is_not_walked_again_where_the_goal_is_reached() {
     assert_eq!(walked, ["1", "2", "9", "11"], "{}", run.text());
 }
 
-/// The README's table of faults, made from the catalogue.
+/// The table of faults, made from the catalogue.
 fn table_of_faults() -> String {
     let mut table = "| fault | exit | what it means | by itself | from |\n|---|---|---|---|---|\n".to_owned();
     for entry in catalogue() {
@@ -91,20 +94,22 @@ fn table_of_faults() -> String {
     table
 }
 
+/// Writes the table of faults anew.
+pub(super) const WRITE_TABLE: &str = "ARC_ENROLL_WRITE_TABLE=1 cargo test --test integration table_of_faults";
+
 /// With ARC_ENROLL_WRITE_TABLE set, the table is written instead of compared.
 #[test]
 fn table_of_faults_is_the_catalogue() {
-    let readme = readme();
-    let (before, rest) = readme.split_once("<!-- table of faults -->\n").expect("the table's beginning");
+    let page = text(FAULTS);
+    let (before, rest) = page.split_once("<!-- table of faults -->\n").expect("the table's beginning");
     let (table, after) = rest.split_once("<!-- end of the table -->").expect("the table's end");
     let wanted = table_of_faults();
     if std::env::var_os("ARC_ENROLL_WRITE_TABLE").is_some() {
         let marks = ("<!-- table of faults -->\n", "<!-- end of the table -->");
         let text = format!("{before}{}{wanted}{}{after}", marks.0, marks.1);
-        fs::write(repository().join("README.md"), text).expect("the README can be written");
+        fs::write(repository().join(FAULTS), text).expect("the page can be written");
     } else {
-        let hint = "run: ARC_ENROLL_WRITE_TABLE=1 cargo test --test integration table_of_faults";
-        assert!(table == wanted, "the README's table of faults is not the catalogue's; {hint}");
+        assert!(table == wanted, "the table in {FAULTS} is not the catalogue's; run: {WRITE_TABLE}");
     }
 }
 
@@ -136,16 +141,18 @@ fn events_are_those_of_the_sources() {
         let said = text.lines().filter_map(|line| line.trim().strip_prefix("say "));
         known.extend(said.filter_map(|line| line.split_whitespace().nth(2)).map(str::to_owned));
     }
-    let shown: BTreeSet<String> =
-        table(&readme(), "event").into_iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+    let shown: BTreeSet<String> = table(&text(LOG_AND_RECORD), "event")
+        .into_iter()
+        .map(|row| row[0].trim_matches('`').to_owned())
+        .collect();
     assert_eq!(shown, known);
 }
 
 #[test]
-fn what_is_stored_is_where_the_readme_says() {
+fn what_is_stored_is_where_the_documents_say() {
     let vm = Vm::new().start();
     vm.run(&["enroll"]).assert_code(0);
-    for row in table(&readme(), "place") {
+    for row in table(&text(PACKAGING), "place") {
         let mode = u32::from_str_radix(&row[2], 8).ok();
         for place in spans(&row[0]) {
             let below = place.trim_start_matches('/');
@@ -174,7 +181,7 @@ fn distributions_are_those_of_the_program() {
                 .filter(|_| line.contains("(\"") || line.contains("id: \""))
         })
         .collect();
-    let shown = table(&readme(), "ID");
+    let shown = table(&text(PACKAGING), "ID");
     assert_eq!(shown.iter().map(|row| row[0].trim_matches('`')).collect::<BTreeSet<_>>(), of_program);
     for row in shown {
         let id = row[0].trim_matches('`');
@@ -202,7 +209,7 @@ fn scenarios_are_those_of_the_matrix() {
             [words[0], words[1], in_ci].map(str::to_owned).to_vec()
         })
         .collect();
-    let rows = table(&readme(), "scenario");
+    let rows = table(&text(TESTS), "scenario");
     let cells =
         |row: &Vec<String>| [row[0].trim_matches('`').to_owned(), row[1].clone(), row[2].clone()].to_vec();
     let shown: BTreeSet<Vec<String>> = rows.iter().map(cells).collect();
