@@ -1,6 +1,6 @@
 //! A .tar.gz in memory: the ustar form of POSIX (pax(1), "ustar Interchange Format"), regular files only.
 
-use crate::operator::user_data::gzip;
+use crate::formats::gzip::gzip;
 
 /// The unit of a tar file, in bytes.
 const BLOCK: usize = 512;

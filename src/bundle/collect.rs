@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::derived::look_at_himds;
-use super::{redact, HIMDS, LARGEST_ENTRY, LARGEST_WHOLE, TABLE};
+use super::{HIMDS, LARGEST_ENTRY, LARGEST_WHOLE, TABLE};
 use crate::host::commands::{CommandError, Run};
 use crate::host::files::{read_end, FileError};
+use crate::host::redaction;
 use crate::host::tasks::{join_all, Task};
 use crate::host::{Host, SharedMask};
 
@@ -107,6 +107,21 @@ pub async fn collect(host: &Host, log: Option<&str>) -> Collected {
     Collected { parts, started }
 }
 
+/// Puts the environment of himds in the place of what systemctl said of its process.
+fn look_at_himds(host: &Host, part: &mut Part) {
+    let said = part.text().unwrap_or_default().trim();
+    let pid = said.strip_prefix("MainPID=").filter(|pid| *pid != "0");
+    part.content = match pid.filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit())) {
+        Some(pid) => {
+            let from = format!("/proc/{pid}/environ");
+            let content = read(host, &from);
+            part.from = from;
+            content
+        }
+        None => Content::Missing("himdsd.service does not run, or systemd does not say so".to_owned()),
+    };
+}
+
 impl Collected {
     /// How long it took so far.
     pub fn elapsed(&self) -> Duration {
@@ -123,7 +138,7 @@ impl Collected {
     pub fn parts(&mut self, mask: &SharedMask) -> Vec<Part> {
         let mut parts = std::mem::take(&mut self.parts);
         // Twice, since a secret that one text gives away may stand alone in any other.
-        parts.iter_mut().for_each(|part| part.change(&|text| redact::first(text, mask)));
+        parts.iter_mut().for_each(|part| part.change(&|text| redaction::first(text, mask)));
         parts.iter_mut().for_each(|part| part.change(&|text| mask.apply(text)));
         let mut room = LARGEST_WHOLE;
         let mut names: Vec<String> = Vec::new();

@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::collect::read;
 use super::{Collected, Content, Part};
 use crate::clients::imds;
 use crate::conditions::proxy_environment::others as other_files;
 use crate::context::{Context, Facts};
+use crate::formats::json::object;
 use crate::host::commands::says_any;
 use crate::host::files::Files;
 use crate::host::link_local::{self, EXCHANGE};
-use crate::host::Host;
-use crate::model::json::object;
 use crate::proxy_files::{NO_PROXY_NAMES, PROXY_FILES, PROXY_NAMES};
 
 /// The sidecar's pages besides a token: its health, and what azcmagent's install script asks to find out whether
@@ -93,21 +91,6 @@ pub fn identity(context: &Context, facts: &Facts, answers: Vec<(&str, String)>) 
     };
     let from = "the sidecar's pages, and the claims of a token that was not kept";
     Part::new("identity.json", from, Content::Json(identity))
-}
-
-/// Puts the environment of himds in the place of what systemctl said of its process.
-pub fn look_at_himds(host: &Host, part: &mut Part) {
-    let said = part.text().unwrap_or_default().trim();
-    let pid = said.strip_prefix("MainPID=").filter(|pid| *pid != "0");
-    part.content = match pid.filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit())) {
-        Some(pid) => {
-            let from = format!("/proc/{pid}/environ");
-            let content = read(host, &from);
-            part.from = from;
-            content
-        }
-        None => Content::Missing("himdsd.service does not run, or systemd does not say so".to_owned()),
-    };
 }
 
 /// Adds the errors of the logs: our own warnings and errors with azcmagent's words, and those of azcmagent's log.

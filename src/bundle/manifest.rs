@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Content, Part, LARGEST_ENTRY, LARGEST_WHOLE};
 use crate::context::{value, Context, Facts};
-use crate::model::json::object;
+use crate::formats::json::object;
 use crate::model::step::{workstation, Step, Who};
 
 /// What cannot be seen from inside the VM, and the command that shows it; from the guide's sections on the cloud

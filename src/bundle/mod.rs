@@ -1,18 +1,16 @@
 //! One archive with what support asks for (guide, "If you're still experiencing issues").
 //!
-//! [`TABLE`] says what is collected; [`collect`] takes it, everything at the same time; [`redact`] takes the
+//! [`TABLE`] says what is collected; [`collect`] takes it, everything at the same time; [`crate::host::redaction`] takes the
 //! secrets out; [`manifest`] says what is there and what could not be had. What cannot be had is content too.
 
 mod archive;
 mod collect;
 mod derived;
 mod manifest;
-mod redact;
 
 pub use collect::{collect, read_file, Collected, Content, Part};
 pub use derived::{ask, identity, places, PAGES};
 pub use manifest::OUTSIDE;
-pub use redact::first as without_secrets;
 
 use crate::context::{Context, Facts};
 use archive::Archive;

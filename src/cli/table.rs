@@ -3,41 +3,7 @@
 //! Man page and completions are made by `packaging/pages`, for packages: the binary in user-data does not carry
 //! them. Texts are broken into lines as help shows them.
 
-/// An option.
-#[derive(Debug, PartialEq)]
-pub struct Flag {
-    /// Its letter, without the dash.
-    pub short: Option<char>,
-    /// Its name, without the dashes.
-    pub name: &'static str,
-    /// What stands for the value in help; empty when it takes none. Shells complete a
-    /// FILE, a DIR and `this|that`.
-    pub value: &'static str,
-    /// What it is for.
-    pub about: &'static str,
-}
-
-impl Flag {
-    const fn new(name: &'static str, value: &'static str, about: &'static str) -> Self {
-        Self { short: None, name, value, about }
-    }
-
-    const fn short(mut self, letter: char) -> Self {
-        self.short = Some(letter);
-        self
-    }
-}
-
-/// A way to name the target in place of the configuration file.
-#[derive(Debug, PartialEq)]
-pub struct Target {
-    /// The option, spelt as azcmagent spells it; what has none has an empty name.
-    pub flag: Flag,
-    /// The environment name that Microsoft's guide uses; empty when there is none.
-    pub environment: &'static str,
-    /// The key of the configuration that it stands for.
-    pub key: &'static str,
-}
+pub use crate::settings::targets::{Flag, Target, TARGETS};
 
 /// A subcommand.
 #[derive(Debug, PartialEq)]
@@ -76,46 +42,6 @@ pub static EVERYWHERE: [Flag; 6] = [
     Flag::new("root", "DIR", "take every file path below DIR"),
     Flag::new("help", "", "this help, or that of a command").short('h'),
     Flag::new("version", "", "the version").short('V'),
-];
-
-/// What may name the target on the command line and in the environment.
-pub static TARGETS: [Target; 8] = [
-    Target {
-        flag: Flag::new("subscription-id", "ID", "subscription"),
-        environment: "SUBSCRIPTION_ID",
-        key: "azure.subscription_id",
-    },
-    Target {
-        flag: Flag::new("resource-group", "NAME", "resource group"),
-        environment: "RESOURCE_GROUP",
-        key: "azure.resource_group",
-    },
-    Target {
-        flag: Flag::new("tenant-id", "ID", "tenant; default: the token's own"),
-        environment: "TENANT_ID",
-        key: "azure.tenant_id",
-    },
-    Target {
-        flag: Flag::new("location", "REGION", "region, such as eastus"),
-        environment: "LOCATION",
-        key: "azure.location",
-    },
-    Target {
-        flag: Flag::new("resource-name", "NAME", "name of the Arc machine; default: the hostname"),
-        environment: "",
-        key: "azure.resource_name",
-    },
-    Target {
-        flag: Flag::new("cloud", "NAME", "AzureCloud, AzureUSGovernment or AzureChinaCloud"),
-        environment: "",
-        key: "azure.cloud",
-    },
-    Target { flag: Flag::new("tags", "LIST", "A=1,B='two words'"), environment: "", key: "azure.tags" },
-    Target {
-        flag: Flag::new("", "", "resource id of a user-assigned identity"),
-        environment: "UAMI_ID",
-        key: "identity",
-    },
 ];
 
 /// The exit codes that are not a condition's, each with its meaning; the last stands behind the conditions.

@@ -2,5 +2,7 @@
 
 pub mod arm;
 pub mod azcmagent;
+#[cfg(test)]
+mod hostile_answers;
 pub mod imds;
 pub mod packages;

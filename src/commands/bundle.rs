@@ -15,11 +15,11 @@ use crate::bundle::{self, Bundle, Collected, Content, Part};
 use crate::cli::{Command, Invocation, Output};
 use crate::context::{value, Context, Mode};
 use crate::engine::Examination;
+use crate::formats::json::object;
 use crate::host::files::write_private;
 use crate::host::output;
 use crate::host::tasks::{join_all, Task};
 use crate::model::exit_code::INTERNAL;
-use crate::model::json::object;
 use crate::output::terminal::{self, paragraph};
 use crate::settings::{Overrides, Problem, ProxyUrl, Settings};
 

@@ -11,11 +11,11 @@ use crate::cli::{Invocation, Output};
 use crate::conditions::network_tests;
 use crate::context::Context;
 use crate::engine::{self, Examination};
+use crate::formats::json::object;
 use crate::host::output;
 use crate::model::check::{exit_code, worst, CheckState};
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
-use crate::model::json::object;
 use crate::output::table::{self, probe_to_json};
 use crate::output::terminal::{self, Style};
 

@@ -306,7 +306,7 @@ fn may_record(context: &Context, ending: &mut Ending) -> bool {
 fn enrolled_vm(context: &Context, outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Enrolled(_) => Some(context.firmware_id().unwrap_or_default()),
-        Outcome::Stopped(_) | Outcome::Yielded(_) => record::read(&context.host.files).ok().flatten()?.vm,
+        Outcome::Stopped(_) | Outcome::Yielded(_) => context.recorded_vm.clone(),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::host::files::{read_path, Files};
 use crate::host::{describe, output, system, Host};
 use crate::model::exit_code::USAGE;
 use crate::model::pairs::Pairs;
+use crate::output::record;
 use crate::proxy_files::{self, DesiredProxy};
 use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
 use crate::timer::Repeat;
@@ -190,6 +191,8 @@ fn faults_of_the_shell(environment: Environment<'_>, settings: &Settings) -> Str
 /// What a run works with.
 fn context(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded, mode: Mode) -> Context {
     let settings = loaded.settings;
+    let host = host(invocation, environment, &settings);
+    let recorded_vm = record::read(&host.files).ok().flatten().and_then(|record| record.vm);
     Context {
         run_id: run_id(),
         verbose: invocation.verbose > 0,
@@ -198,8 +201,9 @@ fn context(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded
         config: loaded.path,
         has_target: loaded.has_target,
         is_first_boot: false,
+        recorded_vm,
         shell_mismatch: String::new(),
-        host: host(invocation, environment, &settings),
+        host,
         settings,
     }
 }

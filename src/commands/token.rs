@@ -9,9 +9,9 @@ use crate::clients::imds::Token;
 use crate::conditions::identity;
 use crate::context::{Context, Facts};
 use crate::engine::RetryBudget;
+use crate::formats::json::object;
 use crate::host::output;
 use crate::model::fault::{Fault, Resolution};
-use crate::model::json::object;
 use crate::output::terminal;
 use crate::settings::Identity;
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::load_or_report;
 use crate::cli::{Invocation, Output};
+use crate::formats::json::object;
 use crate::host::output;
 use crate::model::exit_code::USAGE;
-use crate::model::json::object;
 
 pub(super) fn run(invocation: &Invocation, file: Option<&PathBuf>) -> u8 {
     if invocation.output == Some(Output::Json) {

@@ -9,7 +9,6 @@ use crate::host::https::Reply;
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
-use crate::output::record;
 use crate::settings::ResourceName;
 
 pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
@@ -152,7 +151,7 @@ async fn another_vms_name(
     {
         return None;
     }
-    let recorded = record::read(&context.host.files).ok().flatten().and_then(|record| record.vm);
+    let recorded = context.recorded_vm.clone();
     let mut is_this = |vm_of_record: String| {
         let own = context.firmware_id();
         if own.is_none() && !vm_of_record.is_empty() {

@@ -54,6 +54,9 @@ pub struct Context {
     pub has_target: bool,
     /// Whether cloud-init runs this for the first time on this VM.
     pub is_first_boot: bool,
+    /// The firmware id of the VM that enrolled, by the record: empty where it could not be read then, nothing where no VM
+    /// has enrolled.
+    pub recorded_vm: Option<String>,
     /// What is wrong with the proxy variables of the shell that started this process; empty where nothing is.
     pub shell_mismatch: String,
 }

@@ -6,9 +6,9 @@ use std::io::ErrorKind;
 use super::{Context, Facts};
 use crate::catalogue;
 use crate::clients::packages;
+use crate::formats::egress_list;
 use crate::host::files::FileError;
 use crate::host::{lock, system};
-use crate::model::egress_list;
 use crate::model::fault::Fault;
 use crate::model::var::{one, Value, Var, Word};
 

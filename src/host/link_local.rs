@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::model::url::{split_port, Url};
+use crate::formats::url::{split_port, Url};
 
 /// Time for the TCP connection; the neighbour is on this host.
 const CONNECT: Duration = Duration::from_secs(3);

@@ -11,6 +11,7 @@ pub mod lock;
 pub mod memory_file;
 pub mod names;
 pub mod output;
+pub mod redaction;
 pub mod system;
 pub mod tasks;
 pub mod tunnel;

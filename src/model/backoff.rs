@@ -1,6 +1,6 @@
 //! How long to wait between tries: named paces, bounded windows, and servers' own wishes.
 //!
-//! There is one retry layer, the loop in [`crate::engine`]; everything here is a plain value that it
+//! There is one retry layer, the engine's loop; everything here is a plain value that it
 //! reads, so the sequences are tested without a clock.
 
 use std::time::{Duration, SystemTime};

@@ -3,16 +3,11 @@
 pub mod backoff;
 pub mod check;
 pub mod condition;
-pub mod egress_list;
 pub mod exit_code;
 pub mod fault;
 
-pub mod json;
 pub mod pairs;
-pub mod percent;
 pub mod repair;
 pub mod secret;
-pub mod shell;
 pub mod step;
-pub mod url;
 pub mod var;

@@ -1,6 +1,6 @@
 //! The variables of the catalogue's steps, and the forms in which their values are taken.
 
-use super::shell::quote;
+use crate::formats::shell::quote;
 
 /// A word of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]

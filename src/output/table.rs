@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::terminal::{self, Mark, Style};
+use crate::formats::json::object;
 use crate::model::check::{worst, CheckResult, CheckState, Probe};
-use crate::model::json::object;
 use crate::model::step::RenderedStep;
 
 /// A row for programs.

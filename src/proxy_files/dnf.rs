@@ -6,8 +6,8 @@
 
 use super::format::{Error, Format, RenderInput};
 use super::lines::{self, Assignment, Dialect, Setting};
-use crate::model::percent::decode_leniently;
-use crate::model::url::Url;
+use crate::formats::percent::decode_leniently;
+use crate::formats::url::Url;
 
 pub(super) static FORMAT: Format = Format { parse: options, no_proxy_names: &[], render };
 

@@ -3,7 +3,7 @@
 use super::environment;
 use super::format::{Error, Format, RenderInput};
 use super::variables::{variables, DesiredProxy, NO_PROXY_NAMES};
-use crate::model::shell::single_quoted;
+use crate::formats::shell::single_quoted;
 
 pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: &NO_PROXY_NAMES, render };
 

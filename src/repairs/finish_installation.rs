@@ -1,7 +1,7 @@
 //! A package installation that was cut off, finished or made again.
 
-use super::install_agent::{self, failed, not_run};
-use super::{always, Repair};
+use super::installation::{failed, not_run, LIMIT};
+use super::{always, install_agent, Repair};
 use crate::clients::packages::distribution::Family;
 use crate::clients::packages::{self, outcome, INSTALL_BEGUN, PACKAGE};
 use crate::context::Context;
@@ -13,7 +13,7 @@ pub(super) static REPAIR: Repair = Repair {
     id: RepairId::FinishInstallation,
     action: "finishing an interrupted package installation",
     bound: 1,
-    limit: install_agent::LIMIT,
+    limit: LIMIT,
     is_allowed: always,
     run: |context, _session| Box::pin(run(context)),
 };

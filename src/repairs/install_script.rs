@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::install_agent::{failed, fetch, run_installer, FETCH_LIMIT, INSTALL, WORK};
+use super::installation::{failed, fetch, run_installer, FETCH_LIMIT, LIMIT, WORK};
 use crate::catalogue;
 use crate::clients::azcmagent::PROGRAM;
 use crate::clients::packages::outcome;
@@ -55,7 +55,7 @@ async fn run_script(context: &Context, script: &Path) -> Result<(), Fault> {
     if let Some(version) = &context.settings.agent.version {
         args.extend(["--desiredversion".to_owned(), version.clone()]);
     }
-    let mut run = Run::new("bash", &[], context.within(INSTALL.limit));
+    let mut run = Run::new("bash", &[], context.within(LIMIT));
     run.args = args;
     run.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
     if context.host.commands.find("sudo").is_none() {

@@ -9,6 +9,7 @@ mod connect;
 mod finish_installation;
 mod install_agent;
 mod install_script;
+mod installation;
 mod persist_proxy;
 mod recreate_expired;
 mod renew_token;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::values::shown;
-use crate::model::url::{bracketed, check_host, split_port, split_target, without_scheme, Url};
+use crate::formats::url::{bracketed, check_host, split_port, split_target, without_scheme, Url};
 
 /// An address, network or name that is reached without the proxy: bare, as every program reads it.
 pub fn no_proxy_entry(text: &str) -> Result<String, String> {

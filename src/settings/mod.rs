@@ -12,6 +12,7 @@ mod overrides;
 mod proxy_url;
 mod raw;
 mod tags;
+pub mod targets;
 mod values;
 
 pub use checks::{sha256, span};
@@ -25,9 +26,9 @@ pub use values::{Guid, Identity, Location, ResourceGroup, ResourceId, ResourceNa
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::formats::url::Url;
 use crate::model::condition::Window;
 use crate::model::pairs::Pairs;
-use crate::model::url::Url;
 
 /// Where the configuration is looked for when no `--config` is given, below `--root`.
 pub const DEFAULT_PATH: &str = "/etc/arc-enroll/config.yaml";

@@ -1,6 +1,6 @@
 //! What flags and the environment say in place of the configuration file.
 
-use crate::cli::table::{Target, TARGETS};
+use super::targets::{Target, TARGETS};
 
 /// A value from a flag or from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]

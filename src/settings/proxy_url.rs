@@ -5,9 +5,9 @@ use std::fmt;
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
-use crate::model::percent;
+use crate::formats::percent;
+use crate::formats::url::{bracketed, host_and_port, Url};
 use crate::model::secret::{Secret, MASK};
-use crate::model::url::{bracketed, host_and_port, Url};
 
 /// What is wrong with an address of another scheme, or of none.
 const NOT_HTTP: &str = "must start with http://, as in http://169.254.0.11:3128";

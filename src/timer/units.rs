@@ -13,7 +13,7 @@
 
 use std::path::Path;
 
-use crate::cli::table::TARGETS;
+use crate::settings::targets::TARGETS;
 use crate::settings::{Overrides, Settings};
 
 /// The first look after a boot, unless looks come even more often.

@@ -15,7 +15,7 @@ mod setup;
 mod tables;
 mod tests;
 
-fn repository() -> &'static Path {
+pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

@@ -42,6 +42,8 @@ mod env;
 mod explain;
 /// Small, full and read-only file systems, for tests of other files.
 mod file_systems;
+/// Which module of the source uses which.
+mod layers;
 /// The log: its lines, its destinations, how often a repeated failure is told.
 mod log;
 /// `precheck` on the operator's workstation.

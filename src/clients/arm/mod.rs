@@ -8,9 +8,9 @@ pub use reply::{
 
 use std::time::Duration;
 
+use crate::formats::json::object;
 use crate::host::commands::Commands;
 use crate::host::https::{self, HttpsError, Reply, Request};
-use crate::model::json::object;
 use crate::model::secret::Secret;
 use crate::settings::{Azure, Cloud, ProxyUrl};
 

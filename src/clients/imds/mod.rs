@@ -11,8 +11,8 @@ pub use reply::{is_page, read_token, signs_of_a_proxy, words, Refusal};
 
 use std::time::{Duration, SystemTime};
 
+use crate::formats::percent;
 use crate::host::link_local::{self, LinkLocalError, Reply};
-use crate::model::percent;
 use crate::model::secret::Secret;
 use crate::settings::Identity;
 

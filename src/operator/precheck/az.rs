@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bundle;
 use crate::catalogue;
 use crate::host::commands::{says_any, CommandError, Run};
+use crate::host::redaction;
 use crate::host::Host;
 use crate::model::fault::{Fault, FaultKind};
 
@@ -111,7 +111,7 @@ pub fn host(root: std::path::PathBuf, environment: &dyn Fn(&str) -> Option<Strin
     for name in KEPT {
         if let Some(value) = environment(name) {
             // The proxy of the workstation may have a password, and az repeats the address when it fails.
-            bundle::without_secrets(&value, &host.mask);
+            redaction::first(&value, &host.mask);
             host.commands.set_environment(name, &value);
         }
     }
@@ -130,7 +130,7 @@ pub async fn ask(host: &Host, question: &str) -> Reply {
     words.extend(["--output", "json"]);
     let outcome = host.commands.run(Run::new("az", &words, LIMIT)).await;
     let failed = |kind, words: &str| {
-        let words = bundle::without_secrets(words, &host.mask);
+        let words = redaction::first(words, &host.mask);
         let words = words.trim().chars().take(LONGEST_WORDS).collect();
         Err(Failure { command: typed(question), kind, words })
     };

@@ -7,8 +7,8 @@ use super::az::{list, text};
 use super::Row;
 use crate::catalogue;
 use crate::conditions::egress::required as required_endpoints;
-use crate::model::egress_list;
-use crate::model::url::{without_scheme, Url};
+use crate::formats::egress_list;
+use crate::formats::url::{without_scheme, Url};
 use crate::model::var::{one, Var, Word};
 use crate::settings::{Install, Package, PackageSource, Settings};
 

@@ -6,7 +6,7 @@ use super::az::{member, text};
 use super::Row;
 use crate::catalogue;
 use crate::clients::arm::{Permissions, LIST_ACCESS, READ, WRITE};
-use crate::model::json::object;
+use crate::formats::json::object;
 use crate::model::step::Step;
 use crate::settings::Guid;
 

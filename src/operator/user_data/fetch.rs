@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::formats::egress_list;
+use crate::formats::shell::quote;
+use crate::formats::url::{host_and_port, Url};
 use crate::host::https;
-use crate::model::egress_list;
-use crate::model::shell::quote;
-use crate::model::url::{host_and_port, Url};
 use crate::settings::ProxyUrl;
 
 /// Where the script is put: among the programs of the administrator, who runs it again by hand.

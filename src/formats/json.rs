@@ -29,7 +29,7 @@ pub fn object_of(members: &[(&str, &dyn Member)]) -> Value {
 /// [`object_of`], written as JSON is: `object! { "name": name, "vm": object! { "id": id } }`.
 macro_rules! object {
     ($($name:literal: $value:expr),* $(,)?) => {
-        $crate::model::json::object_of(&[$(($name, &$value)),*])
+        $crate::formats::json::object_of(&[$(($name, &$value)),*])
     };
 }
 pub(crate) use object;

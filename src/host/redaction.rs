@@ -12,8 +12,8 @@ use std::ops::Range;
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
-use crate::host::SharedMask;
-use crate::model::percent;
+use super::SharedMask;
+use crate::formats::percent;
 use crate::model::secret::{is_token_character, masked, url_credentials, Secret};
 use crate::settings::ProxyUrl;
 
@@ -358,5 +358,4 @@ fn is_placeholder(value: &str, is_bare: bool) -> bool {
 }
 
 #[cfg(test)]
-#[path = "redact/tests.rs"]
 mod tests;

@@ -1,0 +1,84 @@
+//! What the ways of installing azcmagent share: fetching, running an installer, and what its failure means.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::catalogue;
+use crate::clients::packages::distribution::Family;
+use crate::clients::packages::outcome::{Cause, Failure, Kind};
+use crate::clients::packages::INSTALL_BEGUN;
+use crate::context::{about_endpoints, not_writable, Context};
+use crate::formats::url::Url;
+use crate::host::commands::{CommandError, Finished, Run};
+use crate::host::files::Readable;
+use crate::host::https::{self, HttpsError, Request};
+use crate::model::fault::Fault;
+
+/// Time limit of one command of the package manager: the package has 85 MB and the link may be thin.
+pub(super) const LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Time limit of fetching a key or a script.
+pub(super) const FETCH_LIMIT: Duration = Duration::from_secs(60);
+
+/// Where fetched files are kept while they are needed, below `--root`; not /tmp, which may be cleaned or noexec.
+pub(super) const WORK: &str = "/var/lib/arc-enroll/install";
+
+pub(super) async fn fetch(context: &Context, url: &str, to: &Path, limit: Duration) -> Result<(), Fault> {
+    context.host.files.make_dir(WORK).map_err(|error| not_writable(&error))?;
+    let path = context.host.files.path(to);
+    let request = Request { save_to: Some(&path), ..Request::get(url, context.within(limit)) };
+    match https::send(&context.host.commands, context.settings.proxy.url.as_ref(), request).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(not_fetched(Url::split(url).map_or("", |url| url.host()), &error)),
+    }
+}
+
+/// A package manager's failure as a fault.
+pub(super) fn failed(context: &Context, failure: &Failure) -> Fault {
+    let entry = match failure.kind {
+        Kind::Locked => &catalogue::AGENT_PACKAGE_LOCK,
+        Kind::Interrupted => &catalogue::AGENT_DPKG_INTERRUPTED,
+        Kind::DiskFull => &catalogue::HOST_DISK_FULL,
+        Kind::VersionNotFound => &catalogue::AGENT_VERSION_UNKNOWN,
+        Kind::Untrusted => &catalogue::AGENT_KEY,
+        Kind::Unreachable(Cause::Certificate) => &catalogue::EGRESS_UNTRUSTED,
+        Kind::Unreachable(_) => &catalogue::AGENT_SOURCE,
+        _ => &catalogue::AGENT_INSTALL,
+    };
+    entry.with_evidence(context.host.mask.apply(&failure.line))
+}
+
+pub(super) fn not_run(error: &CommandError) -> Fault {
+    catalogue::AGENT_INSTALL.with_evidence(error.to_string())
+}
+
+/// Runs what unpacks the package, and leaves a mark that lasts as long: see [`INSTALL_BEGUN`].
+pub(super) async fn run_installer(context: &Context, run: Run<'_>) -> Result<Box<Finished>, Fault> {
+    if run.program != Family::Apt.program() {
+        // Where nothing can be written the mark is missed only if the power goes too.
+        let _logged = context.host.files.write(INSTALL_BEGUN, b"", Readable::Everyone);
+    }
+    let finished = context.host.commands.run(run).await;
+    if !matches!(finished.as_ref().map_err(|error| &**error), Err(CommandError::TimedOut { .. })) {
+        let _left_to_be_written_over = context.host.files.remove(INSTALL_BEGUN);
+    }
+    finished.map_err(|error| not_run(&error))
+}
+
+/// A fetch that failed: refused by the proxy is the network's list, anything else may pass.
+pub(super) fn not_fetched(host: &str, error: &HttpsError) -> Fault {
+    match error {
+        HttpsError::Curl { tunnel_status: 400..=499, .. } => {
+            let fault = catalogue::EGRESS_REFUSED.with_evidence(format!("{host}: {error}"));
+            about_endpoints(fault, &[host.to_owned()])
+        }
+        HttpsError::Curl { code: 51 | 60 | 77, .. } => {
+            catalogue::EGRESS_UNTRUSTED.with_evidence(error.to_string())
+        }
+        // 23: curl may not write where it has to, as one confined by snap.
+        HttpsError::NoCurl | HttpsError::Curl { code: 23, .. } => {
+            catalogue::AGENT_NO_CURL.with_evidence(format!("fetching from {host}: {error}"))
+        }
+        _ => catalogue::AGENT_SOURCE.with_evidence(error.to_string()),
+    }
+}
