@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{HIMDS, LARGEST_ENTRY, LARGEST_WHOLE, TABLE};
-use crate::host::commands::{CommandError, Run};
+use crate::host::commands::{CommandError, Program};
 use crate::host::files::{read_end, FileError};
 use crate::host::redaction;
 use crate::host::tasks::{join_all, Task};
@@ -262,7 +262,8 @@ async fn run(host: &Host, part: &mut Part) {
         }
         true
     };
-    let result = host.commands.run(Run { watch: Some(&mut listen), ..Run::new(program, args, LIMIT) }).await;
+    let result =
+        host.commands.run(Program { watch: Some(&mut listen), ..Program::new(program, args, LIMIT) }).await;
     part.elapsed = started.elapsed();
     let status = match result {
         Ok(finished) if finished.succeeded() => None,

@@ -17,7 +17,7 @@ use table::{Flag, Subcommand, EVERYWHERE, SUBCOMMANDS, TARGETS};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Invocation {
     /// The subcommand.
-    pub command: Command,
+    pub command: Action,
     /// Every file path is taken below it.
     pub root: PathBuf,
     /// The configuration file, when one is named.
@@ -32,7 +32,7 @@ pub struct Invocation {
 
 /// The subcommands.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Command {
+pub enum Action {
     /// Make every condition hold.
     Enroll {
         /// Only if no other run is at work.
@@ -196,8 +196,8 @@ impl Read {
         let config = self.path("config")?;
         let root = self.path("root")?.unwrap_or_else(|| PathBuf::from("/"));
         let command = match self.subcommand {
-            of if self.has("help") => Command::Help(of),
-            _ if self.has("version") => Command::Version,
+            of if self.has("help") => Action::Help(of),
+            _ if self.has("version") => Action::Version,
             Some(subcommand) => self.command(subcommand, config.is_some())?,
             None => {
                 let message = "a command is missing; on a VM it is: arc-enroll enroll";
@@ -209,26 +209,26 @@ impl Read {
         Ok(Invocation { command, root, config, output, verbose, overrides })
     }
 
-    fn command(&self, subcommand: &Subcommand, has_config: bool) -> Result<Command, UsageError> {
+    fn command(&self, subcommand: &Subcommand, has_config: bool) -> Result<Action, UsageError> {
         self.refuse_stray(subcommand)?;
         let file = self.argument.as_ref().map(PathBuf::from);
         Ok(match subcommand.name {
-            "enroll" => Command::Enroll { if_idle: self.has("if-idle") },
-            "doctor" => Command::Doctor,
-            "status" => Command::Status,
-            "token" => Command::Token { resource: self.text("resource")?, identity: self.identity()? },
-            "env" => Command::Env,
-            "explain" => Command::Explain {
+            "enroll" => Action::Enroll { if_idle: self.has("if-idle") },
+            "doctor" => Action::Doctor,
+            "status" => Action::Status,
+            "token" => Action::Token { resource: self.text("resource")?, identity: self.identity()? },
+            "env" => Action::Env,
+            "explain" => Action::Explain {
                 code: self.argument.as_ref().map(|code| code.to_string_lossy().into_owned()),
             },
-            "bundle" => Command::Bundle { file },
+            "bundle" => Action::Bundle { file },
             "validate" if file.is_some() && has_config => {
                 let message = "validate takes one file: as its argument or by --config";
                 return Err(UsageError::new(message.to_owned()));
             }
-            "validate" => Command::Validate { file },
-            "user-data" => Command::UserData(self.user_data()?),
-            "precheck" => Command::Precheck { csn: self.text("csn")?, vm: self.text("vm")? },
+            "validate" => Action::Validate { file },
+            "user-data" => Action::UserData(self.user_data()?),
+            "precheck" => Action::Precheck { csn: self.text("csn")?, vm: self.text("vm")? },
             // A test goes through the table, so that this is never met.
             other => return Err(unknown_command(other)),
         })
@@ -338,7 +338,7 @@ fn did_you_mean(near: Option<&str>, dashes: &str) -> String {
 mod tests {
     use super::*;
     use crate::settings::Cloud;
-    use table::Target;
+    use table::TargetOption;
 
     const GUID: &str = "12345678-9abc-def0-1234-56789abcdef0";
 
@@ -346,7 +346,7 @@ mod tests {
         parse(line.split_whitespace().map(OsString::from), &|_| None)
     }
 
-    fn command(line: &str) -> Command {
+    fn command(line: &str) -> Action {
         run(line).expect(line).command
     }
 
@@ -355,14 +355,14 @@ mod tests {
         for subcommand in &SUBCOMMANDS {
             let name = subcommand.name;
             assert!(run(name).is_ok(), "{name}");
-            assert_eq!(command(&format!("{name} --help")), Command::Help(Some(subcommand)));
-            assert_eq!(command(&format!("help {name}")), Command::Help(Some(subcommand)));
+            assert_eq!(command(&format!("{name} --help")), Action::Help(Some(subcommand)));
+            assert_eq!(command(&format!("help {name}")), Action::Help(Some(subcommand)));
             assert!(help(None).contains(&format!("\n  {name}")));
         }
-        assert_eq!(command("-h"), Command::Help(None));
-        assert_eq!(command("help"), Command::Help(None));
-        assert_eq!(command("-V"), Command::Version);
-        assert_eq!(command("enroll --version"), Command::Version);
+        assert_eq!(command("-h"), Action::Help(None));
+        assert_eq!(command("help"), Action::Help(None));
+        assert_eq!(command("-V"), Action::Version);
+        assert_eq!(command("enroll --version"), Action::Version);
     }
 
     #[test]
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn every_target_flag_and_environment_name_arrives() {
-        for Target { flag, environment, key } in &TARGETS {
+        for TargetOption { flag, environment, key } in &TARGETS {
             if !flag.name.is_empty() {
                 let read = run(&format!("enroll --{} x", flag.name)).unwrap();
                 assert_eq!(read.overrides.get(key).unwrap().value, "x");
@@ -399,40 +399,40 @@ mod tests {
 
     #[test]
     fn options_of_one_command() {
-        assert_eq!(command("enroll"), Command::Enroll { if_idle: false });
-        assert_eq!(command("enroll --if-idle"), Command::Enroll { if_idle: true });
+        assert_eq!(command("enroll"), Action::Enroll { if_idle: false });
+        assert_eq!(command("enroll --if-idle"), Action::Enroll { if_idle: true });
         let identity = Some(Identity::from_word(GUID).unwrap());
-        let expected = Command::Token { resource: Some("r".to_owned()), identity };
+        let expected = Action::Token { resource: Some("r".to_owned()), identity };
         assert_eq!(command(&format!("token --resource r --identity {GUID}")), expected);
         assert_eq!(command(&format!("--identity {GUID} --resource r token")), expected);
-        let system = Command::Token { resource: None, identity: Some(Identity::System) };
+        let system = Action::Token { resource: None, identity: Some(Identity::System) };
         assert_eq!(command("token --identity system"), system);
         let include = Some(PathBuf::from("f"));
         assert_eq!(
             command("user-data --gzip --include f"),
-            Command::UserData(UserData { gzip: true, include, ..UserData::default() })
+            Action::UserData(UserData { gzip: true, include, ..UserData::default() })
         );
         assert_eq!(
             command("user-data --base64"),
-            Command::UserData(UserData { base64: true, ..UserData::default() })
+            Action::UserData(UserData { base64: true, ..UserData::default() })
         );
         let (fetch_url, fetch_sha256) = (Some("u".to_owned()), Some("d".to_owned()));
         assert_eq!(
             command("user-data --fetch-url u --fetch-sha256 d"),
-            Command::UserData(UserData { fetch_url, fetch_sha256, ..UserData::default() })
+            Action::UserData(UserData { fetch_url, fetch_sha256, ..UserData::default() })
         );
         assert_eq!(
             command("user-data --without-binary"),
-            Command::UserData(UserData { without_binary: true, ..UserData::default() })
+            Action::UserData(UserData { without_binary: true, ..UserData::default() })
         );
         let (csn, vm) = (Some("c".to_owned()), Some("v".to_owned()));
-        assert_eq!(command("precheck --csn c --vm=v"), Command::Precheck { csn, vm });
-        assert_eq!(command("explain"), Command::Explain { code: None });
-        assert_eq!(command("explain some-code"), Command::Explain { code: Some("some-code".to_owned()) });
-        assert_eq!(command("bundle"), Command::Bundle { file: None });
-        assert_eq!(command("bundle -"), Command::Bundle { file: Some("-".into()) });
-        assert_eq!(command("validate f"), Command::Validate { file: Some("f".into()) });
-        assert_eq!(command("validate --config f"), Command::Validate { file: None });
+        assert_eq!(command("precheck --csn c --vm=v"), Action::Precheck { csn, vm });
+        assert_eq!(command("explain"), Action::Explain { code: None });
+        assert_eq!(command("explain some-code"), Action::Explain { code: Some("some-code".to_owned()) });
+        assert_eq!(command("bundle"), Action::Bundle { file: None });
+        assert_eq!(command("bundle -"), Action::Bundle { file: Some("-".into()) });
+        assert_eq!(command("validate f"), Action::Validate { file: Some("f".into()) });
+        assert_eq!(command("validate --config f"), Action::Validate { file: None });
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Man page and completions are made by `packaging/pages`, for packages: the binary in user-data does not carry
 //! them. Texts are broken into lines as help shows them.
 
-pub use crate::settings::targets::{Flag, Target, TARGETS};
+pub use crate::settings::targets::{Flag, TargetOption, TARGETS};
 
 /// A subcommand.
 #[derive(Debug, PartialEq)]

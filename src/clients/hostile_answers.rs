@@ -59,7 +59,7 @@ fn azcmagents_output_is_never_taken_for_more_than_it_is() {
 fn what_the_sidecar_says_is_a_token_or_its_own_words() {
     for body in spoilt(TOKEN) {
         for status in [200, 204, 302, 400, 404, 500, 999] {
-            let reply = link_local::Reply { status, headers: Vec::new(), body: body.clone() };
+            let reply = link_local::LinkLocalReply { status, headers: Vec::new(), body: body.clone() };
             match imds::read_token(&reply, SystemTime::now()) {
                 Ok(token) => assert!(status == 200 && token.secret.reveal().len() > 1, "{status} {body}"),
                 Err(_) => assert!(imds::words(&reply).starts_with(&format!("HTTP {status}")), "{body}"),
@@ -80,7 +80,7 @@ fn what_arm_says_grants_nothing_by_accident() {
     }
     for body in spoilt(REFUSAL) {
         for status in [200, 401, 403, 404, 500] {
-            let reply = https::Reply { status, body: body.clone() };
+            let reply = https::HttpsReply { status, body: body.clone() };
             let codes: Option<Fault> = read_refusal(&reply);
             assert!(status != 200 || codes.is_none(), "{body}");
         }

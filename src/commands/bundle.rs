@@ -12,7 +12,7 @@ use super::{
     Loaded,
 };
 use crate::bundle::{self, Bundle, Collected, Content, Part};
-use crate::cli::{Command, Invocation, Output};
+use crate::cli::{Action, Invocation, Output};
 use crate::context::{value, Context, Mode};
 use crate::engine::Examination;
 use crate::formats::json::object;
@@ -104,7 +104,7 @@ fn load_anyway(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
     }
     // What is wrong may be a flag or a variable too.
     let plain = Invocation {
-        command: Command::Doctor,
+        command: Action::Doctor,
         root: invocation.root.clone(),
         config: None,
         output: None,

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::shutdown::shutdown_signal;
 use super::{context, load, repeat, Environment};
 use crate::catalogue;
-use crate::cli::{Command, Invocation, Output};
+use crate::cli::{Action, Invocation, Output};
 use crate::context::{value, Context, Mode, Session};
 use crate::engine::{RepairLog, Run};
 use crate::host::files::Files;
@@ -49,7 +49,7 @@ enum Outcome {
 }
 
 /// What was asked for on the command line.
-struct Request {
+struct Options {
     if_idle: bool,
     repeat: Repeat,
 }
@@ -71,11 +71,11 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, i
     let progress = Progress::new(mode, style(mode), context.host.mask.clone());
     begin(&context, &progress);
 
-    let request = Request { if_idle, repeat: repeat(invocation) };
+    let options = Options { if_idle, repeat: repeat(invocation) };
     let mut run = Run::new(&context, &progress);
     let mut has_timer = false;
     let outcome = tokio::select! {
-        outcome = enroll(&context, &request, &progress, &mut run, &mut has_timer) => outcome,
+        outcome = enroll(&context, &options, &progress, &mut run, &mut has_timer) => outcome,
         name = shutdown_signal() => {
             Outcome::Stopped(catalogue::RUN_INTERRUPTED.with_evidence(format!("by {name}")))
         }
@@ -89,12 +89,12 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, i
 /// The whole way to an enrolled VM.
 async fn enroll(
     context: &Context,
-    request: &Request,
+    options: &Options,
     progress: &Progress,
     run: &mut Run<'_>,
     has_timer: &mut bool,
 ) -> Outcome {
-    if request.if_idle {
+    if options.if_idle {
         match run.session.claim(context) {
             Err(fault) if fault.is(&catalogue::HOST_BUSY) => return Outcome::Yielded(fault),
             // Whatever else is wrong with it is told by the first condition.
@@ -102,7 +102,7 @@ async fn enroll(
         }
     }
     delay_start(context).await;
-    match converge(context, &request.repeat, progress, run, has_timer).await {
+    match converge(context, &options.repeat, progress, run, has_timer).await {
         Ok(evidence) => Outcome::Enrolled(evidence),
         Err(fault) => Outcome::Stopped(fault),
     }
@@ -223,7 +223,7 @@ fn finish(
     context: &Context,
     start: &Start,
     progress: &Progress,
-    mode: progress::Mode,
+    mode: progress::ProgressMode,
     mut ending: Ending,
 ) -> u8 {
     let (outcome, exit_code) = ending.name();
@@ -236,7 +236,7 @@ fn finish(
         }
     }
     finished(outcome, ending.fault(), exit_code, start.instant, &next);
-    if mode != progress::Mode::Silent {
+    if mode != progress::ProgressMode::Silent {
         tell(context, progress, mode, &ending, &steps, &next);
     }
     exit_code
@@ -271,7 +271,7 @@ fn record(
 fn tell(
     context: &Context,
     progress: &Progress,
-    mode: progress::Mode,
+    mode: progress::ProgressMode,
     ending: &Ending,
     steps: &[RenderedStep],
     next: &str,
@@ -372,7 +372,7 @@ fn start_log(
     level: tracing::Level,
     start: &Start,
     mask: SharedMask,
-) -> (Destination, progress::Mode) {
+) -> (Destination, progress::ProgressMode) {
     let destination = log::choose(&files.path(log_file));
     let mut lost = None;
     let to_stdout = destination == Destination::LogFile || invocation.output == Some(Output::Json);
@@ -390,7 +390,7 @@ fn start_log(
         }
     }
     // The timer's run; with -v somebody wants to see it.
-    if invocation.command == (Command::Enroll { if_idle: true }) && level <= tracing::Level::INFO {
+    if invocation.command == (Action::Enroll { if_idle: true }) && level <= tracing::Level::INFO {
         sink = sink.quiet();
     }
     log::start(&start.run_id, level, sink, mask);
@@ -401,15 +401,15 @@ fn start_log(
         }
     }
     let mode = match destination {
-        _ if to_stdout => progress::Mode::Silent,
-        Destination::Terminal => progress::Mode::Live,
-        _ => progress::Mode::Lines,
+        _ if to_stdout => progress::ProgressMode::Silent,
+        Destination::Terminal => progress::ProgressMode::Live,
+        _ => progress::ProgressMode::Lines,
     };
     (destination, mode)
 }
 
-fn style(mode: progress::Mode) -> Style {
-    if mode == progress::Mode::Live && std::io::stdout().is_terminal() {
+fn style(mode: progress::ProgressMode) -> Style {
+    if mode == progress::ProgressMode::Live && std::io::stdout().is_terminal() {
         Style::Colour
     } else {
         Style::Plain

@@ -11,7 +11,7 @@ use crate::host::{output, Host};
 use crate::model::exit_code::USAGE;
 use crate::model::fault::FaultKind;
 use crate::model::step::RenderedStep;
-use crate::model::var::{Value, Var, Word};
+use crate::model::var::{Var, Word, Words};
 use crate::output::{record, terminal};
 use crate::settings::nearest;
 
@@ -61,7 +61,7 @@ fn explanation(invocation: &Invocation, environment: Environment<'_>, kind: &Fau
 }
 
 /// Each variable as the catalogue writes it.
-fn unfilled(var: Var) -> Option<Value> {
+fn unfilled(var: Var) -> Option<Words> {
     Some(vec![Word::Shell(var.template())])
 }
 

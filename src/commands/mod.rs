@@ -15,7 +15,7 @@ mod write_user_data;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::cli::{self, Command, Invocation};
+use crate::cli::{self, Action, Invocation};
 use crate::context::{Context, Mode};
 use crate::host::files::{read_path, Files};
 use crate::host::{describe, output, system, Host};
@@ -35,28 +35,28 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Runs the subcommand; the exit code.
 pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
     match &invocation.command {
-        Command::Help(topic) => {
+        Action::Help(topic) => {
             output::print(&cli::help(*topic));
             0
         }
-        Command::Version => {
+        Action::Version => {
             output::print(concat!("arc-enroll ", env!("CARGO_PKG_VERSION"), "\n"));
             0
         }
-        Command::Explain { code } => explain::run(invocation, environment, code.as_deref()),
-        Command::Enroll { if_idle } => enroll::run(invocation, environment, *if_idle).await,
-        Command::Doctor => doctor::run(invocation, environment).await,
-        Command::Status => status::run(invocation, environment).await,
-        Command::Token { resource, identity } => {
+        Action::Explain { code } => explain::run(invocation, environment, code.as_deref()),
+        Action::Enroll { if_idle } => enroll::run(invocation, environment, *if_idle).await,
+        Action::Doctor => doctor::run(invocation, environment).await,
+        Action::Status => status::run(invocation, environment).await,
+        Action::Token { resource, identity } => {
             token::run(invocation, environment, resource.as_deref(), identity.as_ref()).await
         }
-        Command::Bundle { file } => bundle::run(invocation, environment, file.as_deref()).await,
-        Command::Env => env::run(invocation, environment),
-        Command::Validate { file } => validate::run(invocation, file.as_ref()),
-        Command::Precheck { csn, vm } => {
+        Action::Bundle { file } => bundle::run(invocation, environment, file.as_deref()).await,
+        Action::Env => env::run(invocation, environment),
+        Action::Validate { file } => validate::run(invocation, file.as_ref()),
+        Action::Precheck { csn, vm } => {
             precheck::run(invocation, environment, csn.as_deref(), vm.as_deref()).await
         }
-        Command::UserData(wanted) => write_user_data::run(invocation, wanted),
+        Action::UserData(wanted) => write_user_data::run(invocation, wanted),
     }
 }
 
@@ -115,7 +115,7 @@ fn load_to_look(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
     let loaded = load(invocation, None);
     let host = Host::new(invocation.root.clone(), "", Vec::new());
     // A token and the proxy's exports have nothing to do with the target.
-    let needs_target = !matches!(invocation.command, Command::Token { .. } | Command::Env);
+    let needs_target = !matches!(invocation.command, Action::Token { .. } | Action::Env);
     let unread = match (&loaded, host.files.read(DEFAULT_PATH)) {
         (Err(_), Err(error)) if error.source.kind() == std::io::ErrorKind::PermissionDenied => {
             describe(&error)

@@ -13,8 +13,8 @@ use crate::host::output;
 use crate::model::check::{exit_code, worst, CheckResult};
 use crate::model::exit_code::USAGE;
 use crate::model::fault::Fault;
-use crate::operator::precheck::place::Place;
-use crate::operator::precheck::{az, examine, Wanted, CSN, LIMIT, VM};
+use crate::operator::precheck::resource::AzureResource;
+use crate::operator::precheck::{az, examine, PrecheckTarget, CSN, LIMIT, VM};
 use crate::output::table;
 use crate::output::terminal::Style;
 
@@ -31,12 +31,12 @@ pub(super) async fn run(
     let mut context = context(invocation, environment, loaded, Mode::Observe);
     // In place of the Nexus VM's proxy, the way to Azure that this workstation has.
     context.host = az::host(invocation.root.clone(), environment);
-    let mut wanted = Wanted::default();
+    let mut wanted = PrecheckTarget::default();
     for (option, text, kind, place) in
         [("--csn", csn, CSN, &mut wanted.csn), ("--vm", name, VM, &mut wanted.vm)]
     {
         let Some(text) = text else { continue };
-        *place = Place::named(text, kind, &context.settings.azure);
+        *place = AzureResource::named(text, kind, &context.settings.azure);
         if place.is_none() {
             output::write_stderr(&format!(
                 "arc-enroll: {option} takes a name or the id of a {kind}, not {text:?}\n"

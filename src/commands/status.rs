@@ -174,7 +174,8 @@ fn to_text(status: &Status, style: Style) -> String {
         };
         text.push_str(&terminal::line(&style, mark, result.name(), &described(result).1));
     }
-    let every = status.every.map(|every| format!(", every {}", terminal::span(every))).unwrap_or_default();
+    let every =
+        status.every.map(|every| format!(", every {}", terminal::duration(every))).unwrap_or_default();
     text.push_str(&match &status.why {
         None => terminal::line(&style, Mark::Good, "timer", &format!("enabled and active{every}")),
         Some(why) => terminal::line(&style, Mark::Skipped, "timer", &format!("no timer: {why}")),
@@ -205,7 +206,7 @@ fn last_run(record: &Record) -> String {
             "{}, {}, after {}",
             format_rfc3339_seconds(finished),
             ago(finished),
-            terminal::span(took)
+            terminal::duration(took)
         );
     }
     let kind = catalogue::find(code);
@@ -258,5 +259,5 @@ fn ago(time: SystemTime) -> String {
 /// Without the seconds where there are minutes: nobody counts them.
 fn coarse(time: Duration) -> String {
     let whole = if time < Duration::from_secs(60) { time.as_secs() } else { time.as_secs() / 60 * 60 };
-    terminal::span(Duration::from_secs(whole))
+    terminal::duration(Duration::from_secs(whole))
 }

@@ -70,7 +70,7 @@ async fn acquire(context: &Context, for_arm: bool) -> Result<Rc<Token>, Fault> {
         let delay = budget.delay(&fault, limit).filter(|_| fault.kind.resolution == Resolution::Retry);
         let Some(delay) = delay else { return Err(fault) };
         if repeat == 1 {
-            let left = terminal::span(budget.left(&fault, limit));
+            let left = terminal::duration(budget.left(&fault, limit));
             let text = format!("arc-enroll: {fault}; asking again for at most {left}\n");
             output::write_stderr(&context.host.mask.apply(&text));
         }

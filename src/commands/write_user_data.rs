@@ -7,7 +7,7 @@ use crate::cli::{Invocation, UserData};
 use crate::host::files::{digest_of, read_path};
 use crate::host::{describe, output};
 use crate::model::exit_code::{INTERNAL, USAGE};
-use crate::operator::user_data::{self, Binary, Fetch, FetchUrl, Form, Parts, CEILING, GOAL};
+use crate::operator::user_data::{self, Binary, Fetch, FetchUrl, UserDataForm, UserDataParts, CEILING, GOAL};
 use crate::settings::{self, Settings};
 
 pub(super) fn run(invocation: &Invocation, wanted: &UserData) -> u8 {
@@ -38,8 +38,8 @@ pub(super) fn run(invocation: &Invocation, wanted: &UserData) -> u8 {
         None if wanted.without_binary => Binary::Present,
         None => Binary::Carried(&program),
     };
-    let parts = Parts { binary, configuration: &loaded.text, include: include.as_deref() };
-    let form = if wanted.gzip { Form::Gzip } else { Form::Text };
+    let parts = UserDataParts { binary, configuration: &loaded.text, include: include.as_deref() };
+    let form = if wanted.gzip { UserDataForm::Gzip } else { UserDataForm::Text };
     let encoded = user_data::compose(&parts).and_then(|text| user_data::encode(&text, form, wanted.base64));
     let encoded = match encoded {
         Ok(encoded) => encoded,
@@ -112,8 +112,8 @@ fn read_text(path: &Path) -> Result<String, u8> {
 }
 
 /// Faults of the text to include speak of "it"; this says what "it" is.
-fn about(error: &user_data::Error, include: Option<&Path>) -> String {
-    use user_data::Error as E;
+fn about(error: &user_data::UserDataError, include: Option<&Path>) -> String {
+    use user_data::UserDataError as E;
     match (error, include) {
         (E::TooLarge { .. }, _) | (_, None) => String::new(),
         (_, Some(path)) => format!("--include {}: ", path.display()),

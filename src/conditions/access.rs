@@ -6,7 +6,7 @@ use super::{identity, Notes, Observation};
 use crate::catalogue;
 use crate::clients::arm::{self, role_of, Permissions, LIST_ACCESS, READ, REGISTER, WRITE};
 use crate::context::{Context, Facts, Learned};
-use crate::host::https::{HttpsError, Reply};
+use crate::host::https::{HttpsError, HttpsReply};
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 
@@ -82,7 +82,7 @@ fn judge(
 }
 
 /// How far the subscription is registered; empty when it may not be read, which most roles do not allow.
-fn registration(reply: Option<&Reply>) -> String {
+fn registration(reply: Option<&HttpsReply>) -> String {
     let body: Value = reply
         .filter(|reply| reply.status == 200)
         .and_then(|reply| serde_json::from_str(&reply.body).ok())

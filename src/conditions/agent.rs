@@ -10,7 +10,7 @@ use crate::catalogue;
 use crate::clients::azcmagent::{self, AZURE_VM_OVERRIDE, MAIN_SERVICE, PROGRAM, SERVICES};
 use crate::clients::packages;
 use crate::context::{AgentFacts, Context, Facts, Learned, Mode};
-use crate::host::commands::Run;
+use crate::host::commands::Program;
 use crate::host::link_local;
 use crate::model::check::{Evidence, Probe, ProbeState};
 use crate::model::fault::Fault;
@@ -106,7 +106,7 @@ async fn package_state(context: &Context) -> String {
     if context.host.commands.find("dpkg-query").is_none() {
         return String::new();
     }
-    let query = Run::new("dpkg-query", &["-W", "-f=${db:Status-Status}", PROGRAM], context.within(LIMIT));
+    let query = Program::new("dpkg-query", &["-W", "-f=${db:Status-Status}", PROGRAM], context.within(LIMIT));
     match context.host.commands.run(query).await {
         Ok(finished) if finished.succeeded() => finished.stdout.trim().to_owned(),
         _ => String::new(),
@@ -181,7 +181,7 @@ async fn is_onboarded(context: &Context) -> bool {
 
 /// What systemd says about one unit.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Unit<'a> {
+struct UnitState<'a> {
     id: &'a str,
     load: &'a str,
     active: &'a str,
@@ -196,7 +196,7 @@ struct Unit<'a> {
     started: Duration,
 }
 
-impl Unit<'_> {
+impl UnitState<'_> {
     fn describe(&self) -> String {
         format!("{} is {} ({}, {})", self.id, self.active, self.sub, self.file)
     }
@@ -223,19 +223,19 @@ async fn show_units(context: &Context) -> String {
                       ExecMainStartTimestampMonotonic";
     let mut args = vec!["show", properties];
     args.extend(SERVICES);
-    let shown = context.host.commands.run(Run::new("systemctl", &args, context.within(LIMIT))).await;
+    let shown = context.host.commands.run(Program::new("systemctl", &args, context.within(LIMIT))).await;
     shown.map(|finished| finished.stdout).unwrap_or_default()
 }
 
 /// `systemctl show`: blocks of `Name=value`, an empty line between units.
-fn read_units(text: &str) -> Vec<Unit<'_>> {
+fn read_units(text: &str) -> Vec<UnitState<'_>> {
     let mut units = Vec::new();
     for block in text.split("\n\n") {
         let value = |wanted: &str| {
             let mut pairs = block.lines().filter_map(|line| line.trim().split_once('='));
             pairs.find(|(name, _)| *name == wanted).map_or("", |(_, value)| value)
         };
-        let unit = Unit {
+        let unit = UnitState {
             id: value("Id"),
             load: value("LoadState"),
             active: value("ActiveState"),
@@ -256,8 +256,8 @@ fn read_units(text: &str) -> Vec<Unit<'_>> {
 }
 
 /// The main service has to run; another one only where it is enabled, for versions and modes differ.
-fn judge_units(units: &[Unit<'_>], uptime: Option<Duration>) -> Result<(), Fault> {
-    let counts = |unit: &&Unit<'_>| unit.id == MAIN_SERVICE || unit.file.starts_with("enabled");
+fn judge_units(units: &[UnitState<'_>], uptime: Option<Duration>) -> Result<(), Fault> {
+    let counts = |unit: &&UnitState<'_>| unit.id == MAIN_SERVICE || unit.file.starts_with("enabled");
     if let Some(unit) = units.iter().find(|unit| unit.load == "masked" && unit.id == MAIN_SERVICE) {
         return Err(catalogue::AGENT_SERVICE_MASKED.with_evidence(unit.describe()));
     }
@@ -270,10 +270,10 @@ fn judge_units(units: &[Unit<'_>], uptime: Option<Duration>) -> Result<(), Fault
         let evidence = format!("{}, result {}{}", unit.describe(), unit.result, restarts.unwrap_or_default());
         return Err(catalogue::AGENT_SERVICE_CRASHES.with_evidence(evidence));
     }
-    let is_down = |unit: &&Unit<'_>| {
+    let is_down = |unit: &&UnitState<'_>| {
         matches!(unit.active, "inactive" | "failed" | "deactivating") || unit.sub.starts_with("auto-restart")
     };
-    let down: Vec<String> = units.iter().filter(counts).filter(is_down).map(Unit::describe).collect();
+    let down: Vec<String> = units.iter().filter(counts).filter(is_down).map(UnitState::describe).collect();
     if down.is_empty() {
         Ok(())
     } else {
@@ -315,7 +315,7 @@ fn is_same(current: &str, wanted: &ProxyUrl) -> bool {
 }
 
 /// Services that have the proxy from their environment alone have to be younger than what sets it.
-fn judge_environment(context: &Context, units: &[Unit<'_>], notes: &mut Notes) -> Result<(), Fault> {
+fn judge_environment(context: &Context, units: &[UnitState<'_>], notes: &mut Notes) -> Result<(), Fault> {
     let files = &context.host.files;
     let Some(file) = proxy_files::taking_effect(TakesEffect::ManagerReexec).next() else { return Ok(()) };
     let since = files.modified(file.path).and_then(|at| SystemTime::now().duration_since(at).ok());
@@ -352,8 +352,8 @@ fn judge_environment(context: &Context, units: &[Unit<'_>], notes: &mut Notes) -
 mod tests {
     use super::*;
 
-    fn unit<'a>(id: &'a str, active: &'a str, file: &'a str) -> Unit<'a> {
-        Unit { id, load: "loaded", active, sub: "x", file, ..Unit::default() }
+    fn unit<'a>(id: &'a str, active: &'a str, file: &'a str) -> UnitState<'a> {
+        UnitState { id, load: "loaded", active, sub: "x", file, ..UnitState::default() }
     }
 
     #[test]
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn a_service_that_ends_again_and_again_is_told_from_one_that_was_restarted_once() {
         let up = Some(Duration::from_secs(1000));
-        let with = |sub: &'static str, restarts, result: &'static str, started| Unit {
+        let with = |sub: &'static str, restarts, result: &'static str, started| UnitState {
             sub,
             restarts,
             result,

@@ -6,7 +6,7 @@ use super::Observation;
 use crate::catalogue;
 use crate::clients::arm;
 use crate::context::{Context, Facts};
-use crate::host::https::{self, Request};
+use crate::host::https::{self, HttpsRequest};
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 
@@ -41,7 +41,8 @@ async fn judge(context: &Context, facts: &Facts) -> Result<Evidence, Fault> {
 async fn endpoints_clock(context: &Context) -> (&'static str, Option<(SystemTime, SystemTime)>) {
     let host = arm::host(context.settings.azure.cloud);
     let url = format!("https://{host}/");
-    let request = Request { method: "HEAD", ..Request::get(&url, context.within(LIMIT).min(LIMIT)) };
+    let request =
+        HttpsRequest { method: "HEAD", ..HttpsRequest::get(&url, context.within(LIMIT).min(LIMIT)) };
     let reply = https::send(&context.host.commands, context.settings.proxy.url.as_ref(), request).await;
     let date = reply.ok().and_then(|reply| httpdate::parse_http_date(reply.field("date")?).ok());
     (host, date.map(|theirs| (theirs, SystemTime::now())))

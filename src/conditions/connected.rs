@@ -5,7 +5,7 @@ use crate::catalogue;
 use crate::clients::arm::Machine;
 use crate::clients::azcmagent::{self, show::Show};
 use crate::context::{ConnectionFacts, Context, Facts, Learned, Mode};
-use crate::host::https::Reply;
+use crate::host::https::HttpsReply;
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
@@ -113,7 +113,7 @@ async fn explain(context: &Context, facts: &Facts, show: &Show, evidence: String
 }
 
 /// Whether ARM has no such machine; who may see nothing of a subscription gets another 404.
-pub fn is_gone(reply: &Reply) -> bool {
+pub fn is_gone(reply: &HttpsReply) -> bool {
     reply.status == 404 && reply.body.contains("ResourceNotFound")
 }
 

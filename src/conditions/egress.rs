@@ -8,7 +8,7 @@ use crate::clients::arm;
 use crate::clients::azcmagent;
 use crate::context::{about_endpoints, Context};
 use crate::host::commands::says_any;
-use crate::host::https::{self, HttpsError, Request};
+use crate::host::https::{self, HttpsError, HttpsRequest};
 use crate::host::tasks::{join_all, Task};
 use crate::host::tunnel::{self, Tunnel};
 use crate::model::check::{Evidence, Probe, ProbeState};
@@ -70,7 +70,7 @@ pub(super) async fn observe(context: &Context) -> Observation {
 }
 
 /// One endpoint, as a result and as a row of the network tests.
-async fn test(context: &Context, host: &str) -> (Result<Checked, Failure>, Probe) {
+async fn test(context: &Context, host: &str) -> (Result<Checked, EndpointFailure>, Probe) {
     let started = Instant::now();
     let result = reach(context, host).await;
     let (state, detail) = match &result {
@@ -86,7 +86,7 @@ async fn test(context: &Context, host: &str) -> (Result<Checked, Failure>, Probe
 async fn judge(
     context: &Context,
     endpoints: &[String],
-    results: Vec<Result<Checked, Failure>>,
+    results: Vec<Result<Checked, EndpointFailure>>,
 ) -> Result<Evidence, Fault> {
     let mut furthest = Checked::Whole;
     let (mut failures, mut passing) = (Vec::new(), Vec::new());
@@ -159,12 +159,12 @@ enum Checked {
 }
 
 /// A kind of failure, and what was seen.
-type Failure = (&'static FaultKind, String);
+type EndpointFailure = (&'static FaultKind, String);
 
-async fn reach(context: &Context, host: &str) -> Result<Checked, Failure> {
+async fn reach(context: &Context, host: &str) -> Result<Checked, EndpointFailure> {
     let url = format!("https://{host}/");
     let limit = context.within(LIMIT);
-    let request = Request { method: "HEAD", ..Request::get(&url, limit) };
+    let request = HttpsRequest { method: "HEAD", ..HttpsRequest::get(&url, limit) };
     let proxy = context.settings.proxy.url.as_ref();
     match https::send(&context.host.commands, proxy, request).await {
         Ok(_) => Ok(Checked::Whole),
@@ -178,7 +178,7 @@ async fn explain(
     host: &str,
     limit: Duration,
     error: HttpsError,
-) -> Result<Checked, Failure> {
+) -> Result<Checked, EndpointFailure> {
     let proxy = context.settings.proxy.url.as_ref();
     match error {
         HttpsError::NoCurl => match proxy {
@@ -209,12 +209,12 @@ async fn explain(
             };
             Err((kind, detail))
         }
-        HttpsError::Run(_) => Err((&catalogue::EGRESS_UNREACHABLE, error.to_string())),
+        HttpsError::Program(_) => Err((&catalogue::EGRESS_UNREACHABLE, error.to_string())),
     }
 }
 
 /// What the proxy's answer to CONNECT means for an endpoint.
-fn of_tunnel(answer: &Tunnel) -> Failure {
+fn of_tunnel(answer: &Tunnel) -> EndpointFailure {
     let words = tunnel::describe(answer);
     let lower = words.to_ascii_lowercase();
     let entry = match answer {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Notes, Observation};
 use crate::catalogue;
 use crate::context::Context;
-use crate::host::commands::Run;
+use crate::host::commands::Program;
 use crate::host::system;
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
@@ -45,7 +45,7 @@ async fn judge(context: &Context, who: &str) -> Result<Evidence, Fault> {
         return Err(catalogue::HOST_NO_SYSTEMD.with_evidence("there is no systemctl"));
     }
     // In a container systemctl may be there although systemd is not; it says so itself.
-    let asked = context.host.commands.run(Run::new("systemctl", &["is-system-running"], LIMIT)).await;
+    let asked = context.host.commands.run(Program::new("systemctl", &["is-system-running"], LIMIT)).await;
     if asked.is_ok_and(|finished| finished.stdout.trim() == "offline") {
         return Err(catalogue::HOST_NO_SYSTEMD.with_evidence("systemctl is-system-running: offline"));
     }

@@ -10,7 +10,7 @@ use super::{clock, Notes, Observation};
 use crate::catalogue;
 use crate::clients::imds::{self, Claims, Refusal, Token};
 use crate::context::{Context, Facts, IdentityFacts, Learned};
-use crate::host::link_local::{self, Reply};
+use crate::host::link_local::{self, LinkLocalReply};
 use crate::model::backoff;
 use crate::model::fault::{Fault, FaultKind};
 use crate::settings::{Cloud, Identity};
@@ -123,7 +123,12 @@ fn untimely(facts: &Facts, claims: &Claims) -> Option<Fault> {
     })
 }
 
-async fn refused(context: &Context, known: &mut IdentityFacts, refusal: &Refusal, reply: &Reply) -> Fault {
+async fn refused(
+    context: &Context,
+    known: &mut IdentityFacts,
+    refusal: &Refusal,
+    reply: &LinkLocalReply,
+) -> Fault {
     let is_named = context.settings.identity != Identity::System;
     let mut more = imds::signs_of_a_proxy(reply).unwrap_or_default();
     let entry: &'static FaultKind = match refusal {

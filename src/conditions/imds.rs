@@ -6,7 +6,7 @@ use super::{probe, Notes, Observation};
 use crate::catalogue;
 use crate::clients::imds;
 use crate::context::{Context, Learned, SidecarFacts};
-use crate::host::link_local::{self, LinkLocalError, Reply};
+use crate::host::link_local::{self, LinkLocalError, LinkLocalReply};
 use crate::model::check::{Evidence, ProbeState};
 use crate::model::fault::Fault;
 
@@ -27,7 +27,7 @@ pub(super) async fn observe(context: &Context) -> Observation {
     notes.observation(reply.map_err(unreachable).and_then(|reply| judge(&reply)))
 }
 
-fn judge(reply: &Reply) -> Result<Evidence, Fault> {
+fn judge(reply: &LinkLocalReply) -> Result<Evidence, Fault> {
     if let Some(sign) = imds::signs_of_a_proxy(reply) {
         return Err(catalogue::IMDS_PROXIED.with_evidence(format!("{}; {sign}", imds::words(reply))));
     }
@@ -43,18 +43,18 @@ fn judge(reply: &Reply) -> Result<Evidence, Fault> {
 }
 
 /// The sidecar's clock by its Date header, and ours.
-fn clocks(reply: &Reply) -> Option<(SystemTime, SystemTime)> {
+fn clocks(reply: &LinkLocalReply) -> Option<(SystemTime, SystemTime)> {
     let theirs = httpdate::parse_http_date(reply.header("date")?).ok()?;
     Some((theirs, SystemTime::now()))
 }
 
 /// Asks for the health page.
-pub(super) async fn ask_health(context: &Context) -> Result<Reply, LinkLocalError> {
+pub(super) async fn ask_health(context: &Context) -> Result<LinkLocalReply, LinkLocalError> {
     imds::health(&context.settings.imds.endpoint, context.within(link_local::EXCHANGE)).await
 }
 
 /// Whether the sidecar calls itself healthy, and its words; nothing where it has no such page.
-pub(super) fn health(reply: &Result<Reply, LinkLocalError>) -> Option<(bool, String)> {
+pub(super) fn health(reply: &Result<LinkLocalReply, LinkLocalError>) -> Option<(bool, String)> {
     match reply {
         Ok(reply) if reply.status == 404 || imds::is_page(reply) => None,
         Ok(reply) => Some(((200..300).contains(&reply.status), imds::words(reply))),

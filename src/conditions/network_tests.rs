@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{egress, probe};
 use crate::clients::azcmagent;
 use crate::context::Context;
-use crate::host::https::{self, Request};
+use crate::host::https::{self, HttpsRequest};
 use crate::host::link_local;
 use crate::host::names;
 use crate::host::tasks::{join_all, Task};
@@ -97,7 +97,7 @@ fn optional_endpoints(context: &Context) -> Vec<(String, &'static str)> {
 async fn ask(context: &Context, (host, needed_for): (String, &'static str)) -> Vec<Probe> {
     let started = Instant::now();
     let url = format!("https://{host}/");
-    let request = Request { method: "HEAD", ..Request::get(&url, context.within(LIMIT)) };
+    let request = HttpsRequest { method: "HEAD", ..HttpsRequest::get(&url, context.within(LIMIT)) };
     let (state, detail) =
         match https::send(&context.host.commands, context.settings.proxy.url.as_ref(), request).await {
             Ok(_) => (ProbeState::Ok, "answers over verified TLS".to_owned()),

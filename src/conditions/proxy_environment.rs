@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Notes, Observation};
 use crate::catalogue;
 use crate::context::{not_writable, Context, Facts};
-use crate::host::commands::Run;
+use crate::host::commands::Program;
 use crate::host::files::{FileError, Files};
 use crate::host::system;
 use crate::model::check::Evidence;
@@ -100,7 +100,7 @@ pub async fn manager(context: &Context, facts: &Facts) -> Option<Finding> {
 
 /// The environment that the running systemd gives to services; nothing where it does not say.
 pub(super) async fn of_manager(context: &Context) -> Option<Pairs> {
-    let run = Run::new("systemctl", &["show-environment"], context.within(LIMIT));
+    let run = Program::new("systemctl", &["show-environment"], context.within(LIMIT));
     let shown = context.host.commands.run(run).await.ok().filter(|finished| finished.succeeded())?;
     Some(read_environment(&shown.stdout))
 }

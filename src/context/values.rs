@@ -10,10 +10,10 @@ use crate::formats::egress_list;
 use crate::host::files::FileError;
 use crate::host::{lock, system};
 use crate::model::fault::Fault;
-use crate::model::var::{one, Value, Var, Word};
+use crate::model::var::{one, Var, Word, Words};
 
 /// What this run knows of a variable.
-pub fn value(context: &Context, facts: &Facts, var: Var) -> Option<Value> {
+pub fn value(context: &Context, facts: &Facts, var: Var) -> Option<Words> {
     let settings = &context.settings;
     let azure = &settings.azure;
     let claims = &facts.identity.claims;

@@ -12,7 +12,7 @@ use crate::repairs::Repair;
 pub struct RetryBudget {
     deadline: Instant,
     failing: Vec<Failing>,
-    met: Vec<Met>,
+    met: Vec<MetFault>,
     repaired: Vec<RepairId>,
 }
 
@@ -27,7 +27,7 @@ struct Failing {
 
 /// A fault that has been met.
 #[derive(Debug)]
-struct Met {
+struct MetFault {
     kind: &'static FaultKind,
     times: u32,
     evidence: String,
@@ -59,11 +59,11 @@ impl RetryBudget {
             met.evidence.clone_from(&fault.evidence);
             return met.repeat;
         }
-        self.met.push(Met { kind: fault.kind, times: 1, evidence: fault.evidence.clone(), repeat: 1 });
+        self.met.push(MetFault { kind: fault.kind, times: 1, evidence: fault.evidence.clone(), repeat: 1 });
         1
     }
 
-    fn met(&self, fault: &Fault) -> Option<&Met> {
+    fn met(&self, fault: &Fault) -> Option<&MetFault> {
         self.met.iter().find(|met| met.kind == fault.kind)
     }
 

@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
         self.session.facts.learn(observation.learned);
         let evidence = observation.outcome?;
         self.progress.holds(condition, &evidence);
-        let _entered = span(condition).entered();
+        let _entered = condition_span(condition).entered();
         info!(event = "condition.holds", "{}: {evidence}", condition.name());
         self.repairs.holds(condition, &evidence);
         Ok(evidence)
@@ -130,13 +130,13 @@ impl<'a> Run<'a> {
     /// Looks at a condition, under whose name everything is logged that happens meanwhile.
     async fn look(&self, condition: Condition) -> Observation {
         let observing = conditions::observe(condition, self.context, &self.session.facts);
-        observing.instrument(span(condition)).await
+        observing.instrument(condition_span(condition)).await
     }
 
     /// Repairs what can be repaired, else waits as long as waiting can help.
     async fn overcome(&mut self, met: Fault) -> Next {
         let mut fault = met;
-        let repair = span(fault.kind.condition).in_scope(|| self.repairs.fails(&fault));
+        let repair = condition_span(fault.kind.condition).in_scope(|| self.repairs.fails(&fault));
         if let Some(without_effect) = repair {
             self.progress.without_effect(fault.kind.condition, without_effect);
         }
@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
             return;
         }
         let left = self.budget.left(fault, self.window(fault));
-        let _entered = span(fault.kind.condition).entered();
+        let _entered = condition_span(fault.kind.condition).entered();
         warn!(
             event = "condition.fails",
             fault = fault.code(),
@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
         self.progress.repairing(fault, repair.action);
         self.ahead = None;
         let running = run_repair(self.context, &mut self.session, fault, repair);
-        self.progress.during(running).instrument(span(fault.kind.condition)).await?;
+        self.progress.during(running).instrument(condition_span(fault.kind.condition)).await?;
         self.budget.repaired(repair.id);
         self.session.facts.repaired.push(repair.id);
         self.repairs.begin(repair.action, fault);
@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
             left: self.budget.left(&fault, window),
             is_logged: should_log(self.budget.repeat(&fault)),
         };
-        let waiting = self.progress.wait(&fault, &wait).instrument(span(fault.kind.condition));
+        let waiting = self.progress.wait(&fault, &wait).instrument(condition_span(fault.kind.condition));
         beside(waiting, &mut self.preparations).await;
         self.recheck(&fault)
     }
@@ -224,7 +224,7 @@ async fn beside(waiting: impl Future<Output = ()>, preparations: &mut Vec<Prepar
     .await;
 }
 
-fn span(condition: Condition) -> Span {
+fn condition_span(condition: Condition) -> Span {
     info_span!("condition", condition = condition.name())
 }
 

@@ -73,7 +73,7 @@ pub enum CommandError {
 }
 
 /// What to run.
-pub struct Run<'a> {
+pub struct Program<'a> {
     /// Name of the program.
     pub program: &'a str,
     /// Its arguments.
@@ -88,7 +88,7 @@ pub struct Run<'a> {
     pub watch: Option<&'a mut dyn FnMut(&str) -> bool>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Program<'a> {
     /// A program with arguments, at most `limit` long.
     pub fn new(program: &'a str, args: &[&str], limit: Duration) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
@@ -126,7 +126,7 @@ impl Finished {
 }
 
 /// How a program ended, or why it did not get there. In boxes, for either is large and is handed far up.
-pub type Outcome = Result<Box<Finished>, Box<CommandError>>;
+pub type CommandResult = Result<Box<Finished>, Box<CommandError>>;
 
 /// Runs programs.
 #[derive(Clone)]
@@ -201,7 +201,7 @@ impl Commands {
     ///
     /// # Errors
     /// [`CommandError`]; an exit status other than 0 is not one of them.
-    pub async fn run(&self, mut run: Run<'_>) -> Outcome {
+    pub async fn run(&self, mut run: Program<'_>) -> CommandResult {
         run.limit = self.within(run.limit);
         let Some(program) = self.find(run.program) else {
             return Err(Box::new(CommandError::NotFound { program: run.program.to_owned() }));
@@ -219,7 +219,7 @@ impl Commands {
         result
     }
 
-    async fn run_found(&self, program: &Path, shown: &str, run: Run<'_>) -> Outcome {
+    async fn run_found(&self, program: &Path, shown: &str, run: Program<'_>) -> CommandResult {
         let failed = |source| Box::new(CommandError::Start { program: program.to_owned(), source });
         let mut command = Command::new(program);
         command.args(&run.args).env_clear().envs(self.environment.borrow().iter().cloned());
@@ -476,8 +476,8 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
     }
 
-    fn sh<'a>(script: &str) -> Run<'a> {
-        Run::new("sh", &["-c", script], Duration::from_secs(20))
+    fn sh<'a>(script: &str) -> Program<'a> {
+        Program::new("sh", &["-c", script], Duration::from_secs(20))
     }
 
     #[test]
@@ -492,7 +492,8 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = block_on(commands().run(Run::new("no-such-program", &[], Duration::ZERO))).unwrap_err();
+        let error =
+            block_on(commands().run(Program::new("no-such-program", &[], Duration::ZERO))).unwrap_err();
         assert_eq!(error.to_string(), "no-such-program is not on this machine");
     }
 

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::commands::{tail, CommandError, Commands, Run};
+use super::commands::{tail, CommandError, Commands, Program};
 use crate::model::secret::Secret;
 use crate::settings::ProxyUrl;
 
@@ -18,7 +18,7 @@ const SEPARATOR: &str = "\n--arc-enroll-report--";
 
 /// A request.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub struct HttpsRequest<'a> {
     /// GET, HEAD, PATCH …
     pub method: &'a str,
     /// Absolute URL.
@@ -33,7 +33,7 @@ pub struct Request<'a> {
     pub limit: Duration,
 }
 
-impl<'a> Request<'a> {
+impl<'a> HttpsRequest<'a> {
     /// A plain GET, at most `limit` long.
     pub fn get(url: &'a str, limit: Duration) -> Self {
         Self { method: "GET", url, bearer: None, json: None, save_to: None, limit }
@@ -42,14 +42,14 @@ impl<'a> Request<'a> {
 
 /// An HTTP answer, whatever its status.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub struct HttpsReply {
     /// HTTP status.
     pub status: u16,
     /// Body; of a HEAD request the header, a proxy's own answer to CONNECT before it.
     pub body: String,
 }
 
-impl Reply {
+impl HttpsReply {
     /// The last field of that name (lower case) in the header of a HEAD request.
     pub fn field(&self, name: &str) -> Option<&str> {
         let fields = self.body.lines().rev().filter_map(|line| line.split_once(':'));
@@ -65,7 +65,7 @@ pub enum HttpsError {
     NoCurl,
     /// curl could not be run.
     #[error("curl could not be run")]
-    Run(#[source] Box<CommandError>),
+    Program(#[source] Box<CommandError>),
     /// curl ended with a code of its own (`man curl`, EXIT CODES).
     #[error("{url}: {detail} (curl exit code {code})")]
     Curl {
@@ -87,8 +87,8 @@ pub enum HttpsError {
 pub async fn send(
     commands: &Commands,
     proxy: Option<&ProxyUrl>,
-    request: Request<'_>,
-) -> Result<Reply, Box<HttpsError>> {
+    request: HttpsRequest<'_>,
+) -> Result<HttpsReply, Box<HttpsError>> {
     let url = without_query(request.url);
     let started = super::http_started(request.method, &url);
     let result = exchange(commands, proxy, &request).await;
@@ -100,23 +100,23 @@ pub async fn send(
 async fn exchange(
     commands: &Commands,
     proxy: Option<&ProxyUrl>,
-    request: &Request<'_>,
-) -> Result<Reply, Box<HttpsError>> {
+    request: &HttpsRequest<'_>,
+) -> Result<HttpsReply, Box<HttpsError>> {
     let limit = commands.within(request.limit);
-    let mut run = Run::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
-    run.stdin = Some(configuration(proxy, &Request { limit, ..request.clone() }));
+    let mut run = Program::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
+    run.stdin = Some(configuration(proxy, &HttpsRequest { limit, ..request.clone() }));
     let finished = match commands.run(run).await {
         Ok(finished) => finished,
         Err(error) if matches!(*error, CommandError::NotFound { .. }) => {
             return Err(Box::new(HttpsError::NoCurl))
         }
-        Err(error) => return Err(Box::new(HttpsError::Run(error))),
+        Err(error) => return Err(Box::new(HttpsError::Program(error))),
     };
     let (body, report) = finished.stdout.rsplit_once(SEPARATOR).unwrap_or((&finished.stdout, ""));
     let mut numbers = report.split(' ').map(|number| number.trim().parse().unwrap_or(0_u16));
     let (status, tunnel_status) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if finished.succeeded() && status > 0 {
-        return Ok(Reply { status, body: body.to_owned() });
+        return Ok(HttpsReply { status, body: body.to_owned() });
     }
     let words: Vec<&str> = finished.transcript.lines().filter(|line| line.starts_with("curl:")).collect();
     let detail = if words.is_empty() { finished.status() } else { steady(&tail(&words.join("\n"))) };
@@ -147,9 +147,9 @@ pub async fn issuer(
     limit: Duration,
 ) -> Option<String> {
     let limit = commands.within(limit);
-    let request = Request { method: "HEAD", ..Request::get(url, limit) };
+    let request = HttpsRequest { method: "HEAD", ..HttpsRequest::get(url, limit) };
     let text = format!("{}insecure\nverbose\n", configuration(proxy, &request).reveal());
-    let mut run = Run::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
+    let mut run = Program::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
     run.stdin = Some(Secret::new(text));
     let finished = commands.run(run).await.ok()?;
     let told = finished
@@ -160,7 +160,7 @@ pub async fn issuer(
 }
 
 /// The request in curl's configuration language; only options that curl 7.29 (RHEL 7) knows.
-fn configuration(proxy: Option<&ProxyUrl>, request: &Request<'_>) -> Secret {
+fn configuration(proxy: Option<&ProxyUrl>, request: &HttpsRequest<'_>) -> Secret {
     let mut text = String::from("silent\nshow-error\n");
     let mut set = |name: &str, value: &str| text.push_str(&format!("{name} = {}\n", curl_quoted(value)));
     set("url", request.url);
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn the_last_field_of_a_header_counts() {
         let body = "HTTP/1.1 200 Connection established\r\ndate: a\r\n\r\nHTTP/2 404\r\nDate: b:c\r\n\r\n";
-        let reply = Reply { status: 404, body: body.to_owned() };
+        let reply = HttpsReply { status: 404, body: body.to_owned() };
         assert_eq!((reply.field("date"), reply.field("via")), (Some("b:c"), None));
     }
 
@@ -253,7 +253,7 @@ mod tests {
         let token = Secret::new("secret-token");
         let url = "https://management.azure.com/";
         let limit = Duration::from_secs(5);
-        let request = Request { bearer: Some(&token), ..Request::get(url, limit) };
+        let request = HttpsRequest { bearer: Some(&token), ..HttpsRequest::get(url, limit) };
         let text = configuration(None, &request);
         assert!(text.reveal().contains("header = \"Authorization: Bearer secret-token\"\n"));
         assert!(!format!("{request:?} {text:?}").contains("secret-token"));

@@ -63,7 +63,7 @@ pub enum LinkLocalError {
 
 /// An answer, whatever its status.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub struct LinkLocalReply {
     /// HTTP status.
     pub status: u16,
     /// Header fields, names in lower case.
@@ -72,7 +72,7 @@ pub struct Reply {
     pub body: String,
 }
 
-impl Reply {
+impl LinkLocalReply {
     /// The first field of that name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
@@ -83,7 +83,7 @@ impl Reply {
 ///
 /// # Errors
 /// [`LinkLocalError`]; an HTTP status of failure is not one of them.
-pub async fn get(url: &str, limit: Duration) -> Result<Reply, LinkLocalError> {
+pub async fn get(url: &str, limit: Duration) -> Result<LinkLocalReply, LinkLocalError> {
     let started = super::http_started("GET", url);
     let result = match tokio::time::timeout(limit, exchange(url)).await {
         Ok(Ok(reply)) => Ok(reply),
@@ -123,7 +123,7 @@ async fn connect(url: &str) -> io::Result<(TcpStream, &str, &str)> {
     Ok((stream, authority, target))
 }
 
-async fn exchange(url: &str) -> io::Result<Reply> {
+async fn exchange(url: &str) -> io::Result<LinkLocalReply> {
     let (mut stream, authority, target) = connect(url).await?;
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: {authority}\r\nMetadata: true\r\nAccept: */*\r\nConnection: close\r\n\r\n"
@@ -201,7 +201,7 @@ impl Framing {
 }
 
 /// Takes interim answers off the front; the answer without its body, and where that begins.
-fn parse_head(received: &mut Vec<u8>) -> io::Result<Option<(Reply, Framing, usize)>> {
+fn parse_head(received: &mut Vec<u8>) -> io::Result<Option<(LinkLocalReply, Framing, usize)>> {
     loop {
         let mut fields = [httparse::EMPTY_HEADER; 64];
         let mut response = httparse::Response::new(&mut fields);
@@ -216,13 +216,13 @@ fn parse_head(received: &mut Vec<u8>) -> io::Result<Option<(Reply, Framing, usiz
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         let headers =
             response.headers.iter().map(|field| (field.name.to_ascii_lowercase(), text(field.value)));
-        let reply = Reply { status, headers: headers.collect(), body: String::new() };
+        let reply = LinkLocalReply { status, headers: headers.collect(), body: String::new() };
         let framing = framing(&reply)?;
         return Ok(Some((reply, framing, end)));
     }
 }
 
-fn framing(reply: &Reply) -> io::Result<Framing> {
+fn framing(reply: &LinkLocalReply) -> io::Result<Framing> {
     if matches!(reply.status, 204 | 304) {
         return Ok(Framing::Length(0));
     }
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     /// Answers one request with these pieces, and gives the request back.
-    async fn asked(pieces: &'static [&'static [u8]]) -> (Result<Reply, LinkLocalError>, String) {
+    async fn asked(pieces: &'static [&'static [u8]]) -> (Result<LinkLocalReply, LinkLocalError>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url =
             format!("http://{}/metadata/x?api-version=1&resource=a%2Fb", listener.local_addr().unwrap());

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::commands::{tail, CommandError, Commands, Run};
+use super::commands::{tail, CommandError, Commands, Program};
 
 /// Why there is no address.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ pub async fn resolve(commands: &Commands, host: &str, limit: Duration) -> Result
     if let Ok(address) = host.trim_matches(['[', ']']).parse() {
         return Ok(address);
     }
-    let finished = commands.run(Run::new("getent", &["ahosts", host], limit)).await?;
+    let finished = commands.run(Program::new("getent", &["ahosts", host], limit)).await?;
     let first = finished.stdout.split_whitespace().next().and_then(|word| word.parse().ok());
     first.ok_or_else(|| {
         let said = tail(&finished.transcript);

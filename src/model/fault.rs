@@ -10,7 +10,7 @@ use super::condition::Condition;
 use super::exit_code;
 use super::repair::RepairId;
 use super::step::{RenderedStep, Step};
-use super::var::{Value, Var};
+use super::var::{Var, Words};
 
 /// Who or what can help, which decides the exit code; the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,7 +104,7 @@ impl FaultKind {
     }
 
     fn met(&'static self, evidence: String) -> Fault {
-        Fault(Box::new(Met {
+        Fault(Box::new(FaultDetails {
             kind: self,
             evidence,
             args: Vec::new(),
@@ -114,24 +114,24 @@ impl FaultKind {
     }
 
     /// What a person does, with these values.
-    pub fn remediation(&self, values: &dyn Fn(Var) -> Option<Value>) -> Vec<RenderedStep> {
+    pub fn remediation(&self, values: &dyn Fn(Var) -> Option<Words>) -> Vec<RenderedStep> {
         self.steps.iter().map(|step| step.render(values)).collect()
     }
 }
 
 /// A fault that was met. In a box, for it is returned through every level of the program.
 #[derive(Clone, Debug)]
-pub struct Fault(Box<Met>);
+pub struct Fault(Box<FaultDetails>);
 
 /// What there is to know of a fault that was met.
 #[derive(Clone, Debug)]
-pub struct Met {
+pub struct FaultDetails {
     /// Its kind.
     pub kind: &'static FaultKind,
     /// What was seen, without secrets.
     pub evidence: String,
     /// The values of variables that this fault brings; they go before those of the run.
-    pub args: Vec<(Var, Value)>,
+    pub args: Vec<(Var, Words)>,
     /// Steps of the kind that do not apply to this case.
     pub omitted: Vec<Step>,
     /// How long the other side asked to be left alone.
@@ -146,7 +146,7 @@ impl Fault {
     }
 
     /// The same fault with a value for its steps.
-    pub fn with_arg(mut self, var: Var, value: Value) -> Self {
+    pub fn with_arg(mut self, var: Var, value: Words) -> Self {
         self.0.args.push((var, value));
         self
     }
@@ -175,7 +175,7 @@ impl Fault {
     }
 
     /// What a person does: with the fault's own values, then with these.
-    pub fn remediation(&self, values: &dyn Fn(Var) -> Option<Value>) -> Vec<RenderedStep> {
+    pub fn remediation(&self, values: &dyn Fn(Var) -> Option<Words>) -> Vec<RenderedStep> {
         let own = |var| self.args.iter().rfind(|(of, _)| *of == var).map(|(_, value)| value.clone());
         let steps = self.kind.steps.iter().filter(|step| !self.omitted.contains(step));
         steps.map(|step| step.render(&|var| own(var).or_else(|| values(var)))).collect()
@@ -183,9 +183,9 @@ impl Fault {
 }
 
 impl Deref for Fault {
-    type Target = Met;
+    type Target = FaultDetails;
 
-    fn deref(&self) -> &Met {
+    fn deref(&self) -> &FaultDetails {
         &self.0
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::var::{Value, Var, Word};
+use super::var::{Var, Word, Words};
 
 /// Where a step is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,9 +157,9 @@ impl RenderedStep {
 
 impl Step {
     /// The step with these values; what has none, or one that is not of the variable's form, is a placeholder.
-    pub fn render(&self, values: &dyn Fn(Var) -> Option<Value>) -> RenderedStep {
-        let prose = |value: Value| value.iter().map(Word::shown).collect::<Vec<_>>().join(" ");
-        let words = |value: Value| value.iter().map(Word::in_command).collect::<Vec<_>>().join(" ");
+    pub fn render(&self, values: &dyn Fn(Var) -> Option<Words>) -> RenderedStep {
+        let prose = |value: Words| value.iter().map(Word::shown).collect::<Vec<_>>().join(" ");
+        let words = |value: Words| value.iter().map(Word::in_command).collect::<Vec<_>>().join(" ");
         RenderedStep {
             place: self.place,
             who: self.who,

@@ -42,10 +42,10 @@ impl From<&str> for Word {
 }
 
 /// What a variable stands for: one word, or several.
-pub type Value = Vec<Word>;
+pub type Words = Vec<Word>;
 
 /// A value of one word.
-pub fn one(text: impl Into<String>) -> Value {
+pub fn one(text: impl Into<String>) -> Words {
     vec![Word::Text(text.into())]
 }
 
@@ -195,7 +195,7 @@ vars! {
 
 impl Var {
     /// The value where it is of this variable's form, else the placeholder.
-    pub fn take(self, value: Option<Value>) -> Value {
+    pub fn take(self, value: Option<Words>) -> Words {
         let is_admitted = |word: &Word| match word {
             Word::Text(text) | Word::Assignment(_, text) => self.form().admits(text),
             Word::Shell(_) => true,

@@ -15,7 +15,7 @@ use crate::output::terminal::{self, Style};
 
 /// How a run shows itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum ProgressMode {
     /// Not at all: the log lines are on standard output.
     Silent,
     /// Line by line.
@@ -26,7 +26,7 @@ pub enum Mode {
 
 /// The progress of one run.
 pub struct Progress {
-    mode: Mode,
+    mode: ProgressMode,
     style: Style,
     mask: SharedMask,
     shown: Cell<Option<Condition>>,
@@ -35,13 +35,13 @@ pub struct Progress {
 
 impl Progress {
     /// Progress in a mode; colour only where a terminal shows it.
-    pub fn new(mode: Mode, style: Style, mask: SharedMask) -> Self {
+    pub fn new(mode: ProgressMode, style: Style, mask: SharedMask) -> Self {
         Self { mode, style, mask, shown: Cell::new(None), waiting_for: Cell::new(None) }
     }
 
     /// Says something once.
     pub fn say(&self, text: &str) {
-        if self.mode != Mode::Silent {
+        if self.mode != ProgressMode::Silent {
             output::print(&self.mask.apply(text));
         }
     }
@@ -87,7 +87,7 @@ impl Progress {
 
     /// Shows how long something takes, where there is a terminal.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
-        if self.mode != Mode::Live {
+        if self.mode != ProgressMode::Live {
             return work.await;
         }
         let started = Instant::now();
@@ -99,7 +99,7 @@ impl Progress {
                     return done;
                 }
                 () = tokio::time::sleep(TICK) => {
-                    output::print(&format!("{CLEAR}      for {} so far", terminal::span(started.elapsed())));
+                    output::print(&format!("{CLEAR}      for {} so far", terminal::duration(started.elapsed())));
                 }
             }
         }
@@ -121,17 +121,17 @@ impl Progress {
         let is_news = self.waiting_for.replace(Some(fault.code())) != Some(fault.code());
         if is_news {
             let limit = match self.mode {
-                Mode::Live => String::new(),
-                Mode::Lines | Mode::Silent => {
-                    format!(" Waiting, at most {} more.", terminal::span(wait.left))
+                ProgressMode::Live => String::new(),
+                ProgressMode::Lines | ProgressMode::Silent => {
+                    format!(" Waiting, at most {} more.", terminal::duration(wait.left))
                 }
             };
             let text = format!("{}{limit}", fault.kind.summary);
             self.say(&terminal::line(&self.style, terminal::Mark::Busy, fault.kind.condition.name(), &text));
         }
         match self.mode {
-            Mode::Live => count_down(wait).await,
-            Mode::Lines | Mode::Silent => tokio::time::sleep(wait.delay).await,
+            ProgressMode::Live => count_down(wait).await,
+            ProgressMode::Lines | ProgressMode::Silent => tokio::time::sleep(wait.delay).await,
         }
     }
 }
@@ -162,9 +162,9 @@ async fn count_down(wait: &Wait) {
         let Some(rest) = wait.delay.checked_sub(passed).filter(|rest| !rest.is_zero()) else { break };
         output::print(&format!(
             "{CLEAR}      for {} so far; looking again in {}; giving up in {}",
-            terminal::span(wait.waited + passed),
-            terminal::span(rest),
-            terminal::span(wait.left.saturating_sub(passed))
+            terminal::duration(wait.waited + passed),
+            terminal::duration(rest),
+            terminal::duration(wait.left.saturating_sub(passed))
         ));
         tokio::time::sleep(rest.min(TICK)).await;
     }

@@ -316,7 +316,7 @@ fn pieces(word: &str, width: usize) -> Vec<&str> {
 }
 
 /// A duration as people say it.
-pub fn span(duration: Duration) -> String {
+pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),
@@ -377,7 +377,8 @@ mod tests {
 
     #[test]
     fn durations_are_said_plainly() {
-        let said: Vec<String> = [0, 1, 59, 60, 61, 3600, 3700].map(|s| span(Duration::from_secs(s))).into();
+        let said: Vec<String> =
+            [0, 1, 59, 60, 61, 3600, 3700].map(|s| duration(Duration::from_secs(s))).into();
         assert_eq!(said, ["0 s", "1 s", "59 s", "1 min", "1 min 1 s", "1 h", "1 h 1 min"]);
     }
 }

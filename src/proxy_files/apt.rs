@@ -4,7 +4,7 @@
 //! scheme whose proxy another file sets is therefore left to that file. Quoted values know no escapes: what
 //! stands between the quotation marks is the value (tried with apt 2.6).
 
-use super::format::{Error, Format, RenderInput};
+use super::format::{Format, RenderInput, UnwritableValue};
 
 pub(super) static FORMAT: Format = Format { parse: options, no_proxy_names: &[], render };
 
@@ -16,7 +16,7 @@ const HEADER: &str = "\
 const SCHEMES: [&str; 2] = ["http", "https"];
 
 /// The new content of the file; none when there is nothing to set and no file that would have to be emptied.
-fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     let theirs: Vec<(String, String)> = input.others.iter().flat_map(|other| other.assignments()).collect();
     let mut text = HEADER.to_owned();
     let mut any = false;
@@ -34,7 +34,7 @@ fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
 }
 
 #[derive(Debug, PartialEq)]
-enum Token {
+enum AptToken {
     Word(String),
     Open,
     Close,
@@ -48,16 +48,16 @@ fn options(text: &str) -> Vec<(String, String)> {
     let mut statement: Vec<String> = Vec::new();
     for token in tokens(text) {
         match token {
-            Token::Word(word) => statement.push(word),
-            Token::Open => {
+            AptToken::Word(word) => statement.push(word),
+            AptToken::Open => {
                 let tag = statement.drain(..).next().unwrap_or_default();
                 scopes.push(tag);
             }
-            Token::Close => {
+            AptToken::Close => {
                 found.extend(option(&scopes, &mut statement));
                 scopes.pop();
             }
-            Token::End => found.extend(option(&scopes, &mut statement)),
+            AptToken::End => found.extend(option(&scopes, &mut statement)),
         }
     }
     found
@@ -72,7 +72,7 @@ fn option(scopes: &[String], statement: &mut Vec<String>) -> Option<(String, Str
     Some((name.join("::").to_ascii_lowercase(), value))
 }
 
-fn tokens(text: &str) -> Vec<Token> {
+fn tokens(text: &str) -> Vec<AptToken> {
     let mut tokens = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -83,22 +83,22 @@ fn tokens(text: &str) -> Vec<Token> {
             '/' if after.starts_with('*') => after_any(after, "*/"),
             '{' | '}' | ';' => {
                 tokens.push(match c {
-                    '{' => Token::Open,
-                    '}' => Token::Close,
-                    _ => Token::End,
+                    '{' => AptToken::Open,
+                    '}' => AptToken::Close,
+                    _ => AptToken::End,
                 });
                 after
             }
             '"' => {
                 let (value, after) = after.split_once('"').unwrap_or((after, ""));
-                tokens.push(Token::Word(value.to_owned()));
+                tokens.push(AptToken::Word(value.to_owned()));
                 after
             }
             c if c.is_whitespace() => after,
             _ => {
                 let end = rest.find(|c: char| c.is_whitespace() || "{};\"".contains(c)).unwrap_or(rest.len());
                 let (word, after) = rest.split_at(end);
-                tokens.push(Token::Word(word.to_owned()));
+                tokens.push(AptToken::Word(word.to_owned()));
                 after
             }
         };

@@ -4,8 +4,8 @@
 //! `[main]`. The URL has no credentials in it; they have options of their own, and stand there as they are
 //! and not percent-encoded.
 
-use super::format::{Error, Format, RenderInput};
-use super::lines::{self, Assignment, Dialect, Setting};
+use super::format::{Format, RenderInput, UnwritableValue};
+use super::lines::{self, Dialect, LineAssignment, Setting};
 use crate::formats::percent::decode_leniently;
 use crate::formats::url::Url;
 
@@ -14,11 +14,11 @@ pub(super) static FORMAT: Format = Format { parse: options, no_proxy_names: &[],
 const DIALECT: Dialect = Dialect { assignment, section: Some("[main]"), continues: true };
 
 /// The new content of the file.
-fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     let Some(url) = input.desired.url() else {
         return Ok(input.existing.map(str::to_owned));
     };
-    let parts = Parts::of(url);
+    let parts = ProxyOptions::of(url);
     let theirs = text_proxy(input.text());
     // A user name and password that stand beside this very proxy belong to it and stay.
     let keep_credentials = parts.username.is_none() && theirs.as_deref() == Some(parts.bare.as_str());
@@ -30,7 +30,11 @@ fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
     Ok(Some(lines::apply(input.text(), &DIALECT, &settings)))
 }
 
-fn setting(input: &RenderInput<'_>, name: &'static str, value: Option<String>) -> Result<Setting, Error> {
+fn setting(
+    input: &RenderInput<'_>,
+    name: &'static str,
+    value: Option<String>,
+) -> Result<Setting, UnwritableValue> {
     if let Some(value) = &value {
         input.check(name, value, &[(' ', "a space")])?;
     }
@@ -60,22 +64,26 @@ fn text_proxy(text: &str) -> Option<String> {
     proxy
 }
 
-fn assignment(line: &str) -> Option<Assignment> {
+fn assignment(line: &str) -> Option<LineAssignment> {
     if line.starts_with(['#', ';', '[', ' ', '\t']) {
         return None;
     }
     let (name, value) = line.split_once('=')?;
-    Some(Assignment { prefix: String::new(), name: name.trim().to_owned(), value: value.trim().to_owned() })
+    Some(LineAssignment {
+        prefix: String::new(),
+        name: name.trim().to_owned(),
+        value: value.trim().to_owned(),
+    })
 }
 
 /// A proxy URL taken apart.
-struct Parts {
+struct ProxyOptions {
     bare: String,
     username: Option<String>,
     password: Option<String>,
 }
 
-impl Parts {
+impl ProxyOptions {
     fn of(url: &str) -> Self {
         let whole = || Self { bare: url.to_owned(), username: None, password: None };
         let Some(Url { scheme, credentials, authority, target }) = Url::split(url) else { return whole() };
@@ -98,10 +106,10 @@ mod tests {
 
     #[test]
     fn a_url_is_taken_apart() {
-        let parts = Parts::of("http://us%40er:p%3Aw%2@h:3128");
+        let parts = ProxyOptions::of("http://us%40er:p%3Aw%2@h:3128");
         assert_eq!(parts.bare, "http://h:3128");
         assert_eq!(parts.username.as_deref(), Some("us@er"));
         assert_eq!(parts.password.as_deref(), Some("p:w%2"));
-        assert_eq!(Parts::of("http://h:1").bare, "http://h:1");
+        assert_eq!(ProxyOptions::of("http://h:1").bare, "http://h:1");
     }
 }

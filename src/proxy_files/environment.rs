@@ -4,8 +4,8 @@
 //! pair of quotes around the value falls away, nothing is expanded. A carriage return belongs to the
 //! value, so lines that are written here end in a newline only.
 
-use super::format::{Error, Format, RenderInput};
-use super::lines::{self, Assignment, Dialect, Setting};
+use super::format::{Format, RenderInput, UnwritableValue};
+use super::lines::{self, Dialect, LineAssignment, Setting};
 use super::variables::{NO_PROXY_NAMES, PROXY_NAMES};
 use crate::model::pairs::Pairs;
 
@@ -14,7 +14,7 @@ pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: 
 const DIALECT: Dialect = Dialect { assignment, section: None, continues: false };
 
 /// The new content of the file.
-fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     let mut settings = Vec::new();
     if let Some(url) = input.desired.url() {
         for name in PROXY_NAMES {
@@ -40,7 +40,7 @@ pub(super) fn assignments(text: &str) -> Vec<(String, String)> {
     text.split('\n').filter_map(assignment).map(|found| (found.name, found.value)).collect()
 }
 
-fn assignment(line: &str) -> Option<Assignment> {
+fn assignment(line: &str) -> Option<LineAssignment> {
     let line = line.trim_start_matches([' ', '\t']);
     let (prefix, rest) = match line.strip_prefix("export ") {
         Some(rest) => ("export ", rest),
@@ -51,7 +51,11 @@ fn assignment(line: &str) -> Option<Assignment> {
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return None;
     }
-    Some(Assignment { prefix: prefix.to_owned(), name: name.to_owned(), value: unquoted(value).to_owned() })
+    Some(LineAssignment {
+        prefix: prefix.to_owned(),
+        name: name.to_owned(),
+        value: unquoted(value).to_owned(),
+    })
 }
 
 fn unquoted(value: &str) -> &str {
@@ -66,7 +70,7 @@ fn setting(
     name: &'static str,
     value: String,
     keep_old: bool,
-) -> Result<Setting, Error> {
+) -> Result<Setting, UnwritableValue> {
     input.check(name, &value, &[('#', "#"), ('\'', "an apostrophe"), ('"', "a quotation mark")])?;
     // Quotes only where a shell or systemd, which read this file too, would otherwise see more than a word.
     let plain = value.chars().all(|c| c.is_alphanumeric() || ":/._,@%+=*[]~^-".contains(c));

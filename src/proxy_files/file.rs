@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::format::{Error, Format, OtherText, RenderInput};
+use super::format::{Format, OtherText, RenderInput, UnwritableValue};
 use super::variables::DesiredProxy;
 use crate::model::pairs::Pairs;
 
@@ -101,7 +101,7 @@ impl ProxyFile {
         desired: &DesiredProxy,
         existing: Option<&str>,
         others: &[FileText<'_>],
-    ) -> Result<Option<Edit>, Error> {
+    ) -> Result<Option<Edit>, UnwritableValue> {
         let others = self.in_order(others);
         let input = RenderInput { path: self.path, desired, existing, others: &others };
         let content = (self.format.render)(&input)?;

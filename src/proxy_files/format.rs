@@ -10,7 +10,7 @@ pub struct Format {
     /// The names whose value is a NO_PROXY list; none where the format has no such list.
     pub(super) no_proxy_names: &'static [&'static str],
     /// The whole new content of a file, or nothing when the file is not needed.
-    pub(super) render: fn(&RenderInput<'_>) -> Result<Option<String>, Error>,
+    pub(super) render: fn(&RenderInput<'_>) -> Result<Option<String>, UnwritableValue>,
 }
 
 impl Format {
@@ -68,13 +68,13 @@ impl RenderInput<'_> {
         what: &'static str,
         value: &str,
         refused: &[(char, &'static str)],
-    ) -> Result<(), Error> {
+    ) -> Result<(), UnwritableValue> {
         let path = self.path;
         if value.chars().any(|c| c.is_control()) {
-            return Err(Error { path, what, character: "a control character" });
+            return Err(UnwritableValue { path, what, character: "a control character" });
         }
         match refused.iter().find(|(c, _)| value.contains(*c)) {
-            Some((_, character)) => Err(Error { path, what, character }),
+            Some((_, character)) => Err(UnwritableValue { path, what, character }),
             None => Ok(()),
         }
     }
@@ -83,7 +83,7 @@ impl RenderInput<'_> {
 /// A value that a file's syntax has no way to write.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} holds {character}, which {path} cannot express; write it percent-encoded")]
-pub struct Error {
+pub struct UnwritableValue {
     /// The file.
     pub path: &'static str,
     /// Which value: a variable's or an option's name.

@@ -10,7 +10,7 @@ const MARKER: &str = "# Set by arc-enroll:";
 const REPLACED: &str = "# Replaced by arc-enroll: ";
 
 /// A setting as one line of the file says it.
-pub(super) struct Assignment {
+pub(super) struct LineAssignment {
     /// What stands before the name and is kept, such as `export `.
     pub prefix: String,
     /// The name.
@@ -22,7 +22,7 @@ pub(super) struct Assignment {
 /// How a file is written.
 pub(super) struct Dialect {
     /// Reads one line; none for comments and whatever else is not a setting.
-    pub assignment: fn(&str) -> Option<Assignment>,
+    pub assignment: fn(&str) -> Option<LineAssignment>,
     /// The section that the settings belong to, such as `[main]`.
     pub section: Option<&'static str>,
     /// Whether an indented line continues the one above.
@@ -45,7 +45,7 @@ struct Line<'a> {
     text: &'a str,
     in_scope: bool,
     /// The place in the settings of the one it sets, and how.
-    sets: Option<(usize, Assignment)>,
+    sets: Option<(usize, LineAssignment)>,
     /// Whether it continues the line above.
     continuation: bool,
 }
@@ -131,7 +131,7 @@ fn replace(
     out: &mut Vec<String>,
     block: &[Line<'_>],
     setting: &Setting,
-    assignment: &Assignment,
+    assignment: &LineAssignment,
     ours: bool,
     last: bool,
 ) {
@@ -204,9 +204,9 @@ fn join(lines: Vec<String>) -> String {
 mod tests {
     use super::*;
 
-    fn assignment(line: &str) -> Option<Assignment> {
+    fn assignment(line: &str) -> Option<LineAssignment> {
         let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
-        Some(Assignment {
+        Some(LineAssignment {
             prefix: String::new(),
             name: name.trim().to_owned(),
             value: value.trim().to_owned(),

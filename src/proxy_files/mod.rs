@@ -31,7 +31,7 @@ mod variables;
 pub use compare::{compare, Mismatch};
 pub use environment::effective;
 pub use file::{Edit, FileText, OtherFiles, Presence, ProxyFile, TakesEffect};
-pub use format::{Error, Format};
+pub use format::{Format, UnwritableValue};
 pub use no_proxy::merge_no_proxy;
 pub use profile::exports;
 pub use variables::{variables, DesiredProxy, NO_PROXY_NAMES, PROXY_NAMES};

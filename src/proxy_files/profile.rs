@@ -1,7 +1,7 @@
 //! `/etc/profile.d/zz-arc-enroll-proxy.sh`, sourced by login shells; the whole file is ours.
 
 use super::environment;
-use super::format::{Error, Format, RenderInput};
+use super::format::{Format, RenderInput, UnwritableValue};
 use super::variables::{variables, DesiredProxy, NO_PROXY_NAMES};
 use crate::formats::shell::single_quoted;
 
@@ -13,7 +13,7 @@ const HEADER: &str = "\
 ";
 
 /// The new content of the file.
-fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     let no_proxy = input.no_proxy(&[]);
     let mut text = HEADER.to_owned();
     for (name, value) in variables(input.desired, &[&no_proxy]) {

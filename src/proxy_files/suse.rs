@@ -3,8 +3,8 @@
 //! Nothing in it counts unless PROXY_ENABLED is "yes". That libzypp takes credentials from the URL is
 //! inferred from its handing the URL to curl.
 
-use super::format::{Error, Format, RenderInput};
-use super::lines::{self, Assignment, Dialect, Setting};
+use super::format::{Format, RenderInput, UnwritableValue};
+use super::lines::{self, Dialect, LineAssignment, Setting};
 
 /// Parses and renders such a file; of the two names of NO_PROXY only the upper-case one counts.
 pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: &["NO_PROXY"], render };
@@ -12,7 +12,7 @@ pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: 
 const DIALECT: Dialect = Dialect { assignment, section: None, continues: false };
 
 /// The new content of the file.
-fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     let mut settings = Vec::new();
     if let Some(url) = input.desired.url() {
         settings.push(setting(input, "PROXY_ENABLED", "yes".to_owned(), false)?);
@@ -29,7 +29,7 @@ fn assignments(text: &str) -> Vec<(String, String)> {
     text.lines().filter_map(assignment).map(|found| (found.name, found.value)).collect()
 }
 
-fn assignment(line: &str) -> Option<Assignment> {
+fn assignment(line: &str) -> Option<LineAssignment> {
     let line = line.trim();
     let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
     let name = name.trim();
@@ -40,7 +40,7 @@ fn assignment(line: &str) -> Option<Assignment> {
     let inner = ['"', '\'']
         .into_iter()
         .find_map(|quote| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)));
-    Some(Assignment {
+    Some(LineAssignment {
         prefix: String::new(),
         name: name.to_owned(),
         value: inner.unwrap_or(value).to_owned(),
@@ -52,7 +52,7 @@ fn setting(
     name: &'static str,
     value: String,
     keep_old: bool,
-) -> Result<Setting, Error> {
+) -> Result<Setting, UnwritableValue> {
     input.check(name, &value, &[('\'', "an apostrophe"), ('"', "a quotation mark")])?;
     // A shell reads this file too, and would expand these between double quotes.
     let quote = if value.contains(['$', '`', '\\']) { '\'' } else { '"' };

@@ -4,7 +4,7 @@
 //! begins a specifier. Older versions take `%%` as it is written, which only matters for a proxy URL with
 //! percent-encoded credentials.
 
-use super::format::{Error, Format, RenderInput};
+use super::format::{Format, RenderInput, UnwritableValue};
 use super::variables::{variables, NO_PROXY_NAMES};
 
 pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: &NO_PROXY_NAMES, render };
@@ -16,7 +16,7 @@ const HEADER: &str = "\
 ";
 
 /// The new content of the file.
-fn render(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     let no_proxy = input.no_proxy(&[]);
     let mut text = HEADER.to_owned();
     for (name, value) in variables(input.desired, &[&no_proxy]) {

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
 use super::format::RenderInput;
+use super::format::UnwritableValue;
 use super::*;
 use crate::model::secret::Secret;
 
-type Files = BTreeMap<String, String>;
+type FileTree = BTreeMap<String, String>;
 
 fn desired(url: Option<&str>) -> DesiredProxy {
     DesiredProxy {
@@ -259,7 +260,7 @@ fn an_unknown_file_is_never_parsed() {
 
 #[test]
 fn other_files_are_parsed_in_their_own_syntax() {
-    fn no_proxy(input: &RenderInput<'_>) -> Result<Option<String>, Error> {
+    fn no_proxy(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
         Ok(Some(input.no_proxy(&[])))
     }
     static FORMAT: Format = Format { parse: |_| Vec::new(), no_proxy_names: &[], render: no_proxy };
@@ -331,7 +332,7 @@ fn an_edit_names_the_file_of_the_list() {
 }
 
 /// Applies every file to files as a run would do it, either reading all before writing or one by one.
-fn run(files: &Files, desired: &DesiredProxy, one_by_one: bool) -> (Files, usize) {
+fn run(files: &FileTree, desired: &DesiredProxy, one_by_one: bool) -> (FileTree, usize) {
     let mut after = files.clone();
     let mut edits = 0;
     for file in &PROXY_FILES {
@@ -416,7 +417,7 @@ fn whatever_stands_there_the_second_run_finds_nothing_to_do() {
     ];
     let mut random = fastrand::Rng::with_seed(7);
     for round in 0..2000 {
-        let mut files = Files::new();
+        let mut files = FileTree::new();
         for path in paths {
             if random.bool() {
                 files.insert(path.to_owned(), random_text(&mut random, &pool));

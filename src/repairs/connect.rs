@@ -11,8 +11,8 @@ use crate::clients::azcmagent::{connect, show::Show, AZURE_VM_OVERRIDE, PROGRAM}
 use crate::clients::imds::Token;
 use crate::conditions::{connected, identity};
 use crate::context::{not_writable, ConnectDetail, Context, Facts, Session};
-use crate::host::commands::{CommandError, Finished, Run};
-use crate::host::https::Reply;
+use crate::host::commands::{CommandError, Finished, Program};
+use crate::host::https::HttpsReply;
 use crate::host::memory_file::MemoryFile;
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
@@ -44,7 +44,7 @@ async fn run(context: &Context, session: &mut Session) -> Result<(), Fault> {
     let correlation =
         azure.correlation_id.as_ref().map_or_else(|| context.run_id.clone(), ToString::to_string);
     let name = name.as_str();
-    let target = connect::Target { azure, tenant: &tenant, name, correlation_id: &correlation };
+    let target = connect::ConnectTarget { azure, tenant: &tenant, name, correlation_id: &correlation };
     match attempt(context, session, &token, &target).await {
         Ok(Connected::Now) => {
             write_tags(context, &token.secret, name).await;
@@ -64,7 +64,7 @@ enum Connected {
 }
 
 /// A failed command: the fault, and everything that was said, for the words of Azure in it.
-struct Failure {
+struct ConnectFailure {
     fault: Fault,
     words: String,
 }
@@ -74,12 +74,12 @@ async fn attempt(
     context: &Context,
     session: &mut Session,
     token: &Token,
-    target: &connect::Target<'_>,
-) -> Result<Connected, Failure> {
+    target: &connect::ConnectTarget<'_>,
+) -> Result<Connected, ConnectFailure> {
     let by_file = context.settings.agent.token == TokenHandover::File;
     let content = connect::configuration(target, by_file.then_some(&token.secret));
     let file = MemoryFile::create(&context.host.files, "connect.json", &content)
-        .map_err(|error| Failure { fault: not_writable(&error), words: String::new() })?;
+        .map_err(|error| ConnectFailure { fault: not_writable(&error), words: String::new() })?;
     let mut args = vec!["connect".to_owned(), "--config".to_owned(), file.path().display().to_string()];
     if !by_file {
         args.extend(["--access-token".to_owned(), token.secret.reveal().to_owned()]);
@@ -132,13 +132,13 @@ async fn command(
     facts: &Facts,
     args: &[String],
     is_verbose: bool,
-) -> Result<Connected, Failure> {
+) -> Result<Connected, ConnectFailure> {
     let mut log = |line: &str| {
         let line = context.host.mask.apply(line);
         info!(event = "connect.output", line = %line.trim_end(), "azcmagent: {}", line.trim());
         !line.contains(connect::SIGN_IN)
     };
-    let mut run = Run::new(PROGRAM, &[], context.within(REPAIR.limit));
+    let mut run = Program::new(PROGRAM, &[], context.within(REPAIR.limit));
     run.args = args.to_vec();
     if is_verbose {
         run.args.push("--verbose".to_owned());
@@ -156,13 +156,13 @@ async fn command(
                 CommandError::NotFound { .. } => &catalogue::AGENT_ABSENT,
                 CommandError::Start { .. } => &catalogue::AGENT_BROKEN,
             };
-            Err(Failure { fault: kind.with_evidence(error.to_string()), words: String::new() })
+            Err(ConnectFailure { fault: kind.with_evidence(error.to_string()), words: String::new() })
         }
     }
 }
 
 /// What came of a run, by code and words.
-fn judge(context: &Context, finished: &Finished) -> Result<Connected, Failure> {
+fn judge(context: &Context, finished: &Finished) -> Result<Connected, ConnectFailure> {
     let transcript = context.host.mask.apply(&finished.transcript);
     if finished.succeeded() && !connect::says_failure(&transcript) {
         return Ok(Connected::Now);
@@ -176,7 +176,7 @@ fn judge(context: &Context, finished: &Finished) -> Result<Connected, Failure> {
     } else {
         connect::read_failure(finished.code, &transcript)
     };
-    Err(Failure { fault, words: connect::without_details(&transcript) })
+    Err(ConnectFailure { fault, words: connect::without_details(&transcript) })
 }
 
 /// Connected already: to this target is as good as now, to another one is not; `show` has the last word.
@@ -188,8 +188,14 @@ fn difference(context: &Context, transcript: &str) -> Option<String> {
 }
 
 /// A failed connect with what Azure knows beyond azcmagent's words.
-async fn explain(context: &Context, facts: &Facts, failure: Failure, token: &Secret, name: &str) -> Fault {
-    let Failure { fault, words } = failure;
+async fn explain(
+    context: &Context,
+    facts: &Facts,
+    failure: ConnectFailure,
+    token: &Secret,
+    name: &str,
+) -> Fault {
+    let ConnectFailure { fault, words } = failure;
     if fault.is(&catalogue::CONNECTED_NAME_TAKEN) {
         return look_at_namesake(context, facts, fault, token, name).await;
     }
@@ -243,7 +249,7 @@ async fn write_tags(context: &Context, token: &Secret, name: &str) {
         return;
     }
     let arm = context.arm(token);
-    let answered = |reply: &Reply| format!("ARM answered {}", reply.status);
+    let answered = |reply: &HttpsReply| format!("ARM answered {}", reply.status);
     let found = match arm.machine(name).await {
         Ok(reply) if reply.status == 200 => Ok(reply.body),
         Ok(reply) => Err(answered(&reply)),

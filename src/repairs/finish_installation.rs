@@ -5,7 +5,7 @@ use super::{always, install_agent, Repair};
 use crate::clients::packages::distribution::Family;
 use crate::clients::packages::{self, outcome, INSTALL_BEGUN, PACKAGE};
 use crate::context::Context;
-use crate::host::commands::Run;
+use crate::host::commands::Program;
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
 
@@ -30,7 +30,7 @@ async fn run(context: &Context) -> Result<(), Fault> {
     let was_ours = packages::was_cut_off(&context.host, &context.settings.agent);
     let command = if family == Family::Apt { &["dpkg", "--configure", "-a"][..] } else { &FORGET[..] };
     let [program, args @ ..] = command else { return Ok(()) };
-    let mut run = Run::new(program, args, context.within(REPAIR.limit));
+    let mut run = Program::new(program, args, context.within(REPAIR.limit));
     run.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
     let finished = context.host.commands.run(run).await.map_err(|error| not_run(&error))?;
     // That rpm does not know the package is as good.

@@ -10,14 +10,14 @@ use super::{always, install_script, Repair};
 use crate::catalogue;
 use crate::clients::azcmagent::PROGRAM;
 use crate::clients::packages::distribution::Family;
-use crate::clients::packages::outcome::{self, Failure, Kind};
-use crate::clients::packages::plan::{self, Command, Plan, Purpose};
+use crate::clients::packages::outcome::{self, PackageFailure, PackageFailureKind};
+use crate::clients::packages::plan::{self, PackageCommand, Plan, Purpose};
 use crate::clients::packages::{self, key, PACKAGE};
 use crate::context::{not_writable, Context};
 use crate::formats::url::Url;
-use crate::host::commands::Run;
+use crate::host::commands::Program;
 use crate::host::files::Readable;
-use crate::host::https::{self, Request};
+use crate::host::https::{self, HttpsRequest};
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
 use crate::settings::{Install, Package, PackageSource};
@@ -90,9 +90,10 @@ fn source_lists(context: &Context, family: Family) -> Vec<(String, String)> {
 /// The repository's key, fetched and known by its fingerprint.
 async fn checked_key(context: &Context, url: &str) -> Result<String, Fault> {
     let proxy = context.settings.proxy.url.as_ref();
-    let reply = https::send(&context.host.commands, proxy, Request::get(url, context.within(FETCH_LIMIT)))
-        .await
-        .map_err(|error| not_fetched("packages.microsoft.com", &error))?;
+    let reply =
+        https::send(&context.host.commands, proxy, HttpsRequest::get(url, context.within(FETCH_LIMIT)))
+            .await
+            .map_err(|error| not_fetched("packages.microsoft.com", &error))?;
     if reply.status != 200 {
         return Err(catalogue::AGENT_SOURCE.with_evidence(format!("{url}: HTTP {}", reply.status)));
     }
@@ -171,19 +172,25 @@ async fn carry_out(context: &Context, family: Family, plan: Plan) -> Result<(), 
     }
 }
 
-fn a_second_attempt_helps(kind: Kind) -> bool {
-    matches!(kind, Kind::UnmetDependencies | Kind::PackageNotFound | Kind::Mismatch | Kind::Other)
+fn a_second_attempt_helps(kind: PackageFailureKind) -> bool {
+    matches!(
+        kind,
+        PackageFailureKind::UnmetDependencies
+            | PackageFailureKind::PackageNotFound
+            | PackageFailureKind::Mismatch
+            | PackageFailureKind::Other
+    )
 }
 
 async fn run_attempt(
     context: &Context,
     family: Family,
-    commands: Vec<Command>,
-) -> Result<Option<Failure>, Fault> {
+    commands: Vec<PackageCommand>,
+) -> Result<Option<PackageFailure>, Fault> {
     let pinned = context.settings.agent.version.as_deref().unwrap_or_default();
     let mut version = pinned.to_owned();
     for command in commands {
-        let mut run = Run::new(command.program, &[], context.within(LIMIT));
+        let mut run = Program::new(command.program, &[], context.within(LIMIT));
         run.args = command.arguments;
         let wanted = format!("{PACKAGE}={pinned}");
         if let Some(last) = run.args.last_mut().filter(|last| **last == wanted) {
@@ -204,9 +211,9 @@ async fn run_attempt(
             Some(code) if family.succeeded(code) => None,
             _ => Some(outcome::classify(&finished.transcript)),
         };
-        let tolerated = |failure: &Failure| {
+        let tolerated = |failure: &PackageFailure| {
             command.purpose == Purpose::RefreshAll
-                && !matches!(failure.kind, Kind::Locked | Kind::Interrupted)
+                && !matches!(failure.kind, PackageFailureKind::Locked | PackageFailureKind::Interrupted)
         };
         if let Some(failure) = failure.filter(|failure| !tolerated(failure)) {
             return Ok(Some(failure));
@@ -214,7 +221,7 @@ async fn run_attempt(
         if command.purpose == Purpose::Choose {
             let Some(newest) = plan::chosen(&finished.stdout, pinned) else {
                 let line = format!("the repository has no {PACKAGE} {pinned}");
-                return Ok(Some(Failure { kind: Kind::VersionNotFound, line }));
+                return Ok(Some(PackageFailure { kind: PackageFailureKind::VersionNotFound, line }));
             };
             version = newest;
         }

@@ -7,7 +7,7 @@ use crate::catalogue;
 use crate::clients::azcmagent::PROGRAM;
 use crate::clients::packages::outcome;
 use crate::context::{not_writable, Context};
-use crate::host::commands::{tail, Run};
+use crate::host::commands::{tail, Program};
 use crate::host::files::Readable;
 use crate::model::fault::Fault;
 use crate::settings::Cloud;
@@ -55,7 +55,7 @@ async fn run_script(context: &Context, script: &Path) -> Result<(), Fault> {
     if let Some(version) = &context.settings.agent.version {
         args.extend(["--desiredversion".to_owned(), version.clone()]);
     }
-    let mut run = Run::new("bash", &[], context.within(LIMIT));
+    let mut run = Program::new("bash", &[], context.within(LIMIT));
     run.args = args;
     run.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
     if context.host.commands.find("sudo").is_none() {

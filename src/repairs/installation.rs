@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::catalogue;
 use crate::clients::packages::distribution::Family;
-use crate::clients::packages::outcome::{Cause, Failure, Kind};
+use crate::clients::packages::outcome::{PackageFailure, PackageFailureKind, UnreachableCause};
 use crate::clients::packages::INSTALL_BEGUN;
 use crate::context::{about_endpoints, not_writable, Context};
 use crate::formats::url::Url;
-use crate::host::commands::{CommandError, Finished, Run};
+use crate::host::commands::{CommandError, Finished, Program};
 use crate::host::files::Readable;
-use crate::host::https::{self, HttpsError, Request};
+use crate::host::https::{self, HttpsError, HttpsRequest};
 use crate::model::fault::Fault;
 
 /// Time limit of one command of the package manager: the package has 85 MB and the link may be thin.
@@ -26,7 +26,7 @@ pub(super) const WORK: &str = "/var/lib/arc-enroll/install";
 pub(super) async fn fetch(context: &Context, url: &str, to: &Path, limit: Duration) -> Result<(), Fault> {
     context.host.files.make_dir(WORK).map_err(|error| not_writable(&error))?;
     let path = context.host.files.path(to);
-    let request = Request { save_to: Some(&path), ..Request::get(url, context.within(limit)) };
+    let request = HttpsRequest { save_to: Some(&path), ..HttpsRequest::get(url, context.within(limit)) };
     match https::send(&context.host.commands, context.settings.proxy.url.as_ref(), request).await {
         Ok(_) => Ok(()),
         Err(error) => Err(not_fetched(Url::split(url).map_or("", |url| url.host()), &error)),
@@ -34,15 +34,15 @@ pub(super) async fn fetch(context: &Context, url: &str, to: &Path, limit: Durati
 }
 
 /// A package manager's failure as a fault.
-pub(super) fn failed(context: &Context, failure: &Failure) -> Fault {
+pub(super) fn failed(context: &Context, failure: &PackageFailure) -> Fault {
     let entry = match failure.kind {
-        Kind::Locked => &catalogue::AGENT_PACKAGE_LOCK,
-        Kind::Interrupted => &catalogue::AGENT_DPKG_INTERRUPTED,
-        Kind::DiskFull => &catalogue::HOST_DISK_FULL,
-        Kind::VersionNotFound => &catalogue::AGENT_VERSION_UNKNOWN,
-        Kind::Untrusted => &catalogue::AGENT_KEY,
-        Kind::Unreachable(Cause::Certificate) => &catalogue::EGRESS_UNTRUSTED,
-        Kind::Unreachable(_) => &catalogue::AGENT_SOURCE,
+        PackageFailureKind::Locked => &catalogue::AGENT_PACKAGE_LOCK,
+        PackageFailureKind::Interrupted => &catalogue::AGENT_DPKG_INTERRUPTED,
+        PackageFailureKind::DiskFull => &catalogue::HOST_DISK_FULL,
+        PackageFailureKind::VersionNotFound => &catalogue::AGENT_VERSION_UNKNOWN,
+        PackageFailureKind::Untrusted => &catalogue::AGENT_KEY,
+        PackageFailureKind::Unreachable(UnreachableCause::Certificate) => &catalogue::EGRESS_UNTRUSTED,
+        PackageFailureKind::Unreachable(_) => &catalogue::AGENT_SOURCE,
         _ => &catalogue::AGENT_INSTALL,
     };
     entry.with_evidence(context.host.mask.apply(&failure.line))
@@ -53,7 +53,7 @@ pub(super) fn not_run(error: &CommandError) -> Fault {
 }
 
 /// Runs what unpacks the package, and leaves a mark that lasts as long: see [`INSTALL_BEGUN`].
-pub(super) async fn run_installer(context: &Context, run: Run<'_>) -> Result<Box<Finished>, Fault> {
+pub(super) async fn run_installer(context: &Context, run: Program<'_>) -> Result<Box<Finished>, Fault> {
     if run.program != Family::Apt.program() {
         // Where nothing can be written the mark is missed only if the power goes too.
         let _logged = context.host.files.write(INSTALL_BEGUN, b"", Readable::Everyone);

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::catalogue;
 use crate::context::{Context, Session};
-use crate::host::commands::{Finished, Run};
+use crate::host::commands::{Finished, Program};
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
 use crate::settings::Settings;
@@ -75,7 +75,7 @@ const SERVICE_LIMIT: Duration = Duration::from_secs(90);
 
 /// Runs systemctl.
 async fn systemctl(context: &Context, args: &[&str]) -> Result<Box<Finished>, Fault> {
-    let run = Run::new("systemctl", args, context.within(SERVICE_LIMIT));
+    let run = Program::new("systemctl", args, context.within(SERVICE_LIMIT));
     let finished = context.host.commands.run(run).await;
     finished.map_err(|error| catalogue::AGENT_SERVICE_DOWN.with_evidence(error.to_string()))
 }

@@ -10,7 +10,7 @@ use crate::clients::arm::{self, Machine};
 use crate::clients::azcmagent::PROGRAM;
 use crate::conditions::{connected, identity};
 use crate::context::{Context, Facts};
-use crate::host::commands::Run;
+use crate::host::commands::Program;
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
 use crate::model::secret::Secret;
@@ -35,7 +35,7 @@ async fn run(context: &Context, facts: &Facts) -> Result<(), Fault> {
     let token = identity::held_token(facts)?;
     delete_machine(context, &token.secret, name.as_str(), &show.vm_id).await?;
     let args = ["disconnect", "--force-local-only"];
-    let run = Run::new(PROGRAM, &args, context.within(REPAIR.limit));
+    let run = Program::new(PROGRAM, &args, context.within(REPAIR.limit));
     match context.host.commands.run(run).await {
         Ok(finished) if finished.succeeded() => Ok(()),
         Ok(finished) => Err(catalogue::CONNECTED_RECREATE.with_evidence(format!(

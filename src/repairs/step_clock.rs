@@ -2,7 +2,7 @@
 
 use super::{always, Repair, SERVICE_LIMIT};
 use crate::context::Context;
-use crate::host::commands::Run;
+use crate::host::commands::Program;
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
 
@@ -29,7 +29,7 @@ async fn run(context: &Context) -> Result<(), Fault> {
         if commands.find(program).is_none() {
             continue;
         }
-        let finished = commands.run(Run::new(program, args, context.within(REPAIR.limit))).await;
+        let finished = commands.run(Program::new(program, args, context.within(REPAIR.limit))).await;
         if finished.is_ok_and(|finished| finished.succeeded()) {
             break;
         }

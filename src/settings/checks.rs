@@ -168,7 +168,7 @@ const UNITS: [(u64, &[&str]); 10] = [
 const SECOND: u64 = 1_000_000_000;
 
 /// Numbers with units, added up: `15m`, `1h 30m`, `1min 5.123s`. One that is too long is as long as there is.
-pub fn span(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut total = 0_u64;
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -209,7 +209,7 @@ pub fn duration(text: &str, most: Duration) -> Result<Duration, String> {
     let parsed = if digits_only {
         text.parse().map(Duration::from_secs).map_err(|_| too_long())?
     } else {
-        span(text).ok_or_else(|| format!("{} is not a duration; {FORM}", shown(text)))?
+        parse_duration(text).ok_or_else(|| format!("{} is not a duration; {FORM}", shown(text)))?
     };
     match parsed {
         Duration::ZERO => Err(format!("{} is no time at all; {FORM}", shown(text))),
@@ -316,11 +316,11 @@ mod tests {
             ("1.5 ms 500us", 2),
             ("0.5d", 43_200_000),
         ] {
-            assert_eq!(span(text), Some(Duration::from_millis(millis)), "{text}");
-            assert_eq!(humantime::parse_duration(text).ok(), span(text), "{text}");
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
+            assert_eq!(humantime::parse_duration(text).ok(), parse_duration(text), "{text}");
         }
         for wrong in ["infinity", "5", "1.s", ".5s", "1.2.3s", "s", "5 s s", "5,1s", "1h -5m", "h1"] {
-            assert_eq!(span(wrong), None, "{wrong}");
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
         }
     }
 

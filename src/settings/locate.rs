@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 /// One step on the way to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PathStep {
     /// Into the value of this key.
     Key(String),
     /// To this entry of a list, counted from 0.
@@ -20,11 +20,11 @@ pub enum Step {
 /// The line, counted from 1, where the last step of the path stands in the text.
 ///
 /// When only a part of the path exists, the line of the last step that does.
-pub fn line(text: &str, path: &[Step]) -> Option<usize> {
+pub fn line(text: &str, path: &[PathStep]) -> Option<usize> {
     (1..=path.len()).rev().find_map(|length| exact_line(text, path.get(..length)?))
 }
 
-fn exact_line(text: &str, path: &[Step]) -> Option<usize> {
+fn exact_line(text: &str, path: &[PathStep]) -> Option<usize> {
     let walk = Walk { path, goal: Goal::Place };
     match walk.deserialize(serde_yaml::Deserializer::from_str(text)) {
         Ok(_) => None,
@@ -34,7 +34,7 @@ fn exact_line(text: &str, path: &[Step]) -> Option<usize> {
 }
 
 /// The scalar at the end of the path as it was written: `1.50` stays `1.50`.
-pub fn written(text: &str, path: &[Step]) -> Option<String> {
+pub fn written(text: &str, path: &[PathStep]) -> Option<String> {
     let walk = Walk { path, goal: Goal::Text };
     walk.deserialize(serde_yaml::Deserializer::from_str(text)).ok().flatten()
 }
@@ -58,7 +58,7 @@ enum Goal {
 
 #[derive(Clone, Copy)]
 struct Walk<'p> {
-    path: &'p [Step],
+    path: &'p [PathStep],
     goal: Goal,
 }
 
@@ -67,8 +67,8 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         match self.path.first() {
-            Some(Step::Key(_)) => deserializer.deserialize_map(self),
-            Some(Step::Entry(_)) => deserializer.deserialize_seq(self),
+            Some(PathStep::Key(_)) => deserializer.deserialize_map(self),
+            Some(PathStep::Entry(_)) => deserializer.deserialize_seq(self),
             None => deserializer.deserialize_str(Scalar).map(Some),
         }
     }
@@ -82,10 +82,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Some((Step::Key(wanted), rest)) = self.path.split_first() else { return Ok(None) };
+        let Some((PathStep::Key(wanted), rest)) = self.path.split_first() else { return Ok(None) };
         let stop = rest.is_empty() && matches!(self.goal, Goal::Place);
         let mut found = None;
-        while let Some(matches) = map.next_key_seed(Key { wanted, stop })? {
+        while let Some(matches) = map.next_key_seed(KeyPath { wanted, stop })? {
             if matches && found.is_none() {
                 found = map.next_value_seed(Walk { path: rest, goal: self.goal })?;
             } else {
@@ -96,7 +96,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let Some((Step::Entry(wanted), rest)) = self.path.split_first() else { return Ok(None) };
+        let Some((PathStep::Entry(wanted), rest)) = self.path.split_first() else { return Ok(None) };
         for _ in 0..*wanted {
             if entries.next_element::<IgnoredAny>()?.is_none() {
                 return Ok(None);
@@ -114,12 +114,12 @@ impl<'de> Visitor<'de> for Walk<'_> {
 }
 
 /// Compares a key; stops the walk at it when it is the last one.
-struct Key<'p> {
+struct KeyPath<'p> {
     wanted: &'p str,
     stop: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de> DeserializeSeed<'de> for KeyPath<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -127,7 +127,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl Visitor<'_> for KeyPath<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,10 +247,10 @@ impl Visitor<'_> for Scalar {
 mod tests {
     use super::*;
 
-    fn path(dotted: &str) -> Vec<Step> {
+    fn path(dotted: &str) -> Vec<PathStep> {
         dotted
             .split('.')
-            .map(|step| step.parse().map_or_else(|_| Step::Key(step.to_owned()), Step::Entry))
+            .map(|step| step.parse().map_or_else(|_| PathStep::Key(step.to_owned()), PathStep::Entry))
             .collect()
     }
 

@@ -10,8 +10,8 @@ use super::raw::{one_of, Check, Document, Found, Problem, Problems};
 use super::values::shown;
 use super::{
     checks, tags, Agent, Azure, Cloud, Guid, Identity, Imds, Install, Level, Location, Log, Package,
-    PackageSource, Proxy, ProxyUrl, Repair, ResourceGroup, ResourceId, ResourceName, Settings, TokenHandover,
-    Wait,
+    PackageSource, Proxy, ProxyUrl, RepairSettings, ResourceGroup, ResourceId, ResourceName, Settings,
+    TokenHandover, WaitSettings,
 };
 use crate::model::pairs::Pairs;
 
@@ -294,12 +294,12 @@ impl Merge<'_> {
         }
     }
 
-    fn wait(&mut self) -> Wait {
+    fn wait(&mut self) -> WaitSettings {
         let mut window = |key, minutes: u64| {
             let found = self.document.parsed(key, |text| checks::duration(text, LONGEST_WAIT));
             found.right().unwrap_or(Duration::from_secs(minutes * 60))
         };
-        Wait {
+        WaitSettings {
             boot: window("wait.boot", 15),
             token: window("wait.token", 10),
             access: window("wait.access", 10),
@@ -307,14 +307,14 @@ impl Merge<'_> {
         }
     }
 
-    fn repair(&mut self) -> Repair {
+    fn repair(&mut self) -> RepairSettings {
         let every = self.document.parsed("repair.every", |text| {
             let every = checks::duration(text, LONGEST_PAUSE)?;
             let is_sane = every >= SHORTEST_PAUSE;
             let fault = || format!("{} is too short; at least 10s is allowed", shown(text));
             is_sane.then_some(every).ok_or_else(fault)
         });
-        Repair {
+        RepairSettings {
             timer: self.document.boolean("repair.timer", true),
             every: every.right().unwrap_or(Duration::from_secs(60 * 60)),
             recreate_expired: self.document.boolean("repair.recreate_expired", false),

@@ -15,7 +15,7 @@ mod tags;
 pub mod targets;
 mod values;
 
-pub use checks::{sha256, span};
+pub use checks::{parse_duration, sha256};
 pub use merge::load;
 pub use nearest::nearest;
 pub use overrides::Overrides;
@@ -51,9 +51,9 @@ pub struct Settings {
     /// The Connected Machine agent.
     pub agent: Agent,
     /// How long to wait for what.
-    pub wait: Wait,
+    pub wait: WaitSettings,
     /// What may be repaired, and how often to look.
-    pub repair: Repair,
+    pub repair: RepairSettings,
     /// Where the log goes.
     pub log: Log,
 }
@@ -199,7 +199,7 @@ pub enum TokenHandover {
 
 /// Windows of waiting.
 #[derive(Clone, Debug)]
-pub struct Wait {
+pub struct WaitSettings {
     /// What one `enroll` may take in all.
     pub boot: Duration,
     /// How long a token may be missing.
@@ -210,7 +210,7 @@ pub struct Wait {
     pub endpoint: Duration,
 }
 
-impl Wait {
+impl WaitSettings {
     /// How long a failure of a condition with this window is waited for.
     pub fn window(&self, window: Window) -> Duration {
         match window {
@@ -224,7 +224,7 @@ impl Wait {
 
 /// Automatic repair.
 #[derive(Clone, Debug)]
-pub struct Repair {
+pub struct RepairSettings {
     /// Whether the repair timer is installed.
     pub timer: bool,
     /// How often it looks.

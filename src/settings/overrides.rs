@@ -1,6 +1,6 @@
 //! What flags and the environment say in place of the configuration file.
 
-use super::targets::{Target, TARGETS};
+use super::targets::{TargetOption, TARGETS};
 
 /// A value from a flag or from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,9 @@ impl Overrides {
     /// What the environment says. An empty value counts as unset.
     pub fn from_environment(environment: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut given = Vec::new();
-        for Target { environment: name, key, .. } in TARGETS.iter().filter(|it| !it.environment.is_empty()) {
+        for TargetOption { environment: name, key, .. } in
+            TARGETS.iter().filter(|it| !it.environment.is_empty())
+        {
             if let Some(value) = environment(name).filter(|value| !value.is_empty()) {
                 given.push((*key, Given { place: format!("{name} (environment)"), value }));
             }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_yaml::{Mapping, Value};
 
-use super::locate::{self, Step};
+use super::locate::{self, PathStep};
 use super::nearest::nearest;
 use super::{tags, values::shown};
 use crate::model::pairs::Pairs;
@@ -184,7 +184,7 @@ impl<'t> Document<'t> {
         self.fault_at(key, &steps(key), message);
     }
 
-    fn fault_at(&mut self, key: &str, path: &[Step], message: &str) {
+    fn fault_at(&mut self, key: &str, path: &[PathStep], message: &str) {
         let line = locate::line(self.text, path);
         self.problems.push(Problem::in_file(self.origin, key, line, message));
     }
@@ -225,7 +225,7 @@ impl<'t> Document<'t> {
     }
 
     /// The text of a scalar; `right` says what is needed when it is none.
-    fn scalar(&mut self, key: &str, path: &[Step], value: &Value, right: &str) -> Found<String> {
+    fn scalar(&mut self, key: &str, path: &[PathStep], value: &Value, right: &str) -> Found<String> {
         match value {
             Value::String(text) => Found::Right(text.clone()),
             Value::Number(_) | Value::Bool(_) => match locate::written(self.text, path) {
@@ -239,7 +239,7 @@ impl<'t> Document<'t> {
         }
     }
 
-    fn wrong<T>(&mut self, key: &str, path: &[Step], message: &str) -> Found<T> {
+    fn wrong<T>(&mut self, key: &str, path: &[PathStep], message: &str) -> Found<T> {
         self.fault_at(key, path, message);
         Found::Wrong
     }
@@ -285,7 +285,7 @@ impl<'t> Document<'t> {
         let mut right = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             let mut path = steps(key);
-            path.push(Step::Entry(index));
+            path.push(PathStep::Entry(index));
             let place = format!("{key}[{index}]");
             if let Found::Right(text) =
                 self.scalar(&place, &path, entry, "one value is needed, in quotes if it holds a colon")
@@ -316,7 +316,7 @@ impl<'t> Document<'t> {
                 continue;
             };
             let mut path = steps(key);
-            path.push(Step::Key(name.clone()));
+            path.push(PathStep::Key(name.clone()));
             let place = format!("{key}.{name}");
             let right = "one value is needed, \"\" for an empty one";
             if let Found::Right(text) = self.scalar(&place, &path, value, right) {
@@ -360,7 +360,7 @@ impl<'t> Document<'t> {
                 Value::String(key) if known.contains(&key.as_str()) => {}
                 Value::String(key) => {
                     let mut path = steps(place);
-                    path.push(Step::Key(key.clone()));
+                    path.push(PathStep::Key(key.clone()));
                     let whole = path_text(place, key);
                     self.fault_at(&whole, &path, &unknown_key(place, key, known));
                 }
@@ -408,8 +408,8 @@ fn path_text(place: &str, key: &str) -> String {
 }
 
 /// The steps to a key of the schema, none of which holds a dot.
-fn steps(key: &str) -> Vec<Step> {
-    key.split('.').filter(|part| !part.is_empty()).map(|part| Step::Key(part.to_owned())).collect()
+fn steps(key: &str) -> Vec<PathStep> {
+    key.split('.').filter(|part| !part.is_empty()).map(|part| PathStep::Key(part.to_owned())).collect()
 }
 
 /// What a value is, for messages; never the value itself, which may be secret.

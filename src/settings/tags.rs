@@ -74,7 +74,7 @@ pub fn parse(text: &str) -> Result<Pairs, String> {
                 pair.mark_quote();
             }
             ',' if !quoted => std::mem::take(&mut pair).finish(&mut tags)?,
-            '=' if !quoted && pair.value.is_none() => pair.value = Some(Part::default()),
+            '=' if !quoted && pair.value.is_none() => pair.value = Some(TagPart::default()),
             _ if quoted => pair.push_exactly(c),
             _ => pair.push(c),
         }
@@ -91,18 +91,18 @@ pub fn parse(text: &str) -> Result<Pairs, String> {
 
 /// Text of which outer spaces do not count unless they were quoted or escaped.
 #[derive(Default)]
-struct Part {
+struct TagPart {
     text: String,
     kept: usize,
 }
 
 #[derive(Default)]
 struct Pair {
-    name: Part,
-    value: Option<Part>,
+    name: TagPart,
+    value: Option<TagPart>,
 }
 
-impl Part {
+impl TagPart {
     fn finish(mut self) -> String {
         let plain_end = self.text.trim_end().len().max(self.kept);
         self.text.truncate(plain_end);
@@ -111,7 +111,7 @@ impl Part {
 }
 
 impl Pair {
-    fn part(&mut self) -> &mut Part {
+    fn part(&mut self) -> &mut TagPart {
         self.value.as_mut().unwrap_or(&mut self.name)
     }
 

@@ -29,7 +29,7 @@ impl Flag {
 
 /// A way to name the target in place of the configuration file.
 #[derive(Debug, PartialEq)]
-pub struct Target {
+pub struct TargetOption {
     /// The option, spelt as azcmagent spells it; what has none has an empty name.
     pub flag: Flag,
     /// The environment name that Microsoft's guide uses; empty when there is none.
@@ -39,39 +39,39 @@ pub struct Target {
 }
 
 /// What may name the target on the command line and in the environment.
-pub static TARGETS: [Target; 8] = [
-    Target {
+pub static TARGETS: [TargetOption; 8] = [
+    TargetOption {
         flag: Flag::new("subscription-id", "ID", "subscription"),
         environment: "SUBSCRIPTION_ID",
         key: "azure.subscription_id",
     },
-    Target {
+    TargetOption {
         flag: Flag::new("resource-group", "NAME", "resource group"),
         environment: "RESOURCE_GROUP",
         key: "azure.resource_group",
     },
-    Target {
+    TargetOption {
         flag: Flag::new("tenant-id", "ID", "tenant; default: the token's own"),
         environment: "TENANT_ID",
         key: "azure.tenant_id",
     },
-    Target {
+    TargetOption {
         flag: Flag::new("location", "REGION", "region, such as eastus"),
         environment: "LOCATION",
         key: "azure.location",
     },
-    Target {
+    TargetOption {
         flag: Flag::new("resource-name", "NAME", "name of the Arc machine; default: the hostname"),
         environment: "",
         key: "azure.resource_name",
     },
-    Target {
+    TargetOption {
         flag: Flag::new("cloud", "NAME", "AzureCloud, AzureUSGovernment or AzureChinaCloud"),
         environment: "",
         key: "azure.cloud",
     },
-    Target { flag: Flag::new("tags", "LIST", "A=1,B='two words'"), environment: "", key: "azure.tags" },
-    Target {
+    TargetOption { flag: Flag::new("tags", "LIST", "A=1,B='two words'"), environment: "", key: "azure.tags" },
+    TargetOption {
         flag: Flag::new("", "", "resource id of a user-assigned identity"),
         environment: "UAMI_ID",
         key: "identity",

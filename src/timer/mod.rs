@@ -13,13 +13,13 @@ use std::time::{Duration, SystemTime};
 use tracing::{info, warn};
 
 use crate::context::Context;
-use crate::host::commands::{tail, Run};
+use crate::host::commands::{tail, Program};
 use crate::host::files::{FileError, Files, Readable};
 use crate::host::{describe, system, Host};
 use crate::output::progress::Progress;
 use crate::output::terminal::{self, Mark, Style};
 use crate::settings::{self, Settings, BINARY_PATH};
-use units::{Unit, UNITS};
+use units::{UnitFile, UNITS};
 
 /// The timer's unit.
 const NAME: &str = "arc-enroll.timer";
@@ -121,7 +121,7 @@ pub async fn look(host: &Host) -> Result<State, String> {
         masked: said.contains("LoadState=masked"),
         outdated: said.contains("NeedDaemonReload=yes"),
         // A time span such as "1h 4min 5.123s"; "infinity" while the service runs.
-        next: settings::span(value("NextElapseUSecMonotonic")),
+        next: settings::parse_duration(value("NextElapseUSecMonotonic")),
     })
 }
 
@@ -169,7 +169,7 @@ fn write(context: &Context, repeat: &Repeat) -> Result<bool, String> {
     Ok(is_changed)
 }
 
-fn write_unit(files: &Files, unit: &Unit, values: &str) -> Result<bool, FileError> {
+fn write_unit(files: &Files, unit: &UnitFile, values: &str) -> Result<bool, FileError> {
     let mut path = unit.own;
     let mut existing = files.read(path)?;
     let mut wanted = Some(unit.text(values));
@@ -238,7 +238,7 @@ fn is_below(path: &str, directories: &[&str]) -> bool {
 /// The standard output of a systemctl that succeeded, or what it said.
 async fn systemctl(host: &Host, args: &[&str]) -> Result<String, String> {
     let finished =
-        host.commands.run(Run::new("systemctl", args, LIMIT)).await.map_err(|error| describe(&error))?;
+        host.commands.run(Program::new("systemctl", args, LIMIT)).await.map_err(|error| describe(&error))?;
     if finished.succeeded() {
         return Ok(finished.stdout);
     }

@@ -26,7 +26,7 @@ const WIDEST_SPREAD: u64 = 300;
 const GRACE: u64 = 300;
 
 /// One unit: where it is, and the text that packages ship, whose values are replaced.
-pub struct Unit {
+pub struct UnitFile {
     /// Where the administrator's is, and ours as long as no package brings one.
     pub own: &'static str,
     /// What we set beside a packaged one.
@@ -40,7 +40,7 @@ pub struct Unit {
 /// Paths and text of a unit by its name.
 macro_rules! unit {
     ($name:literal, $section:literal) => {
-        Unit {
+        UnitFile {
             own: concat!("/etc/systemd/system/", $name),
             drop_in: concat!("/etc/systemd/system/", $name, ".d/50-arc-enroll.conf"),
             packaged: [concat!("/usr/lib/systemd/system/", $name), concat!("/lib/systemd/system/", $name)],
@@ -51,7 +51,8 @@ macro_rules! unit {
 }
 
 /// The service and the timer, in the order in which they are written: the timer needs its service.
-pub static UNITS: [Unit; 2] = [unit!("arc-enroll.service", "Service"), unit!("arc-enroll.timer", "Timer")];
+pub static UNITS: [UnitFile; 2] =
+    [unit!("arc-enroll.service", "Service"), unit!("arc-enroll.timer", "Timer")];
 
 /// How a run is repeated by the timer: what it was told besides the file at the default place.
 #[derive(Clone, Debug, Default)]
@@ -108,7 +109,7 @@ fn key(line: &str) -> &str {
     line.split('=').next().unwrap_or_default()
 }
 
-impl Unit {
+impl UnitFile {
     /// The whole unit, with these values.
     pub fn text(&self, values: &str) -> String {
         let mut text = String::new();

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::{names, steps};
 use crate::catalogue::{RERUN, SIGN_IN};
 use crate::model::step::Step;
-use crate::model::var::{Value, Var, Word};
+use crate::model::var::{Var, Word, Words};
 
 /// The programs of the commands.
 const PROGRAMS: &[&str] = &[
@@ -180,7 +180,7 @@ fn expanded(placeholder: &str) -> Vec<String> {
 }
 
 /// The words that a variable is to become.
-fn meant(var: Var, value: &Value) -> Vec<String> {
+fn meant(var: Var, value: &Words) -> Vec<String> {
     let words = var.take(Some(value.clone()));
     let of = |word: &Word| match word {
         Word::Text(text) => vec![text.clone()],
@@ -200,7 +200,7 @@ impl Shell {
     }
 
     /// The programs with the arguments that were meant: the markers replaced.
-    fn wanted(&self, marked: &Calls, value: &Value) -> Calls {
+    fn wanted(&self, marked: &Calls, value: &Words) -> Calls {
         let call = |call: &Vec<String>| call.iter().flat_map(|word| self.replaced(word, value)).collect();
         let mut calls: Calls = marked.iter().map(call).collect();
         calls.sort();
@@ -208,7 +208,7 @@ impl Shell {
     }
 
     /// A word with its markers replaced by the words of their variables; the rest of it stays joined to the nearest.
-    fn replaced(&self, word: &str, value: &Value) -> Vec<String> {
+    fn replaced(&self, word: &str, value: &Words) -> Vec<String> {
         let parts = |(marker, var): &(String, Var)| word.split_once(marker).map(|(a, b)| (a, b, *var));
         let Some((before, after, var)) = self.markers.iter().find_map(parts) else {
             return vec![word.to_owned()];
@@ -228,7 +228,7 @@ impl Shell {
     }
 }
 
-fn rendered(step: &Step, value: &Value) -> String {
+fn rendered(step: &Step, value: &Words) -> String {
     step.render(&|_| Some(value.clone())).command
 }
 
@@ -251,7 +251,7 @@ fn commands() -> Vec<&'static Step> {
 }
 
 /// The programs of each command get these values as they are, and nothing else runs or is made.
-fn assert_values_arrive(values: &[Value]) {
+fn assert_values_arrive(values: &[Words]) {
     let shell = Shell::new();
     for step in commands() {
         for result in results(step.command) {
@@ -270,7 +270,7 @@ fn assert_values_arrive(values: &[Value]) {
 
 #[test]
 fn hostile_values_arrive_as_they_are() {
-    let values: Vec<Value> = HOSTILE.iter().map(|text| vec![Word::from(*text)]).collect();
+    let values: Vec<Words> = HOSTILE.iter().map(|text| vec![Word::from(*text)]).collect();
     assert_values_arrive(&values);
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::formats::json::object;
 use crate::host::commands::Commands;
-use crate::host::https::{self, HttpsError, Reply, Request};
+use crate::host::https::{self, HttpsError, HttpsReply, HttpsRequest};
 use crate::model::secret::Secret;
 use crate::settings::{Azure, Cloud, ProxyUrl};
 
@@ -47,7 +47,7 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// When there was no answer.
-    pub async fn permissions(&self) -> Result<Reply, Box<HttpsError>> {
+    pub async fn permissions(&self) -> Result<HttpsReply, Box<HttpsError>> {
         let path = "providers/Microsoft.Authorization/permissions?api-version=2022-04-01";
         self.send("GET", &self.in_group(path), None).await
     }
@@ -56,7 +56,7 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// When there was no answer.
-    pub async fn provider(&self) -> Result<Reply, Box<HttpsError>> {
+    pub async fn provider(&self) -> Result<HttpsReply, Box<HttpsError>> {
         self.send("GET", "providers/Microsoft.HybridCompute?api-version=2021-04-01", None).await
     }
 
@@ -64,7 +64,7 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// When there was no answer.
-    pub async fn machine(&self, name: &str) -> Result<Reply, Box<HttpsError>> {
+    pub async fn machine(&self, name: &str) -> Result<HttpsReply, Box<HttpsError>> {
         self.on_machine("GET", name).await
     }
 
@@ -72,7 +72,7 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// When there was no answer.
-    pub async fn on_machine(&self, method: &str, name: &str) -> Result<Reply, Box<HttpsError>> {
+    pub async fn on_machine(&self, method: &str, name: &str) -> Result<HttpsReply, Box<HttpsError>> {
         self.send(method, &self.machine_path(name), None).await
     }
 
@@ -80,7 +80,7 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// When there was no answer.
-    pub async fn set_tags(&self, name: &str) -> Result<Reply, Box<HttpsError>> {
+    pub async fn set_tags(&self, name: &str) -> Result<HttpsReply, Box<HttpsError>> {
         let body = object! { "tags": self.azure.tags }.to_string();
         self.send("PATCH", &self.machine_path(name), Some(&body)).await
     }
@@ -94,10 +94,16 @@ impl Arm<'_> {
     }
 
     /// One call; the path is below the subscription.
-    async fn send(&self, method: &str, path: &str, json: Option<&str>) -> Result<Reply, Box<HttpsError>> {
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        json: Option<&str>,
+    ) -> Result<HttpsReply, Box<HttpsError>> {
         let azure = self.azure;
         let url = format!("https://{}/subscriptions/{}/{path}", host(azure.cloud), azure.subscription_id);
-        let request = Request { method, bearer: Some(self.token), json, ..Request::get(&url, self.limit) };
+        let request =
+            HttpsRequest { method, bearer: Some(self.token), json, ..HttpsRequest::get(&url, self.limit) };
         https::send(self.commands, self.proxy, request).await
     }
 }

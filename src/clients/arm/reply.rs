@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::catalogue;
-use crate::host::https::Reply;
+use crate::host::https::HttpsReply;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::secret::Mask;
 
@@ -132,7 +132,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// The fault that a refusal of ARM stands for; `None` when the reply is none or not telling.
-pub fn read_refusal(reply: &Reply) -> Option<Fault> {
+pub fn read_refusal(reply: &HttpsReply) -> Option<Fault> {
     if (200..300).contains(&reply.status) {
         return None;
     }
@@ -248,7 +248,7 @@ mod tests {
     fn refusals_are_named() {
         let fault = |status, code: &str| {
             let body = format!(r#"{{"error":{{"code":"{code}","message":"words"}}}}"#);
-            read_refusal(&Reply { status, body }).map(|fault| fault.code())
+            read_refusal(&HttpsReply { status, body }).map(|fault| fault.code())
         };
         assert_eq!(fault(403, "AuthorizationFailed"), Some("access.role-missing"));
         assert_eq!(fault(401, "ExpiredAuthenticationToken"), Some("identity.token-rejected"));
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(fault(403, "ResourceQuotaExceeded"), Some("access.quota"));
         assert_eq!(fault(500, "InternalServerError"), None);
         assert_eq!(fault(200, "AuthorizationFailed"), None);
-        let empty = Reply { status: 401, body: String::new() };
+        let empty = HttpsReply { status: 401, body: String::new() };
         assert_eq!(read_refusal(&empty).unwrap().code(), "identity.token-rejected");
     }
 }

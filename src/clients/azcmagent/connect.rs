@@ -14,7 +14,7 @@ pub const SIGN_IN: &str = "To sign in, use a web browser";
 
 /// What connect needs beyond the settings.
 #[derive(Clone, Debug)]
-pub struct Target<'a> {
+pub struct ConnectTarget<'a> {
     /// The settings' target.
     pub azure: &'a Azure,
     /// Tenant of the subscription.
@@ -27,7 +27,7 @@ pub struct Target<'a> {
 
 /// The content of the `--config` file: flag names without dashes (common flags page), the token among them
 /// unless it goes by argument.
-pub fn configuration(target: &Target<'_>, token: Option<&Secret>) -> Secret {
+pub fn configuration(target: &ConnectTarget<'_>, token: Option<&Secret>) -> Secret {
     let azure = target.azure;
     let mut members = Map::new();
     let mut put = |name: &str, value: &str| {

@@ -9,7 +9,7 @@ mod tags;
 
 use std::time::Duration;
 
-use crate::host::commands::{CommandError, Commands, Finished, Outcome, Run};
+use crate::host::commands::{CommandError, CommandResult, Commands, Finished, Program};
 use show::Show;
 
 /// The program.
@@ -32,7 +32,7 @@ const SHORT: Duration = Duration::from_secs(60);
 /// # Errors
 /// When it cannot be run.
 pub async fn version(commands: &Commands) -> Result<Option<String>, Box<CommandError>> {
-    let finished = commands.run(Run::new(PROGRAM, &["version"], SHORT)).await?;
+    let finished = commands.run(Program::new(PROGRAM, &["version"], SHORT)).await?;
     Ok(read_version(&finished.transcript))
 }
 
@@ -41,7 +41,7 @@ pub async fn version(commands: &Commands) -> Result<Option<String>, Box<CommandE
 /// # Errors
 /// When it cannot be run; the output of a run that says nothing readable is in the `Ok` pair.
 pub async fn show(commands: &Commands) -> Result<(Option<Show>, Box<Finished>), Box<CommandError>> {
-    let finished = commands.run(Run::new(PROGRAM, &["show", "-j"], SHORT)).await?;
+    let finished = commands.run(Program::new(PROGRAM, &["show", "-j"], SHORT)).await?;
     let show = Show::read(&finished.stdout).or_else(|| Show::read(&finished.transcript));
     Ok((show, finished))
 }
@@ -51,11 +51,11 @@ pub async fn show(commands: &Commands) -> Result<(Option<Show>, Box<Finished>), 
 /// # Errors
 /// When it cannot be run.
 pub async fn proxy_url(commands: &Commands) -> Result<Option<String>, Box<CommandError>> {
-    let finished = commands.run(Run::new(PROGRAM, &["config", "get", "proxy.url"], SHORT)).await?;
+    let finished = commands.run(Program::new(PROGRAM, &["config", "get", "proxy.url"], SHORT)).await?;
     if finished.succeeded() {
         return Ok(Some(read_url(&finished.stdout, "proxy.url")));
     }
-    let listed = commands.run(Run::new(PROGRAM, &["config", "list"], SHORT)).await?;
+    let listed = commands.run(Program::new(PROGRAM, &["config", "list"], SHORT)).await?;
     Ok(listed.succeeded().then(|| read_url(&listed.stdout, "proxy.url")))
 }
 
@@ -70,7 +70,7 @@ pub async fn check(
     limit: Duration,
 ) -> Result<Vec<(String, bool)>, Box<CommandError>> {
     let args = ["check", "--location", location, "--cloud", cloud, "-j"];
-    let finished = commands.run(Run::new(PROGRAM, &args, limit)).await?;
+    let finished = commands.run(Program::new(PROGRAM, &args, limit)).await?;
     Ok(read_check(&finished.stdout))
 }
 
@@ -91,12 +91,17 @@ fn read_check(output: &str) -> Vec<(String, bool)> {
 ///
 /// # Errors
 /// When it cannot be run.
-pub async fn configure(commands: &Commands, property: &str, value: Option<&str>, limit: Duration) -> Outcome {
+pub async fn configure(
+    commands: &Commands,
+    property: &str,
+    value: Option<&str>,
+    limit: Duration,
+) -> CommandResult {
     let args = match value {
         Some(value) => vec!["config", "set", property, value],
         None => vec!["config", "clear", property],
     };
-    commands.run(Run::new(PROGRAM, &args, limit)).await
+    commands.run(Program::new(PROGRAM, &args, limit)).await
 }
 
 fn read_version(text: &str) -> Option<String> {

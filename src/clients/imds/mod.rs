@@ -12,7 +12,7 @@ pub use reply::{is_page, read_token, signs_of_a_proxy, words, Refusal};
 use std::time::{Duration, SystemTime};
 
 use crate::formats::percent;
-use crate::host::link_local::{self, LinkLocalError, Reply};
+use crate::host::link_local::{self, LinkLocalError, LinkLocalReply};
 use crate::model::secret::Secret;
 use crate::settings::Identity;
 
@@ -64,7 +64,7 @@ pub async fn request_token(
     resource: &str,
     identity: &Identity,
     limit: Duration,
-) -> Result<Reply, LinkLocalError> {
+) -> Result<LinkLocalReply, LinkLocalError> {
     link_local::get(&token_url(endpoint, resource, identity), limit).await
 }
 
@@ -72,7 +72,7 @@ pub async fn request_token(
 ///
 /// # Errors
 /// Transport errors.
-pub async fn health(endpoint: &str, limit: Duration) -> Result<Reply, LinkLocalError> {
+pub async fn health(endpoint: &str, limit: Duration) -> Result<LinkLocalReply, LinkLocalError> {
     link_local::get(&format!("{endpoint}/healthz"), limit).await
 }
 

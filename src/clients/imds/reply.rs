@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::claims::seconds;
 use super::{Claims, Token};
 use crate::host::commands::says_any;
-use crate::host::link_local::Reply;
+use crate::host::link_local::LinkLocalReply;
 use crate::model::secret::{Mask, Secret};
 
 /// Why there is no token, by what can be done about it.
@@ -52,7 +52,7 @@ const EXCERPT: usize = 300;
 ///
 /// # Errors
 /// The kind of refusal.
-pub fn read_token(reply: &Reply, now: SystemTime) -> Result<Token, Refusal> {
+pub fn read_token(reply: &LinkLocalReply, now: SystemTime) -> Result<Token, Refusal> {
     if signs_of_a_proxy(reply).is_some() {
         return Err(Refusal::Proxied);
     }
@@ -66,7 +66,7 @@ pub fn read_token(reply: &Reply, now: SystemTime) -> Result<Token, Refusal> {
 }
 
 /// What shows that a proxy stands between us and IMDS, if anything does.
-pub fn signs_of_a_proxy(reply: &Reply) -> Option<String> {
+pub fn signs_of_a_proxy(reply: &LinkLocalReply) -> Option<String> {
     let is_sign =
         |name: &str| matches!(name, "via" | "x-squid-error" | "x-cache") || name.starts_with("proxy-");
     let signs = reply.headers.iter().filter(|(name, _)| is_sign(name));
@@ -75,14 +75,14 @@ pub fn signs_of_a_proxy(reply: &Reply) -> Option<String> {
 }
 
 /// Whether a reply is an HTML page, which IMDS has none of.
-pub fn is_page(reply: &Reply) -> bool {
+pub fn is_page(reply: &LinkLocalReply) -> bool {
     let page = reply.body.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).to_ascii_lowercase();
     let content_type = reply.header("content-type").unwrap_or_default().to_ascii_lowercase();
     content_type.contains("text/html") || page.starts_with("<!doctype html") || page.starts_with("<html")
 }
 
 /// The service's own words: status, and the error members or the beginning of the body, masked.
-pub fn words(reply: &Reply) -> String {
+pub fn words(reply: &LinkLocalReply) -> String {
     let parsed: Option<Value> = serde_json::from_str(strip_bom(&reply.body)).ok();
     let member = |name: &str| parsed.as_ref()?.get(name)?.as_str().map(str::to_owned);
     let text = match (member("error"), member("error_description")) {
@@ -204,9 +204,9 @@ fn expiry(value: &Value) -> Option<SystemTime> {
 mod tests {
     use super::*;
 
-    fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
+    fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> LinkLocalReply {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Reply { status, headers, body: body.to_owned() }
+        LinkLocalReply { status, headers, body: body.to_owned() }
     }
 
     fn refusal(status: u16, body: &str) -> Refusal {

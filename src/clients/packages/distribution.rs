@@ -83,7 +83,7 @@ impl Architecture {
 
 /// A key that signs Microsoft's repositories.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct RepositoryKey {
     /// Where Microsoft publishes it.
     pub url: &'static str,
     /// Its fingerprint, as published beside it.
@@ -91,13 +91,13 @@ pub struct Key {
 }
 
 /// Signs every repository that was opened before 2025.
-pub const KEY_2015: Key = Key {
+pub const KEY_2015: RepositoryKey = RepositoryKey {
     url: "https://packages.microsoft.com/keys/microsoft.asc",
     fingerprint: "BC528686B50D79E339D3721CEB3E94ADBE1229CF",
 };
 
 /// Signs the repositories opened since; made because the other one's SHA-1 signatures are no longer accepted.
-pub const KEY_2025: Key = Key {
+pub const KEY_2025: RepositoryKey = RepositoryKey {
     url: "https://packages.microsoft.com/keys/microsoft-2025.asc",
     fingerprint: "AA86F75E427A19DD33346403EE4D7792F748182B",
 };
@@ -116,7 +116,7 @@ pub struct Distribution {
     /// The suite, for apt.
     pub suite: Option<&'static str>,
     /// What signs the repository.
-    pub key: &'static Key,
+    pub key: &'static RepositoryKey,
     /// Whether there are packages for ARM64.
     pub arm64: bool,
 }
@@ -126,7 +126,7 @@ const fn apt(
     version: &'static str,
     path: &'static str,
     suite: &'static str,
-    key: &'static Key,
+    key: &'static RepositoryKey,
     arm64: bool,
 ) -> Distribution {
     Distribution { id, version, family: Family::Apt, path: Some(path), suite: Some(suite), key, arm64 }
@@ -137,7 +137,7 @@ const fn rpm(
     version: &'static str,
     family: Family,
     path: &'static str,
-    key: &'static Key,
+    key: &'static RepositoryKey,
     arm64: bool,
 ) -> Distribution {
     Distribution { id, version, family, path: Some(path), suite: None, key, arm64 }
@@ -209,7 +209,7 @@ pub enum Source {
         /// The suite, for apt.
         suite: Option<&'static str>,
         /// What signs it.
-        key: &'static Key,
+        key: &'static RepositoryKey,
     },
     /// The distribution's own, already set up.
     Own,
@@ -217,7 +217,7 @@ pub enum Source {
 
 impl Repository {
     /// The key to fetch, when one is needed.
-    pub fn key(&self) -> Option<&'static Key> {
+    pub fn key(&self) -> Option<&'static RepositoryKey> {
         match &self.source {
             Source::Microsoft { key, .. } => Some(*key),
             Source::Own => None,

@@ -5,20 +5,20 @@
 
 /// Why it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct PackageFailure {
     /// The class.
-    pub kind: Kind,
+    pub kind: PackageFailureKind,
     /// The line of the output that says so.
     pub line: String,
 }
 
 /// Classes of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum PackageFailureKind {
     /// Another package manager is at work.
     Locked,
     /// The repository cannot be reached.
-    Unreachable(Cause),
+    Unreachable(UnreachableCause),
     /// No repository knows the package.
     PackageNotFound,
     /// The package exists, but not in this version.
@@ -41,7 +41,7 @@ pub enum Kind {
 
 /// What kept a repository from being reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum UnreachableCause {
     /// Its name is not known.
     Name,
     /// No connection.
@@ -57,56 +57,63 @@ pub enum Cause {
 }
 
 /// The class of a failed command's output; to be called when the command failed.
-pub fn classify(output: &str) -> Failure {
-    find(output).unwrap_or_else(|| Failure { kind: Kind::Other, line: shown(last_meaningful(output)) })
+pub fn classify(output: &str) -> PackageFailure {
+    find(output).unwrap_or_else(|| PackageFailure {
+        kind: PackageFailureKind::Other,
+        line: shown(last_meaningful(output)),
+    })
 }
 
 /// The failure that an output tells of, if it does, whatever the exit code was.
 ///
 /// apt before 2.1 has no `APT::Update::Error-Mode`: its `update` ends with 0 though nothing was reached.
-pub fn find(output: &str) -> Option<Failure> {
+pub fn find(output: &str) -> Option<PackageFailure> {
     let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     // The lists begin with the most telling words.
     let first = |words: &[&str]| {
         words.iter().find_map(|words| lines.iter().find(|line| line.contains(words))).copied()
     };
-    let with = |kind: Kind, line: &str| Some(Failure { kind, line: shown(line) });
+    let with = |kind: PackageFailureKind, line: &str| Some(PackageFailure { kind, line: shown(line) });
     if let Some(line) = first(DISK_FULL) {
-        return with(Kind::DiskFull, line);
+        return with(PackageFailureKind::DiskFull, line);
     }
     if let Some(line) = first(&["dpkg was interrupted"]) {
-        return with(Kind::Interrupted, line);
+        return with(PackageFailureKind::Interrupted, line);
     }
     if let Some(line) = first(LOCKED) {
-        return with(Kind::Locked, line);
+        return with(PackageFailureKind::Locked, line);
     }
     if let Some(line) = first(BROKEN_SOURCES) {
-        return with(Kind::BrokenSources, line);
+        return with(PackageFailureKind::BrokenSources, line);
     }
     if let Some(line) = first(UNTRUSTED) {
-        return with(Kind::Untrusted, line);
+        return with(PackageFailureKind::Untrusted, line);
     }
     if let Some((cause, line)) = unreachable(&lines) {
-        return with(Kind::Unreachable(cause), line);
+        return with(PackageFailureKind::Unreachable(cause), line);
     }
     if let Some(line) = first(&["Hash Sum mismatch", "File has unexpected size", "checksum doesn't match"]) {
-        return with(Kind::Mismatch, line);
+        return with(PackageFailureKind::Mismatch, line);
     }
     // Only now: apt says it of any repository whose index did not arrive.
     if let Some(line) = first(&["is not signed", "is unsigned"]) {
-        return with(Kind::Untrusted, line);
+        return with(PackageFailureKind::Untrusted, line);
     }
     if let Some(line) = first(NOT_FOUND) {
-        let kind = if names_version(line) { Kind::VersionNotFound } else { Kind::PackageNotFound };
+        let kind = if names_version(line) {
+            PackageFailureKind::VersionNotFound
+        } else {
+            PackageFailureKind::PackageNotFound
+        };
         return with(kind, line);
     }
     if let Some(line) = first(UNMET) {
-        return with(Kind::UnmetDependencies, line);
+        return with(PackageFailureKind::UnmetDependencies, line);
     }
     // Said while waiting; it is the reason only when nothing else was said before the time was up.
     let line =
         first(&["Waiting for cache lock", "Waiting for process with pid", "waiting for transaction lock"])?;
-    with(Kind::Locked, line)
+    with(PackageFailureKind::Locked, line)
 }
 
 const DISK_FULL: &[&str] = &[
@@ -172,36 +179,39 @@ const UNMET: &[&str] = &[
 ];
 
 /// Words that tell of a repository out of reach, the telling ones before those that always come along.
-const UNREACHABLE: &[(&str, Cause)] = &[
-    ("Could not resolve", Cause::Name),
-    ("Couldn't resolve host", Cause::Name),
-    ("Temporary failure resolving", Cause::Name),
-    ("ertificate verif", Cause::Certificate),
-    ("SSL certificate problem", Cause::Certificate),
-    ("SSL peer certificate", Cause::Certificate),
-    ("Could not connect to", Cause::Connection),
-    ("Couldn't connect to server", Cause::Connection),
-    ("Failed to connect to", Cause::Connection),
-    ("Unable to connect to", Cause::Connection),
-    ("Connection timed out", Cause::Connection),
-    ("Connection failed", Cause::Connection),
-    ("Timeout was reached", Cause::Connection),
-    ("Curl error", Cause::Unknown),
-    ("Failed to fetch", Cause::Unknown),
-    ("does not have a Release file", Cause::Unknown),
-    ("Failed to download metadata", Cause::Unknown),
-    ("Failed to synchronize cache", Cause::Unknown),
-    ("Valid metadata not found", Cause::Unknown),
-    ("Cannot retrieve repository metadata", Cause::Unknown),
+const UNREACHABLE: &[(&str, UnreachableCause)] = &[
+    ("Could not resolve", UnreachableCause::Name),
+    ("Couldn't resolve host", UnreachableCause::Name),
+    ("Temporary failure resolving", UnreachableCause::Name),
+    ("ertificate verif", UnreachableCause::Certificate),
+    ("SSL certificate problem", UnreachableCause::Certificate),
+    ("SSL peer certificate", UnreachableCause::Certificate),
+    ("Could not connect to", UnreachableCause::Connection),
+    ("Couldn't connect to server", UnreachableCause::Connection),
+    ("Failed to connect to", UnreachableCause::Connection),
+    ("Unable to connect to", UnreachableCause::Connection),
+    ("Connection timed out", UnreachableCause::Connection),
+    ("Connection failed", UnreachableCause::Connection),
+    ("Timeout was reached", UnreachableCause::Connection),
+    ("Curl error", UnreachableCause::Unknown),
+    ("Failed to fetch", UnreachableCause::Unknown),
+    ("does not have a Release file", UnreachableCause::Unknown),
+    ("Failed to download metadata", UnreachableCause::Unknown),
+    ("Failed to synchronize cache", UnreachableCause::Unknown),
+    ("Valid metadata not found", UnreachableCause::Unknown),
+    ("Cannot retrieve repository metadata", UnreachableCause::Unknown),
 ];
 
-fn unreachable<'a>(lines: &[&'a str]) -> Option<(Cause, &'a str)> {
+fn unreachable<'a>(lines: &[&'a str]) -> Option<(UnreachableCause, &'a str)> {
     if let Some(found) = lines.iter().find_map(|line| Some((refusal(line)?, *line))) {
         return Some(found);
     }
     let status = lines.iter().find_map(|line| Some((status(line)?, *line)));
     if let Some((status, line)) = status {
-        return Some((if status == 407 { Cause::Proxy(status) } else { Cause::Status(status) }, line));
+        return Some((
+            if status == 407 { UnreachableCause::Proxy(status) } else { UnreachableCause::Status(status) },
+            line,
+        ));
     }
     UNREACHABLE
         .iter()
@@ -209,13 +219,13 @@ fn unreachable<'a>(lines: &[&'a str]) -> Option<(Cause, &'a str)> {
 }
 
 /// The status with which a proxy refused to open a tunnel.
-fn refusal(line: &str) -> Option<Cause> {
+fn refusal(line: &str) -> Option<UnreachableCause> {
     let after = |marker: &str| line.split_once(marker).map(|(_, rest)| rest);
     let rest = after("Invalid response from proxy: HTTP/1.0 ")
         .or_else(|| after("Invalid response from proxy: HTTP/1.1 "))
         .or_else(|| after("CONNECT tunnel failed, response "))
         .or_else(|| after("Received HTTP code ").filter(|rest| rest.contains("from proxy")))?;
-    leading_status(rest).map(Cause::Proxy)
+    leading_status(rest).map(UnreachableCause::Proxy)
 }
 
 /// The status with which a repository answered, as each tool prints it.

@@ -33,7 +33,7 @@ pub enum Purpose {
 
 /// A command to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
+pub struct PackageCommand {
     /// What for.
     pub purpose: Purpose,
     /// The program, to be looked up.
@@ -50,7 +50,7 @@ pub struct Plan {
     /// Files to write first.
     pub files: Vec<File>,
     /// Commands of the first attempt and of the second.
-    pub attempts: [Vec<Command>; 2],
+    pub attempts: [Vec<PackageCommand>; 2],
 }
 
 /// The same repository, found in a file that somebody else wrote.
@@ -143,7 +143,8 @@ pub fn from_file(family: Family, path: &str) -> Plan {
         // Hardened systems check files as well.
         Family::Dnf | Family::Yum => Some("--setopt=localpkg_gpgcheck=False"),
     };
-    let installs = |command: &&mut Command| command.purpose == Purpose::Install && command.program != "rpm";
+    let installs =
+        |command: &&mut PackageCommand| command.purpose == Purpose::Install && command.program != "rpm";
     for (command, unsigned) in
         attempts.iter_mut().flatten().filter(installs).zip(unsigned.into_iter().cycle())
     {
@@ -269,7 +270,7 @@ fn packages(family: Family, version: Option<&str>) -> Vec<String> {
 }
 
 /// Lists the versions, with the newest first.
-fn choose(scope: Option<&Listed>) -> Command {
+fn choose(scope: Option<&Listed>) -> PackageCommand {
     let mut options = vec!["--non-interactive", "--no-refresh", "search", "--details", "--match-exact"];
     if let Some(scope) = scope {
         options.extend(["--repo", &scope.id]);
@@ -290,13 +291,13 @@ fn command(
     program: &'static str,
     arguments: &[&str],
     environment: &'static [(&'static str, &'static str)],
-) -> Command {
+) -> PackageCommand {
     let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    Command { purpose, program, arguments, environment }
+    PackageCommand { purpose, program, arguments, environment }
 }
 
 /// Reads the index of one repository only.
-fn refresh(family: Family, scope: &Listed) -> Command {
+fn refresh(family: Family, scope: &Listed) -> PackageCommand {
     let list = scope.path.strip_prefix("/etc/apt/").unwrap_or(&scope.path);
     let list = format!("Dir::Etc::sourcelist={list}");
     let enable = format!("--enablerepo={}", scope.id);
@@ -336,7 +337,7 @@ fn refresh(family: Family, scope: &Listed) -> Command {
     }
 }
 
-fn refresh_all(family: Family) -> Command {
+fn refresh_all(family: Family) -> PackageCommand {
     let purpose = Purpose::RefreshAll;
     match family {
         Family::Apt => command(purpose, family.program(), &["update", "-o", APT_LOCK], APT_ENVIRONMENT),
@@ -355,7 +356,7 @@ fn refresh_all(family: Family) -> Command {
 /// Installs; from one repository, or with an empty id from none, or from all.
 ///
 /// `exact` says that a certain version is wanted, even if that is an older one than what is there.
-fn install(family: Family, scope: Option<&Listed>, packages: &[String], exact: bool) -> Command {
+fn install(family: Family, scope: Option<&Listed>, packages: &[String], exact: bool) -> PackageCommand {
     let mut arguments: Vec<String> = Vec::new();
     let mut add = |more: &[&str]| arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
     let environment = match family {
@@ -400,7 +401,7 @@ fn install(family: Family, scope: Option<&Listed>, packages: &[String], exact: b
         }
     };
     arguments.extend_from_slice(packages);
-    Command { purpose: Purpose::Install, program: family.program(), arguments, environment }
+    PackageCommand { purpose: Purpose::Install, program: family.program(), arguments, environment }
 }
 
 /// dnf and yum wait for their lock for ever unless told to fail; tdnf has no such option.
@@ -419,7 +420,7 @@ mod tests {
         repository_for(&release, "x86_64").unwrap()
     }
 
-    fn lines(commands: &[Command]) -> Vec<String> {
+    fn lines(commands: &[PackageCommand]) -> Vec<String> {
         commands
             .iter()
             .map(|command| format!("{} {}", command.program, command.arguments.join(" ")))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::catalogue;
-use crate::host::commands::{says_any, CommandError, Run};
+use crate::host::commands::{says_any, CommandError, Program};
 use crate::host::redaction;
 use crate::host::Host;
 use crate::model::fault::{Fault, FaultKind};
@@ -59,18 +59,18 @@ const QUIET: [(&str, &str); 6] = [
 /// Why there is no answer.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{command}: {words}")]
-pub struct Failure {
+pub struct AzFailure {
     /// What was run, as a person would type it.
     pub command: String,
     /// What kind of failure it is.
-    pub kind: Kind,
+    pub kind: AzFailureKind,
     /// The last words of az, without secrets.
     pub words: String,
 }
 
 /// The kinds of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum AzFailureKind {
     /// There is no az.
     NoAz,
     /// Nobody is signed in.
@@ -87,23 +87,23 @@ pub enum Kind {
     Other,
 }
 
-impl Failure {
+impl AzFailure {
     /// The fault that this is where the thing itself is not in question.
     pub fn fault(&self) -> Fault {
         let entry: &'static FaultKind = match self.kind {
-            Kind::NoAz => &catalogue::HOST_NO_AZ,
-            Kind::SignedOut => &catalogue::HOST_AZ_SIGN_IN,
-            Kind::Account => &catalogue::HOST_AZ_ACCOUNT,
-            Kind::Extension => &catalogue::HOST_AZ_EXTENSION,
-            Kind::Refused => &catalogue::HOST_AZ_REFUSED,
-            Kind::Missing | Kind::Other => &catalogue::HOST_AZ_FAILED,
+            AzFailureKind::NoAz => &catalogue::HOST_NO_AZ,
+            AzFailureKind::SignedOut => &catalogue::HOST_AZ_SIGN_IN,
+            AzFailureKind::Account => &catalogue::HOST_AZ_ACCOUNT,
+            AzFailureKind::Extension => &catalogue::HOST_AZ_EXTENSION,
+            AzFailureKind::Refused => &catalogue::HOST_AZ_REFUSED,
+            AzFailureKind::Missing | AzFailureKind::Other => &catalogue::HOST_AZ_FAILED,
         };
         entry.with_evidence(self.to_string())
     }
 }
 
 /// What came of a question.
-pub type Reply = Result<Value, Failure>;
+pub type AzReply = Result<Value, AzFailure>;
 
 /// The host with the environment that az needs, in place of that of a Nexus VM.
 pub fn host(root: std::path::PathBuf, environment: &dyn Fn(&str) -> Option<String>) -> Host {
@@ -125,24 +125,29 @@ pub fn host(root: std::path::PathBuf, environment: &dyn Fn(&str) -> Option<Strin
 ///
 /// # Errors
 /// Why there is no answer.
-pub async fn ask(host: &Host, question: &str) -> Reply {
+pub async fn ask(host: &Host, question: &str) -> AzReply {
     let mut words: Vec<&str> = question.split(' ').collect();
     words.extend(["--output", "json"]);
-    let outcome = host.commands.run(Run::new("az", &words, LIMIT)).await;
+    let outcome = host.commands.run(Program::new("az", &words, LIMIT)).await;
     let failed = |kind, words: &str| {
         let words = redaction::first(words, &host.mask);
         let words = words.trim().chars().take(LONGEST_WORDS).collect();
-        Err(Failure { command: typed(question), kind, words })
+        Err(AzFailure { command: typed(question), kind, words })
     };
     let finished = match outcome {
         Ok(finished) => finished,
         Err(error) => {
-            let kind = if matches!(*error, CommandError::NotFound { .. }) { Kind::NoAz } else { Kind::Other };
+            let kind = if matches!(*error, CommandError::NotFound { .. }) {
+                AzFailureKind::NoAz
+            } else {
+                AzFailureKind::Other
+            };
             return failed(kind, &error.to_string());
         }
     };
     if finished.succeeded() {
-        return read(&finished.stdout).map_or_else(|| failed(Kind::Other, "its answer is no JSON"), Ok);
+        return read(&finished.stdout)
+            .map_or_else(|| failed(AzFailureKind::Other, "its answer is no JSON"), Ok);
     }
     let said = finished.transcript.trim();
     // A traceback or a usage text stands before what matters, a hint behind it.
@@ -173,7 +178,7 @@ fn read(stdout: &str) -> Option<Value> {
 }
 
 /// What kind of failure az's words are.
-fn kind(code: Option<i32>, words: &str) -> Kind {
+fn kind(code: Option<i32>, words: &str) -> AzFailureKind {
     const SIGNED_OUT: [&str; 4] = ["az login", "AADSTS", "MSAL token cache", "refresh token"];
     const ACCOUNT: [&str; 4] =
         ["SubscriptionNotFound", "InvalidAuthenticationTokenTenant", "ubscription of ", "Subscription '"];
@@ -184,13 +189,13 @@ fn kind(code: Option<i32>, words: &str) -> Kind {
     const MISSING: [&str; 4] = ["NotFound)", "could not be found", "was not found", "does not exist"];
     let says = |texts: &[&str]| says_any(words, texts);
     match code {
-        _ if says(&REFUSED) => Kind::Refused,
-        _ if says(&ACCOUNT) => Kind::Account,
-        _ if says(&SIGNED_OUT) => Kind::SignedOut,
-        _ if says(&EXTENSION) => Kind::Extension,
-        Some(3) => Kind::Missing,
-        _ if says(&MISSING) => Kind::Missing,
-        _ => Kind::Other,
+        _ if says(&REFUSED) => AzFailureKind::Refused,
+        _ if says(&ACCOUNT) => AzFailureKind::Account,
+        _ if says(&SIGNED_OUT) => AzFailureKind::SignedOut,
+        _ if says(&EXTENSION) => AzFailureKind::Extension,
+        Some(3) => AzFailureKind::Missing,
+        _ if says(&MISSING) => AzFailureKind::Missing,
+        _ => AzFailureKind::Other,
     }
 }
 
@@ -229,15 +234,35 @@ mod tests {
     #[test]
     fn words_of_az_are_told_apart() {
         for (code, words, right) in [
-            (1, "ERROR: Please run 'az login' to setup account.", Kind::SignedOut),
-            (1, "ERROR: AADSTS70043: The refresh token has expired", Kind::SignedOut),
-            (1, "ERROR: Subscription 'x' not found. Check the ID or name and try again.", Kind::Account),
-            (1, "ERROR: (SubscriptionNotFound) The subscription 'x' could not be found.", Kind::Account),
-            (2, "ERROR: 'networkcloud' is misspelled or not recognized by the system.", Kind::Extension),
-            (1, "ERROR: (AuthorizationFailed) The client 'a' does not have authorization", Kind::Refused),
-            (3, "ERROR: (ResourceNotFound) The Resource 'x' was not found.", Kind::Missing),
-            (1, "ERROR: (ResourceGroupNotFound) Resource group 'x' could not be found.", Kind::Missing),
-            (1, "ERROR: HTTPSConnectionPool(host='management.azure.com', port=443)", Kind::Other),
+            (1, "ERROR: Please run 'az login' to setup account.", AzFailureKind::SignedOut),
+            (1, "ERROR: AADSTS70043: The refresh token has expired", AzFailureKind::SignedOut),
+            (
+                1,
+                "ERROR: Subscription 'x' not found. Check the ID or name and try again.",
+                AzFailureKind::Account,
+            ),
+            (
+                1,
+                "ERROR: (SubscriptionNotFound) The subscription 'x' could not be found.",
+                AzFailureKind::Account,
+            ),
+            (
+                2,
+                "ERROR: 'networkcloud' is misspelled or not recognized by the system.",
+                AzFailureKind::Extension,
+            ),
+            (
+                1,
+                "ERROR: (AuthorizationFailed) The client 'a' does not have authorization",
+                AzFailureKind::Refused,
+            ),
+            (3, "ERROR: (ResourceNotFound) The Resource 'x' was not found.", AzFailureKind::Missing),
+            (
+                1,
+                "ERROR: (ResourceGroupNotFound) Resource group 'x' could not be found.",
+                AzFailureKind::Missing,
+            ),
+            (1, "ERROR: HTTPSConnectionPool(host='management.azure.com', port=443)", AzFailureKind::Other),
         ] {
             assert_eq!(kind(Some(code), words), right, "{words}");
         }

@@ -7,7 +7,7 @@
 pub mod az;
 mod identity;
 mod network;
-pub mod place;
+pub mod resource;
 mod roles;
 mod rows;
 
@@ -23,11 +23,11 @@ use crate::model::check::{CheckResult, CheckState};
 use crate::model::condition::Condition;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::step::{RenderedStep, Step, Where, Who};
-use crate::model::var::{one, Value as VarValue, Var, Word};
+use crate::model::var::{one, Var, Word, Words};
 use crate::operator::user_data::create_words;
 use crate::settings::Identity;
-use az::{Failure, Reply};
-use place::Place;
+use az::{AzFailure, AzReply};
+use resource::AzureResource;
 
 /// When everything has to have ended; a program that does not heed its end is killed 5 s later.
 pub const LIMIT: Duration = Duration::from_secs(120);
@@ -89,11 +89,11 @@ const CHECKS: [(&str, Condition); 10] = [
 
 /// What is looked at besides what the settings name.
 #[derive(Default)]
-pub struct Wanted {
+pub struct PrecheckTarget {
     /// The cloud services network that was named.
-    pub csn: Option<Place>,
+    pub csn: Option<AzureResource>,
     /// The VM that was named.
-    pub vm: Option<Place>,
+    pub vm: Option<AzureResource>,
 }
 
 /// What one check came to.
@@ -122,13 +122,13 @@ impl Row {
         matches!(self, Self::Holds(_))
     }
 
-    fn failed(failure: &Failure) -> Self {
+    fn failed(failure: &AzFailure) -> Self {
         Self::Fails(failure.fault().with_arg(Var::Az, words(&failure.command)))
     }
 }
 
 /// A command as it was run, word by word.
-fn words(command: &str) -> VarValue {
+fn words(command: &str) -> Words {
     command.split(' ').map(Word::from).collect()
 }
 
@@ -136,7 +136,7 @@ fn words(command: &str) -> VarValue {
 struct Answer {
     name: String,
     question: String,
-    reply: Reply,
+    reply: AzReply,
     elapsed: Duration,
 }
 
@@ -154,10 +154,10 @@ async fn ask_all(az: &Host, questions: Questions) -> Vec<Answer> {
 }
 
 /// Looks at everything, in the time of four questions: what the answers name is asked for next.
-pub async fn examine(context: &Context, az: &Host, wanted: &Wanted) -> Vec<CheckResult> {
+pub async fn examine(context: &Context, az: &Host, wanted: &PrecheckTarget) -> Vec<CheckResult> {
     az.commands.end_by(Instant::now() + LIMIT);
     let azure = &context.settings.azure;
-    let of_arc = azure.resource_name.as_ref().and_then(|name| Place::named(name.as_str(), VM, azure));
+    let of_arc = azure.resource_name.as_ref().and_then(|name| AzureResource::named(name.as_str(), VM, azure));
     let machine = wanted.vm.clone().or(of_arc);
     let mut look = Look { context, wanted, machine, answers: Vec::new() };
     loop {
@@ -172,9 +172,9 @@ pub async fn examine(context: &Context, az: &Host, wanted: &Wanted) -> Vec<Check
 /// What is known so far.
 struct Look<'a> {
     context: &'a Context,
-    wanted: &'a Wanted,
+    wanted: &'a PrecheckTarget,
     /// The VM that is looked at: the one that was named, or the one of the Arc machine's name.
-    machine: Option<Place>,
+    machine: Option<AzureResource>,
     answers: Vec<Answer>,
 }
 
@@ -183,7 +183,7 @@ impl Look<'_> {
         self.answers.iter().find(|answer| answer.name == name)
     }
 
-    fn reply(&self, name: &str) -> Option<&Reply> {
+    fn reply(&self, name: &str) -> Option<&AzReply> {
         self.answer(name).map(|answer| &answer.reply)
     }
 
@@ -200,12 +200,11 @@ impl Look<'_> {
         let azure = &self.context.settings.azure;
         let subscription = format!("--subscription {}", azure.subscription_id);
         let is_signed_in = self.az().holds();
-        let words = |place: Option<Place>| place.map(|place| place.words());
+        let words = |place: Option<AzureResource>| place.map(|place| place.words());
         let identity = match &self.context.settings.identity {
             Identity::System => None,
-            Identity::ResourceId(id) => {
-                words(Place::of_id(id.as_str(), USER_IDENTITY)).map(|words| "show ".to_owned() + &words)
-            }
+            Identity::ResourceId(id) => words(AzureResource::of_id(id.as_str(), USER_IDENTITY))
+                .map(|words| "show ".to_owned() + &words),
             Identity::ClientId(_) | Identity::ObjectId(_) => Some("list ".to_owned() + &subscription),
         };
         let known = [
@@ -276,9 +275,9 @@ impl Look<'_> {
         steps
     }
 
-    fn value(&self, var: Var) -> Option<VarValue> {
+    fn value(&self, var: Var) -> Option<Words> {
         let user = || match &self.context.settings.identity {
-            Identity::ResourceId(id) => Place::of_id(id.as_str(), USER_IDENTITY),
+            Identity::ResourceId(id) => AzureResource::of_id(id.as_str(), USER_IDENTITY),
             _ => None,
         };
         match var {
@@ -295,7 +294,7 @@ impl Look<'_> {
     }
 
     /// The options that name a resource; without one, of the configured group and without a name.
-    fn options(&self, place: Option<&Place>, unnamed: &'static str) -> VarValue {
+    fn options(&self, place: Option<&AzureResource>, unnamed: &'static str) -> Words {
         let azure = &self.context.settings.azure;
         let (name, group, subscription) = match place {
             Some(place) => (place.name.as_str().into(), place.group.clone(), place.subscription.clone()),
@@ -307,8 +306,8 @@ impl Look<'_> {
         vec!["--name".into(), name, "--resource-group".into(), group, "--subscription".into(), subscription]
     }
 
-    fn rerun(&self) -> VarValue {
-        let mut words: VarValue = vec!["arc-enroll".into(), "precheck".into()];
+    fn rerun(&self) -> Words {
+        let mut words: Words = vec!["arc-enroll".into(), "precheck".into()];
         if self.context.config != crate::settings::DEFAULT_PATH {
             words.extend(["--config".into(), Word::Text(self.context.config.clone())]);
         }
@@ -316,7 +315,7 @@ impl Look<'_> {
     }
 
     /// The command that creates the VM, as far as its words are known.
-    fn create(&self) -> VarValue {
+    fn create(&self) -> Words {
         let settings = &self.context.settings;
         let csn = self.csn_place().map(|csn| csn.id(CSN));
         let name = self.machine.as_ref().map(|vm| vm.name.as_str());

@@ -37,7 +37,7 @@ struct Role {
 }
 
 /// One role assignment.
-pub struct Assignment {
+pub struct RoleAssignment {
     role: String,
     role_id: String,
     scope: String,
@@ -47,7 +47,7 @@ pub struct Assignment {
 }
 
 /// Reads listings of role assignments; one that is in both counts once.
-pub fn read(listings: &[&Value]) -> Vec<Assignment> {
+pub fn read(listings: &[&Value]) -> Vec<RoleAssignment> {
     let mut ids: Vec<&str> = Vec::new();
     let mut found = Vec::new();
     for one in listings.iter().filter_map(|listing| listing.as_array()).flatten() {
@@ -59,7 +59,7 @@ pub fn read(listings: &[&Value]) -> Vec<Assignment> {
         let role_id =
             text(one, "roleDefinitionId").rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         let name = text(one, "roleDefinitionName");
-        found.push(Assignment {
+        found.push(RoleAssignment {
             role: if name.is_empty() { role_id.clone() } else { name.to_owned() },
             role_id,
             scope: text(one, "scope").to_owned(),
@@ -70,7 +70,7 @@ pub fn read(listings: &[&Value]) -> Vec<Assignment> {
     found
 }
 
-impl Assignment {
+impl RoleAssignment {
     /// Whether it holds for the resource group: at it or above it.
     fn reaches(&self, group: &str) -> bool {
         let (scope, group) = (self.scope.trim_end_matches('/').to_lowercase(), group.to_lowercase());
@@ -99,7 +99,7 @@ impl Assignment {
 }
 
 /// Ids of the roles whose definitions decide: those that reach the group and are none of the guide's.
-pub fn unknown(assignments: &[Assignment], group: &str) -> Vec<String> {
+pub fn unknown(assignments: &[RoleAssignment], group: &str) -> Vec<String> {
     let reaching = || assignments.iter().filter(|one| one.reaches(group));
     if ROLES.iter().all(|role| reaching().any(|one| one.is_role(role))) {
         return Vec::new();
@@ -114,7 +114,7 @@ pub fn unknown(assignments: &[Assignment], group: &str) -> Vec<String> {
 }
 
 /// Takes in what role definitions allow.
-pub fn learn<'v>(assignments: &mut [Assignment], definition: &dyn Fn(&str) -> Option<&'v Value>) {
+pub fn learn<'v>(assignments: &mut [RoleAssignment], definition: &dyn Fn(&str) -> Option<&'v Value>) {
     for one in assignments {
         let first = definition(&one.role_id).and_then(Value::as_array).and_then(|all| all.first());
         let permissions = first.and_then(|first| member(first, "permissions"));
@@ -124,7 +124,7 @@ pub fn learn<'v>(assignments: &mut [Assignment], definition: &dyn Fn(&str) -> Op
 }
 
 /// Whether the identity has what it needs on the resource group.
-pub fn judge(assignments: &[Assignment], group: &str) -> Row {
+pub fn judge(assignments: &[RoleAssignment], group: &str) -> Row {
     let (mut by, mut lacks, mut assigned) = (Vec::new(), Vec::new(), Vec::new());
     for role in &ROLES {
         let mut holding = assignments.iter().filter(|one| one.reaches(group) && one.allows(role));
@@ -142,7 +142,7 @@ pub fn judge(assignments: &[Assignment], group: &str) -> Row {
     if lacks.is_empty() {
         return Row::Holds(by.join("; "));
     }
-    let mut others: Vec<String> = assignments.iter().take(8).map(Assignment::shown).collect();
+    let mut others: Vec<String> = assignments.iter().take(8).map(RoleAssignment::shown).collect();
     if others.is_empty() {
         others.push("no role".to_owned());
     }

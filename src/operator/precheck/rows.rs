@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::az::{list, member, text, typed, Kind};
-use super::place::Place;
+use super::az::{list, member, text, typed, AzFailureKind};
+use super::resource::AzureResource;
 use super::{identity, is_enough, network, roles, Look, Row, CLUSTER, CSN, PROVIDERS};
 use crate::catalogue;
 use crate::model::step::Step;
@@ -84,7 +84,7 @@ impl Look<'_> {
             Some(Ok(group)) => {
                 Row::Holds(format!("{} is there, in {}", text(group, "name"), text(group, "location")))
             }
-            Some(Err(failure)) if failure.kind == Kind::Missing => {
+            Some(Err(failure)) if failure.kind == AzFailureKind::Missing => {
                 Row::fails(&catalogue::ACCESS_GROUP, failure.words.clone())
             }
             Some(Err(failure)) => Row::failed(failure),
@@ -127,10 +127,10 @@ impl Look<'_> {
         let row = match self.reply("vm") {
             Some(Ok(found)) if text(found, "id").is_empty() => self.nameless("vm"),
             Some(Ok(found)) => return identity::of_vm(found, &self.context.settings.identity),
-            Some(Err(failure)) if failure.kind == Kind::Missing && self.wanted.vm.is_some() => {
+            Some(Err(failure)) if failure.kind == AzFailureKind::Missing && self.wanted.vm.is_some() => {
                 Row::fails(&catalogue::IDENTITY_VM_MISSING, failure.words.clone())
             }
-            Some(Err(failure)) if failure.kind == Kind::Missing => {
+            Some(Err(failure)) if failure.kind == AzFailureKind::Missing => {
                 let name = self.machine.as_ref().map_or("", |place| &place.name);
                 Row::NotChecked(format!("there is no VM {name} yet"))
             }
@@ -168,7 +168,7 @@ impl Look<'_> {
         }
         let is_by_name = matches!(wanted, Identity::ResourceId(_));
         let seen = match self.reply("identity") {
-            Some(Err(failure)) if failure.kind == Kind::Missing => failure.words.clone(),
+            Some(Err(failure)) if failure.kind == AzFailureKind::Missing => failure.words.clone(),
             Some(Err(failure)) => return Row::failed(failure),
             Some(Ok(reply)) if is_by_name || !reply.is_array() => return self.nameless("identity"),
             _ => format!("{wanted} is not among the identities of the subscription"),
@@ -184,18 +184,18 @@ impl Look<'_> {
         Guid::new(&principal).ok().map(|id| id.to_string())
     }
 
-    pub(super) fn csn_of_vm(&self) -> Option<Place> {
+    pub(super) fn csn_of_vm(&self) -> Option<AzureResource> {
         let attachment = member(self.answered("vm")?, "cloudServicesNetworkAttachment")?;
-        Place::of_id(text(attachment, "attachedNetworkId"), CSN)
+        AzureResource::of_id(text(attachment, "attachedNetworkId"), CSN)
     }
 
     /// The network that was named, else the VM's, else the only one there is once the VM's is known.
-    pub(super) fn csn_place(&self) -> Option<Place> {
+    pub(super) fn csn_place(&self) -> Option<AzureResource> {
         if let Some(named) = self.wanted.csn.clone().or_else(|| self.csn_of_vm()) {
             return Some(named);
         }
         match self.answered("csns")?.as_array()?.as_slice() {
-            [only] => Place::of_id(text(only, "id"), CSN),
+            [only] => AzureResource::of_id(text(only, "id"), CSN),
             _ => None,
         }
     }
@@ -204,7 +204,7 @@ impl Look<'_> {
         let csn = match self.reply("csn") {
             Some(Ok(csn)) if text(csn, "id").is_empty() => return self.nameless("csn"),
             Some(Ok(csn)) => csn,
-            Some(Err(failure)) if failure.kind == Kind::Missing => {
+            Some(Err(failure)) if failure.kind == AzFailureKind::Missing => {
                 return Row::fails(&catalogue::PROXY_CSN_UNKNOWN, failure.words.clone())
             }
             Some(Err(failure)) => return Row::failed(failure),
@@ -240,8 +240,8 @@ impl Look<'_> {
         }
     }
 
-    pub(super) fn cluster(&self) -> Option<Place> {
-        let of = |name: &str| Place::of_id(text(self.answered(name)?, "clusterId"), CLUSTER);
+    pub(super) fn cluster(&self) -> Option<AzureResource> {
+        let of = |name: &str| AzureResource::of_id(text(self.answered(name)?, "clusterId"), CLUSTER);
         of("vm").or_else(|| of("csn"))
     }
 
@@ -278,7 +278,7 @@ impl Look<'_> {
     }
 
     /// The assignments as far as they are known, with what their roles allow.
-    fn assignments(&self) -> Vec<roles::Assignment> {
+    fn assignments(&self) -> Vec<roles::RoleAssignment> {
         let Some(here) = self.answered("roles") else { return Vec::new() };
         let mut found = roles::read(&[here, self.answered("other roles").unwrap_or(&Value::Null)]);
         roles::learn(&mut found, &|id| self.answered(id));

@@ -1,6 +1,6 @@
 //! The command that creates the VM with the user-data.
 
-use crate::model::var::{Value, Word};
+use crate::model::var::{Word, Words};
 use crate::settings::{Azure, Identity};
 
 /// The `az networkcloud virtualmachine create` command for a VM that enrolls itself with these settings, word by word.
@@ -13,12 +13,12 @@ pub fn create_words(
     file_name: &str,
     vm: Option<&str>,
     csn: Option<&str>,
-) -> Value {
+) -> Words {
     let text = |text: String| Word::Text(text);
     let shell = Word::Shell;
     let arc_name = azure.resource_name.as_ref().map(ToString::to_string).filter(|name| is_vm_name(name));
     let name = vm.map(str::to_owned).or(arc_name).map_or(shell("\"$VM_NAME\""), text);
-    let mut words: Value = "az networkcloud virtualmachine create".split(' ').map(Word::from).collect();
+    let mut words: Words = "az networkcloud virtualmachine create".split(' ').map(Word::from).collect();
     let options: [(&'static str, Word); 13] = [
         ("--name", name),
         ("--resource-group", text(azure.resource_group.to_string())),

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use serde_yaml::Value;
 
-use super::Error;
+use super::UserDataError;
 
 /// First lines by which cloud-init tells kinds of user-data apart, each before its own prefixes.
 const KINDS: [(&str, &str); 9] = [
@@ -32,7 +32,7 @@ const HEADERS_WITHIN: usize = 4096;
 const SHOWN: usize = 60;
 
 /// Their text with the headers of a part, after a look at what could get lost; `ours` are the files we write.
-pub(super) fn part(text: &str, ours: &[&'static str]) -> Result<String, Error> {
+pub(super) fn part(text: &str, ours: &[&'static str]) -> Result<String, UserDataError> {
     // Some editors put a byte order mark there, which would hide the first line from cloud-init.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Some(kind) = kind(text) else {
@@ -40,7 +40,7 @@ pub(super) fn part(text: &str, ours: &[&'static str]) -> Result<String, Error> {
             // Its own headers become the headers of the part.
             return Ok(text.to_owned());
         }
-        return Err(Error::UnknownKind { first_line: first_line(text) });
+        return Err(UserDataError::UnknownKind { first_line: first_line(text) });
     };
     if kind == CLOUD_CONFIG {
         check(text, ours)?;
@@ -93,8 +93,8 @@ fn wrapped(base64: &str) -> String {
 }
 
 /// Finds what would make cloud-init drop their part, or drop or overwrite a file of either side.
-fn check(text: &str, ours: &[&'static str]) -> Result<(), Error> {
-    let mut config: Value = serde_yaml::from_str(text).map_err(|e| Error::Yaml(e.to_string()))?;
+fn check(text: &str, ours: &[&'static str]) -> Result<(), UserDataError> {
+    let mut config: Value = serde_yaml::from_str(text).map_err(|e| UserDataError::Yaml(e.to_string()))?;
     // Keys may come from an anchor by `<<`; one that is misused is for cloud-init to report.
     if config.apply_merge().is_err() {
         return Ok(());
@@ -102,17 +102,17 @@ fn check(text: &str, ours: &[&'static str]) -> Result<(), Error> {
     let keys = match &config {
         Value::Mapping(keys) => keys,
         Value::Null => return Ok(()),
-        _ => return Err(Error::NotKeys),
+        _ => return Err(UserDataError::NotKeys),
     };
     let files = match keys.get("write_files") {
         None => return Ok(()),
         Some(Value::Sequence(files)) => files,
-        Some(other) => return Err(Error::WriteFilesNotAList { found: described(other) }),
+        Some(other) => return Err(UserDataError::WriteFilesNotAList { found: described(other) }),
     };
     for file in files {
         let Some(path) = file.get("path").and_then(Value::as_str) else { continue };
         if let Some(path) = ours.iter().find(|ours| plain(path) == plain(ours)) {
-            return Err(Error::Conflict { path });
+            return Err(UserDataError::Conflict { path });
         }
     }
     Ok(())
@@ -146,7 +146,7 @@ mod tests {
     use super::super::{BINARY_PATH, CONFIGURATION_PATH};
     use super::*;
 
-    fn part(text: &str) -> Result<String, Error> {
+    fn part(text: &str) -> Result<String, UserDataError> {
         super::part(text, &[CONFIGURATION_PATH, BINARY_PATH])
     }
 
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn what_cloud_init_would_ignore_is_refused() {
         for text in ["", "runcmd: [date]\n", "# comment\n#cloud-config\n", "hello"] {
-            assert!(matches!(part(text), Err(Error::UnknownKind { .. })), "{text}");
+            assert!(matches!(part(text), Err(UserDataError::UnknownKind { .. })), "{text}");
         }
         let error = part("runcmd: [date]\n").unwrap_err().to_string();
         assert!(error.contains("\"runcmd: [date]\"") && error.contains("#cloud-config"), "{error}");
@@ -209,14 +209,17 @@ mod tests {
     #[test]
     fn what_cannot_be_joined_is_refused() {
         let refused = |text: &str| part(text).unwrap_err();
-        assert!(matches!(refused("#cloud-config\na: [1\n"), Error::Yaml(_)));
-        assert!(matches!(refused("#cloud-config\na: 1\na: 2\n"), Error::Yaml(_)));
-        assert!(matches!(refused("#cloud-config\n- a\n"), Error::NotKeys));
+        assert!(matches!(refused("#cloud-config\na: [1\n"), UserDataError::Yaml(_)));
+        assert!(matches!(refused("#cloud-config\na: 1\na: 2\n"), UserDataError::Yaml(_)));
+        assert!(matches!(refused("#cloud-config\n- a\n"), UserDataError::NotKeys));
         assert!(matches!(
             refused("#cloud-config\nwrite_files:\n"),
-            Error::WriteFilesNotAList { found: "empty" }
+            UserDataError::WriteFilesNotAList { found: "empty" }
         ));
-        assert!(matches!(refused("#cloud-config\nwrite_files: {a: 1}\n"), Error::WriteFilesNotAList { .. }));
+        assert!(matches!(
+            refused("#cloud-config\nwrite_files: {a: 1}\n"),
+            UserDataError::WriteFilesNotAList { .. }
+        ));
     }
 
     #[test]
@@ -229,10 +232,10 @@ mod tests {
         ];
         for text in texts {
             let error = part(&format!("#cloud-config\n{text}\n")).unwrap_err();
-            assert!(matches!(error, Error::Conflict { path: CONFIGURATION_PATH }), "{text}: {error}");
+            assert!(matches!(error, UserDataError::Conflict { path: CONFIGURATION_PATH }), "{text}: {error}");
         }
         let binary = "#cloud-config\nwrite_files: [{path: /usr/local/bin/arc-enroll}]\n";
-        assert!(matches!(part(binary), Err(Error::Conflict { path: BINARY_PATH })));
+        assert!(matches!(part(binary), Err(UserDataError::Conflict { path: BINARY_PATH })));
         assert!(super::part(binary, &[CONFIGURATION_PATH]).is_ok(), "where we do not write it, they may");
     }
 

@@ -66,7 +66,7 @@ impl Binary<'_> {
 
 /// What goes into user-data.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
+pub struct UserDataParts<'a> {
     /// The agent, as it shall come onto the VM.
     pub binary: Binary<'a>,
     /// The configuration as the user wrote it, already validated.
@@ -77,7 +77,7 @@ pub struct Parts<'a> {
 
 /// How user-data is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum UserDataForm {
     /// As the text it is.
     Text,
     /// Compressed, which cloud-init unpacks by itself.
@@ -111,7 +111,7 @@ impl Size {
 
 /// Why there is no user-data.
 #[derive(Debug, Error)]
-pub enum Error {
+pub enum UserDataError {
     /// The text to include is of no kind that cloud-init knows.
     #[error(
         "its first line is {first_line:?}, by which cloud-init would ignore it; a cloud-config begins with \
@@ -162,7 +162,7 @@ pub enum Error {
 }
 
 /// The user-data, as text.
-pub fn compose(parts: &Parts<'_>) -> Result<String, Error> {
+pub fn compose(parts: &UserDataParts<'_>) -> Result<String, UserDataError> {
     let files = write_files(parts);
     let Some(theirs) = parts.include else {
         // The last line of `runcmd` is the one whose exit status cloud-init sees.
@@ -196,21 +196,21 @@ pub fn compose(parts: &Parts<'_>) -> Result<String, Error> {
 
 /// The bytes to write: as text or compressed, plain or as the string for `--user-data-content @FILE`.
 /// The ceiling holds in every form, since the base64 string is what travels in the end.
-pub fn encode(text: &str, form: Form, base64: bool) -> Result<Encoded, Error> {
+pub fn encode(text: &str, form: UserDataForm, base64: bool) -> Result<Encoded, UserDataError> {
     let user_data = match form {
-        Form::Text => text.as_bytes().to_vec(),
-        Form::Gzip => gzip(text.as_bytes(), SMALLEST),
+        UserDataForm::Text => text.as_bytes().to_vec(),
+        UserDataForm::Gzip => gzip(text.as_bytes(), SMALLEST),
     };
     let size = Size::of(user_data.len());
     if size.encoded > CEILING {
-        return Err(Error::TooLarge { encoded: size.encoded, ceiling: CEILING });
+        return Err(UserDataError::TooLarge { encoded: size.encoded, ceiling: CEILING });
     }
     let bytes = if base64 { STANDARD.encode(&user_data).into_bytes() } else { user_data };
     Ok(Encoded { bytes, size })
 }
 
 /// Our cloud-config up to and including `write_files`.
-fn write_files(parts: &Parts<'_>) -> String {
+fn write_files(parts: &UserDataParts<'_>) -> String {
     let configuration = content(parts.configuration);
     let binary = match parts.binary {
         Binary::Carried(bytes) => file(BINARY_PATH, "0755", &packed(bytes)),
@@ -307,7 +307,7 @@ mod tests {
     const CONFIGURATION: &str = "# mine\nazure:\n  location: eastus\n";
 
     fn composed(configuration: &str, include: Option<&str>) -> String {
-        compose(&Parts { binary: Binary::Carried(BINARY), configuration, include }).unwrap()
+        compose(&UserDataParts { binary: Binary::Carried(BINARY), configuration, include }).unwrap()
     }
 
     fn gunzip(bytes: &[u8]) -> Vec<u8> {
@@ -391,7 +391,7 @@ mod tests {
     fn fetched_it_is_a_script_in_place_of_the_binary() {
         let fetch = to_fetch();
         let mut parts =
-            Parts { binary: Binary::Fetched(&fetch), configuration: CONFIGURATION, include: None };
+            UserDataParts { binary: Binary::Fetched(&fetch), configuration: CONFIGURATION, include: None };
         let text = compose(&parts).unwrap();
         let (files, commands) = read(&text);
         assert_eq!(files[0], (CONFIGURATION_PATH.to_owned(), CONFIGURATION.to_owned()));
@@ -406,13 +406,14 @@ mod tests {
         parts.include = Some("#!/bin/sh\n");
         let message = compose(&parts).unwrap();
         assert!(message.contains("\n#!/bin/sh\nexec sh /usr/local/sbin/arc-enroll-fetch\n\n--"));
-        let size = encode(&text, Form::Text, true).unwrap().size.encoded;
+        let size = encode(&text, UserDataForm::Text, true).unwrap().size.encoded;
         assert!(size < 20_000, "a few KiB were promised: {size}");
     }
 
     #[test]
     fn present_it_is_the_configuration_and_the_start() {
-        let mut parts = Parts { binary: Binary::Present, configuration: CONFIGURATION, include: None };
+        let mut parts =
+            UserDataParts { binary: Binary::Present, configuration: CONFIGURATION, include: None };
         let (files, commands) = read(&compose(&parts).unwrap());
         assert_eq!(files, [(CONFIGURATION_PATH.to_owned(), CONFIGURATION.to_owned())]);
         assert_eq!(commands, [serde_yaml::Value::from(START)]);
@@ -425,7 +426,7 @@ mod tests {
         let fetch = to_fetch();
         let refused = |binary, path: &str| {
             let theirs = format!("#cloud-config\nwrite_files: [{{path: {path}}}]\n");
-            compose(&Parts { binary, configuration: CONFIGURATION, include: Some(&theirs) }).is_err()
+            compose(&UserDataParts { binary, configuration: CONFIGURATION, include: Some(&theirs) }).is_err()
         };
         for (binary, paths) in [
             (Binary::Carried(BINARY), [true, true, false]),
@@ -464,15 +465,15 @@ mod tests {
     #[test]
     fn every_form_holds_the_same_text_and_repeats() {
         let text = composed(CONFIGURATION, None);
-        let plain = encode(&text, Form::Text, false).unwrap();
+        let plain = encode(&text, UserDataForm::Text, false).unwrap();
         assert_eq!(plain.bytes, text.as_bytes());
-        let encoded = encode(&text, Form::Text, true).unwrap();
+        let encoded = encode(&text, UserDataForm::Text, true).unwrap();
         assert_eq!(STANDARD.decode(&encoded.bytes).unwrap(), text.as_bytes());
         assert_eq!(encoded.size, plain.size);
         assert_eq!(encoded.size, Size { user_data: text.len(), encoded: encoded.bytes.len() });
-        let gzip = encode(&text, Form::Gzip, false).unwrap();
+        let gzip = encode(&text, UserDataForm::Gzip, false).unwrap();
         assert_eq!(gunzip(&gzip.bytes), text.as_bytes());
-        assert_eq!(gzip, encode(&text, Form::Gzip, false).unwrap());
+        assert_eq!(gzip, encode(&text, UserDataForm::Gzip, false).unwrap());
         assert_eq!(gzip.bytes[4..8], [0; 4], "the time of compression would differ from run to run");
     }
 
@@ -481,10 +482,10 @@ mod tests {
         assert_eq!(Size::of(0).encoded, 0);
         assert_eq!(Size::of(1).encoded, 4);
         assert_eq!(Size::of(750_000).encoded, CEILING);
-        assert!(encode(&"x".repeat(750_000), Form::Text, false).is_ok());
-        let error = encode(&"x".repeat(750_001), Form::Text, true).unwrap_err();
-        assert!(matches!(error, Error::TooLarge { encoded: 1_000_004, ceiling: CEILING }));
+        assert!(encode(&"x".repeat(750_000), UserDataForm::Text, false).is_ok());
+        let error = encode(&"x".repeat(750_001), UserDataForm::Text, true).unwrap_err();
+        assert!(matches!(error, UserDataError::TooLarge { encoded: 1_000_004, ceiling: CEILING }));
         assert!(error.to_string().contains("packaging/build-static"));
-        assert!(encode(&"x".repeat(750_001), Form::Gzip, true).is_ok());
+        assert!(encode(&"x".repeat(750_001), UserDataForm::Gzip, true).is_ok());
     }
 }

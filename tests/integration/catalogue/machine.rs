@@ -283,3 +283,24 @@ fn a_sidecar_without_a_clock_leaves_the_comparison_to_an_endpoint() {
         run.text()
     );
 }
+
+#[test]
+fn two_faults_of_files_at_once_name_each_its_own_path() {
+    let vm = impatient().installed().start();
+    small(&vm, "var");
+    fill(&vm, "var");
+    read_only(&vm, "etc");
+    let run = vm.run(&["doctor", "--output", "json"]);
+    run.assert_code(11);
+    let found: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let remedy = |condition: &str, code: &str| {
+        let rows = found["conditions"].as_array().expect("rows");
+        let row = rows.iter().find(|row| row["condition"] == condition).expect("a row");
+        assert_eq!(row["fault"], code, "{row:#}");
+        row["remedy"].to_string()
+    };
+    let disk = remedy("host", "host.disk-full");
+    let mount = remedy("proxy-environment", "host.not-writable");
+    assert!(disk.contains("/var/lib/arc-enroll/") && !disk.contains("/etc/"), "{disk}");
+    assert!(mount.contains("/etc/environment") && !mount.contains("/var/"), "{mount}");
+}

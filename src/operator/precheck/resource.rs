@@ -4,7 +4,7 @@ use crate::settings::{Azure, ResourceId};
 
 /// A resource by its subscription, resource group and name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct AzureResource {
     /// Subscription id.
     pub subscription: String,
     /// Resource group.
@@ -13,7 +13,7 @@ pub struct Place {
     pub name: String,
 }
 
-impl Place {
+impl AzureResource {
     /// Of an id of this type; nothing where it is none, for it becomes words of a command.
     pub fn of_id(id: &str, kind: &str) -> Option<Self> {
         let id = ResourceId::of_type(id, kind).ok()?.to_string();
@@ -70,15 +70,17 @@ mod tests {
         let id = |name: &str| {
             format!("/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/{CSN}/{name}")
         };
-        let place = Place::of_id(&id("csn-1"), CSN).unwrap();
+        let place = AzureResource::of_id(&id("csn-1"), CSN).unwrap();
         assert_eq!(
             place.words(),
             "--name csn-1 --resource-group rg --subscription 11111111-2222-3333-4444-555555555555"
         );
-        assert!(Place::of_id(&id("CSN-1").replace("rg", "RG"), CSN).is_some_and(|other| other.is(&place)));
+        assert!(
+            AzureResource::of_id(&id("CSN-1").replace("rg", "RG"), CSN).is_some_and(|other| other.is(&place))
+        );
         for name in ["--query", "$(id)", "a;b", "a'b", ""] {
-            assert_eq!(Place::of_id(&id(name), CSN), None, "{name}");
+            assert_eq!(AzureResource::of_id(&id(name), CSN), None, "{name}");
         }
-        assert_eq!(Place::of_id(&id("csn-1"), "Microsoft.NetworkCloud/virtualMachines"), None);
+        assert_eq!(AzureResource::of_id(&id("csn-1"), "Microsoft.NetworkCloud/virtualMachines"), None);
     }
 }
