@@ -34,7 +34,7 @@ pub struct Entry {
 }
 
 macro_rules! conditions {
-    ($($(#[$doc:meta])* $id:ident { $($field:ident: $value:expr),* $(,)? })*) => {
+    ($($(#[$doc:meta])* $id:ident { holds_when: $holds_when:literal, $($field:ident: $value:expr),* $(,)? })*) => {
         /// A condition, by its identity. They compare in the order of the list.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Condition { $($(#[$doc])* $id),* }
@@ -47,6 +47,11 @@ macro_rules! conditions {
             pub fn entry(self) -> &'static Entry {
                 match self { $(Self::$id => &const { Entry { $($field: $value),* } }),* }
             }
+
+            /// When it holds, in words for the documents. Apart from the entry, so that the program does not carry it.
+            pub fn holds_when(self) -> &'static str {
+                match self { $(Self::$id => $holds_when),* }
+            }
         }
     };
 }
@@ -54,56 +59,67 @@ macro_rules! conditions {
 conditions! {
     /// Root, systemd, disk, one run at a time.
     Host {
+        holds_when: "root, systemd, enough disk, no other run",
         name: "host", exit_code: 11, needs: &[],
         window: Window::Endpoint, is_local: true, is_prerequisite: false,
     }
     /// The proxy variables are set everywhere.
     ProxyEnvironment {
+        holds_when: "the six proxy variables hold for logins, services and the package manager",
         name: "proxy-environment", exit_code: 12, needs: &[],
         window: Window::Endpoint, is_local: true, is_prerequisite: false,
     }
     /// The sidecar answers, directly.
     Imds {
+        holds_when: "the sidecar at 169.254.169.254 answers, directly and not through a proxy",
         name: "imds", exit_code: 13, needs: &[],
         window: Window::EndpointOrToken, is_local: false, is_prerequisite: true,
     }
     /// The clock is right.
     Clock {
+        holds_when: "the clock is within two minutes of the sidecar's",
         name: "clock", exit_code: 14, needs: &[Condition::Imds],
         window: Window::Endpoint, is_local: false, is_prerequisite: true,
     }
     /// The CSN proxy opens tunnels.
     Proxy {
+        holds_when: "the proxy accepts connections and opens a tunnel",
         name: "proxy", exit_code: 15, needs: &[],
         window: Window::Endpoint, is_local: false, is_prerequisite: true,
     }
     /// The Azure names resolve, here or at the proxy.
     Dns {
+        holds_when: "the Azure names resolve, here or at the proxy",
         name: "dns", exit_code: 16, needs: &[],
         window: Window::Endpoint, is_local: false, is_prerequisite: true,
     }
     /// Every endpoint that Arc needs answers.
     Egress {
+        holds_when: "every endpoint that Arc needs answers through the proxy over verified TLS",
         name: "egress", exit_code: 17, needs: &[Condition::Proxy, Condition::Dns],
         window: Window::Endpoint, is_local: false, is_prerequisite: true,
     }
     /// There is a token.
     Identity {
+        holds_when: "a token for Azure Resource Manager was issued to the identity asked for",
         name: "identity", exit_code: 18, needs: &[Condition::Imds],
         window: Window::Token, is_local: false, is_prerequisite: true,
     }
     /// azcmagent is installed, runs, and knows its proxy.
     Agent {
+        holds_when: "azcmagent is installed, its services run, and it knows the proxy",
         name: "agent", exit_code: 19, needs: &[],
         window: Window::Endpoint, is_local: true, is_prerequisite: false,
     }
     /// The identity may create the Arc machine.
     Access {
+        holds_when: "the identity may create Arc machines in the resource group",
         name: "access", exit_code: 20, needs: &[Condition::Proxy, Condition::Dns, Condition::Identity],
         window: Window::Access, is_local: false, is_prerequisite: true,
     }
     /// The machine is connected.
     Connected {
+        holds_when: "azcmagent says Connected, to the target asked for",
         name: "connected", exit_code: 21, needs: &[Condition::Agent],
         window: Window::Endpoint, is_local: true, is_prerequisite: false,
     }

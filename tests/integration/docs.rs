@@ -11,6 +11,7 @@ use crate::nexus::vm::{agent_program, Vm, CONFIG, LOG, RECORD};
 
 mod commands;
 mod configuration;
+mod generated;
 mod setup;
 mod tables;
 mod tests;
@@ -87,13 +88,6 @@ fn printed(arguments: &[&str]) -> String {
 
 fn catalogue() -> Vec<Value> {
     serde_json::from_str(&printed(&["explain", "--output", "json"])).expect("the catalogue is JSON")
-}
-
-/// Numbers and names of the conditions, as `explain` lists them.
-fn conditions() -> Vec<(String, String)> {
-    let listed = printed(&["explain"]);
-    let heads = listed.lines().filter(|line| !line.starts_with("   "));
-    heads.filter_map(|line| line.trim().split_once("  ")).map(|(n, name)| (n.into(), name.into())).collect()
 }
 
 fn subcommands() -> Vec<String> {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::tables::WRITE_TABLE;
+use super::generated::WRITE_TABLE;
 use super::{
     agent, between, blocks, catalogue, nexus_yaml, printed, readme, repository, spans, subcommands, table,
     text, written, CLOUD_INIT, FAULTS, LOG_AND_RECORD, PACKAGING, PAGES, SOURCES,

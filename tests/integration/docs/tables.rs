@@ -5,9 +5,11 @@ use std::fs;
 use std::process::Command;
 
 use super::{
-    agent, catalogue, conditions, printed, readme, repository, spans, table, text, FAULTS, LOG_AND_RECORD,
-    PACKAGING, SOURCES, TESTS,
+    agent, catalogue, printed, readme, repository, spans, table, text, LOG_AND_RECORD, PACKAGING, SOURCES,
+    TESTS,
 };
+use arc_enroll::model::condition::Condition;
+
 use crate::nexus::vm::Vm;
 
 #[test]
@@ -16,23 +18,20 @@ fn exit_codes_are_those_of_the_program() {
         table(&readme(), "code").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
     let help = exit_codes_of_help();
     assert_eq!(rows.keys().collect::<BTreeSet<_>>(), help.keys().collect::<BTreeSet<_>>());
-    let names: BTreeMap<String, String> = conditions().into_iter().collect();
     for (code, meaning) in &help {
-        let number = code.parse::<u8>().expect("a code is a number");
-        if let Some(name) = number.checked_sub(10).and_then(|number| names.get(&number.to_string())) {
-            assert_eq!(meaning, name, "help, exit code {code}");
-            assert_eq!(rows[code], format!("`{name}` fails, and only a person can help"));
-        } else {
-            let short = meaning.split(':').next().unwrap_or("");
-            assert!(rows[code].starts_with(short), "{code}: {} in the README, {meaning} in help", rows[code]);
-        }
+        let is_of_condition = rows[code].starts_with(&format!("`{meaning}` fails"));
+        assert!(
+            is_of_condition || rows[code] == *meaning,
+            "{code}: {} in README, {meaning} in help",
+            rows[code]
+        );
     }
-    for entry in catalogue() {
-        let (code, condition) = (entry["exit_code"].to_string(), &entry["condition"]);
-        assert!(rows.contains_key(&code), "{entry}");
-        let of_condition = names.iter().find(|(_, name)| *condition == name.as_str());
-        let own = of_condition.and_then(|(number, _)| number.parse::<u8>().ok()).expect("a known condition");
-        assert!(["2", "3", "75"].contains(&code.as_str()) || code == (10 + own).to_string(), "{entry}");
+    for fault in catalogue() {
+        let (code, condition) = (fault["exit_code"].to_string(), &fault["condition"]);
+        assert!(rows.contains_key(&code), "{fault}");
+        let of_condition = help.iter().find(|(_, name)| *condition == name.as_str());
+        let (own, _) = of_condition.expect("a known condition");
+        assert!(["2", "3", "75"].contains(&code.as_str()) || code == *own, "{fault}");
     }
     assert_eq!(agent(&["--no-such-flag"]).status.code(), Some(2));
 }
@@ -52,65 +51,17 @@ fn exit_codes_of_help() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn conditions_are_those_of_the_program() {
-    let page = text(SOURCES);
-    let shown: Vec<(String, String)> = table(&page, "#")
-        .into_iter()
-        .map(|row| (row[0].clone(), row[1].trim_matches('`').to_owned()))
-        .collect();
-    assert_eq!(shown, conditions());
-    assert!(page.contains("A VM is enrolled when eleven conditions hold") && shown.len() == 11);
-}
-
-#[test]
 fn the_way_is_not_walked_again_where_the_goal_is_reached() {
-    assert!(text(SOURCES).contains("the way there (3 to 8 and 10) is not walked again"));
-    let numbers: BTreeMap<String, String> = conditions().into_iter().map(|(n, name)| (name, n)).collect();
+    assert!(text(SOURCES).contains("prerequisites are not observed again"));
     let vm = Vm::new().enrolled().start();
     // The first run writes the proxy settings; from then on the VM is as it should be.
     vm.run(&["enroll"]).assert_code(0);
     let run = vm.run(&["enroll"]);
     run.assert_code(0).assert_last("enrolled", None);
     let holding = run.events("condition.holds").into_iter();
-    let walked: Vec<&str> =
-        holding.map(|line| numbers[line["condition"].as_str().expect("a condition")].as_str()).collect();
-    assert_eq!(walked, ["1", "2", "9", "11"], "{}", run.text());
-}
-
-/// The table of faults, made from the catalogue.
-fn table_of_faults() -> String {
-    let mut table = "| fault | exit | what it means | by itself | from |\n|---|---|---|---|---|\n".to_owned();
-    for entry in catalogue() {
-        let cell = |name: &str| entry[name].as_str().unwrap_or_default().replace('|', "\\|");
-        table.push_str(&format!(
-            "| `{}` | {} | {} | {} | {} |\n",
-            cell("code"),
-            entry["exit_code"],
-            cell("means"),
-            cell("agent"),
-            cell("guide")
-        ));
-    }
-    table
-}
-
-/// Writes the table of faults anew.
-pub(super) const WRITE_TABLE: &str = "ARC_ENROLL_WRITE_TABLE=1 cargo test --test integration table_of_faults";
-
-/// With ARC_ENROLL_WRITE_TABLE set, the table is written instead of compared.
-#[test]
-fn table_of_faults_is_the_catalogue() {
-    let page = text(FAULTS);
-    let (before, rest) = page.split_once("<!-- table of faults -->\n").expect("the table's beginning");
-    let (table, after) = rest.split_once("<!-- end of the table -->").expect("the table's end");
-    let wanted = table_of_faults();
-    if std::env::var_os("ARC_ENROLL_WRITE_TABLE").is_some() {
-        let marks = ("<!-- table of faults -->\n", "<!-- end of the table -->");
-        let text = format!("{before}{}{wanted}{}{after}", marks.0, marks.1);
-        fs::write(repository().join(FAULTS), text).expect("the page can be written");
-    } else {
-        assert!(table == wanted, "the table in {FAULTS} is not the catalogue's; run: {WRITE_TABLE}");
-    }
+    let walked: Vec<&str> = holding.map(|line| line["condition"].as_str().expect("a condition")).collect();
+    let needed = Condition::ALL.iter().filter(|condition| !condition.entry().is_prerequisite);
+    assert_eq!(walked, needed.map(|condition| condition.name()).collect::<Vec<_>>(), "{}", run.text());
 }
 
 /// The files below a folder of the repository with this ending.
