@@ -138,7 +138,7 @@ impl Collected {
     pub fn parts(&mut self, mask: &SharedMask) -> Vec<Part> {
         let mut parts = std::mem::take(&mut self.parts);
         // Twice, since a secret that one text gives away may stand alone in any other.
-        parts.iter_mut().for_each(|part| part.change(&|text| redaction::first(text, mask)));
+        parts.iter_mut().for_each(|part| part.change(&|text| redaction::redact(text, mask)));
         parts.iter_mut().for_each(|part| part.change(&|text| mask.apply(text)));
         let mut room = LARGEST_WHOLE;
         let mut names: Vec<String> = Vec::new();

@@ -9,7 +9,7 @@ use crate::clients::imds;
 use crate::conditions::proxy_environment::others as other_files;
 use crate::context::{Context, Facts};
 use crate::formats::json::object;
-use crate::host::commands::says_any;
+use crate::host::commands::contains_any;
 use crate::host::files::Files;
 use crate::host::link_local::{self, EXCHANGE};
 use crate::proxy_files::{NO_PROXY_NAMES, PROXY_FILES, PROXY_NAMES};
@@ -105,7 +105,7 @@ pub fn add_errors(collected: &mut Collected) {
         let words: &[&str] = if is_theirs { &ERRORS } else { &OUR_ERRORS };
         text.push_str(&format!("== {} (newest last)\n", part.from));
         for line in part.text().unwrap_or_default().lines() {
-            if (is_theirs || line.starts_with('{')) && says_any(line, words) {
+            if (is_theirs || line.starts_with('{')) && contains_any(line, words) {
                 text.push_str(line);
                 text.push('\n');
             }

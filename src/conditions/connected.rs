@@ -35,7 +35,7 @@ pub async fn ask(context: &Context, facts: &Facts) -> Result<Show, Fault> {
         .await
         .map_err(|error| catalogue::AGENT_BROKEN.with_evidence(error.to_string()))?;
     show.ok_or_else(|| {
-        let said = context.host.last_words(&finished);
+        let said = context.host.output_tail(&finished);
         let evidence = format!("azcmagent show ({}) said nothing readable: {said}", finished.status());
         let was_connected = facts.has_run(RepairId::Connect);
         let kind = if was_connected { &catalogue::CONNECTED_PENDING } else { &catalogue::AGENT_BROKEN };

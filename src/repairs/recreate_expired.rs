@@ -41,7 +41,7 @@ async fn run(context: &Context, facts: &Facts) -> Result<(), Fault> {
         Ok(finished) => Err(catalogue::CONNECTED_RECREATE.with_evidence(format!(
             "azcmagent disconnect ({}): {}",
             finished.status(),
-            context.host.last_words(&finished)
+            context.host.output_tail(&finished)
         ))),
         Err(error) => Err(catalogue::CONNECTED_RECREATE.with_evidence(error.to_string())),
     }

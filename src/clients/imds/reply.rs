@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::claims::seconds;
 use super::{Claims, Token};
-use crate::host::commands::says_any;
+use crate::host::commands::contains_any;
 use crate::host::link_local::LinkLocalReply;
 use crate::model::secret::{Mask, Secret};
 
@@ -136,8 +136,8 @@ fn classify(status: u16, body: &str) -> Refusal {
     for (statuses, words, refusal) in TELLING {
         // `invalid_request` stands in nearly every answer and says nothing of an id.
         let fits =
-            refusal != Refusal::MalformedId || says_any(&text.replace("invalid_request", ""), &ID_FAULTS);
-        if fits && statuses.contains(&status) && says_any(&text, words) {
+            refusal != Refusal::MalformedId || contains_any(&text.replace("invalid_request", ""), &ID_FAULTS);
+        if fits && statuses.contains(&status) && contains_any(&text, words) {
             return refusal;
         }
     }
