@@ -75,7 +75,7 @@ async fn gather(context: Option<&Context>, host: &Host, mut warnings: Vec<String
         None
     });
     let results = look(context).await;
-    let (timer, unseen) = match timer::look(host).await {
+    let (timer, unseen) = match timer::query_state(host).await {
         Ok(timer) => (timer, None),
         Err(reason) => (State::default(), Some(reason)),
     };

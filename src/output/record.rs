@@ -1,88 +1,88 @@
-//! What the last run did, kept for `status` and for the next run.
+//! The record of the last run, for `status` and the next run.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
 use crate::host::files::{FileError, Files, Readable};
 
-/// Where the record is, below `--root`.
+/// Path of the record, below `--root`.
 pub const PATH: &str = "/var/lib/arc-enroll/status.json";
 
-/// The version of the record's form.
+/// Version of the format.
 pub const VERSION: u64 = 1;
 
-/// A finished run. Unknown members of a later program are ignored.
+/// A finished run. Unknown members of a later version are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// [`VERSION`]; any other is refused before the rest is read.
+    /// [`VERSION`]; a record of another version is not read.
     pub version: u64,
     /// Version of the program that wrote it.
     pub agent: String,
-    /// The run.
+    /// Id of the run.
     pub run_id: String,
-    /// When it began, RFC 3339.
+    /// Start time, RFC 3339.
     pub started: String,
-    /// When it ended, RFC 3339.
+    /// End time, RFC 3339.
     pub finished: String,
     /// `enrolled`, `waiting` or `failed`.
     pub outcome: String,
-    /// Code of the fault that ended it.
+    /// Code of the fault that ended the run.
     pub fault: Option<String>,
-    /// What was seen of it.
+    /// Evidence of the fault.
     pub evidence: Option<String>,
     /// Exit code.
     pub exit_code: u8,
-    /// What a person does about the fault.
+    /// The remediation, one step per entry.
     #[serde(default)]
     pub remedy: Vec<String>,
-    /// What was repaired on the way, in order.
+    /// The repairs of the run, in order.
     #[serde(default)]
     pub repairs: Vec<Repaired>,
-    /// What comes next.
+    /// The next step, for the operator.
     pub next: String,
-    /// Id of the VM that enrolled, by its firmware; empty where it could not be read, nothing before enrolling.
+    /// Firmware id of the VM that enrolled; empty where it could not be read, `None` before enrolling.
     pub vm: Option<String>,
 }
 
-/// One repair and what came of it.
+/// One repair and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {
-    /// What was done, in words.
+    /// Description of the repair.
     pub repair: String,
-    /// The fault that called for it.
+    /// Code of the fault that it repairs.
     pub fault: String,
-    /// What was seen before.
+    /// Evidence before the repair.
     #[serde(default)]
     pub before: String,
-    /// What was seen after.
+    /// Evidence after the repair.
     pub after: Option<String>,
-    /// Whether the fault was gone then; nothing when it was not looked at again.
+    /// Whether the fault was gone afterwards; `None` where it was not observed again.
     pub helped: Option<bool>,
 }
 
 impl Repaired {
-    /// Notes what was seen after it.
-    pub fn judge(&mut self, helped: bool, evidence: &str) {
+    /// Sets the result of the repair.
+    pub fn set_result(&mut self, helped: bool, evidence: &str) {
         self.helped = Some(helped);
         self.after = Some(evidence.to_owned());
     }
 }
 
 impl Record {
-    /// Writes the record, whole or not at all.
+    /// Writes the record atomically.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// The file cannot be written.
     pub fn write(&self, files: &Files) -> Result<(), FileError> {
         let text = format!("{:#}\n", json!(self));
         files.write(PATH, text.as_bytes(), Readable::Everyone)
     }
 }
 
-/// The last record, or why it cannot be used; an unreadable one is no reason to stop.
+/// Reads the record; `None` where there is none.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// A message why the record cannot be read; the caller continues without it.
 pub fn read(files: &Files) -> Result<Option<Record>, String> {
     let text = match files.read(PATH) {
         Ok(Some(text)) => text,
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_read_back_and_a_broken_one_is_named() {
+    fn a_record_is_read_back_and_an_invalid_one_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::new(dir.path().to_owned());
         assert_eq!(read(&files), Ok(None));
