@@ -1,28 +1,28 @@
-//! A .tar.gz in memory: the ustar form of POSIX (pax(1), "ustar Interchange Format"), regular files only.
+//! Builds a .tar.gz in memory: ustar format (POSIX pax(1), "ustar Interchange Format"), regular files only.
 
 use crate::formats::gzip::gzip;
 
-/// The unit of a tar file, in bytes.
+/// Block size of a tar file, in bytes.
 const BLOCK: usize = 512;
 
-/// Compression that is quick enough for the whole of a bundle.
+/// Compression level: fast enough for the largest bundle.
 const LEVEL: u8 = 6;
 
-/// An archive under way; every file is readable by its owner, in one folder (154 bytes at most).
+/// An archive that is being built. All files have mode 0600 and are in one folder, whose name has at most 154 bytes.
 pub struct Archive<'a> {
     tar: Vec<u8>,
     folder: &'a str,
-    /// The time of every file, in seconds since 1970.
+    /// Modification time of all files, in seconds since 1970.
     time: u64,
 }
 
 impl<'a> Archive<'a> {
-    /// An empty one.
+    /// An empty archive.
     pub fn new(folder: &'a str, time: u64) -> Self {
         Self { tar: Vec::new(), folder, time }
     }
 
-    /// Adds a file; its name below the folder has 99 bytes at most, which is what the caller's names have.
+    /// Adds a file. Its name below the folder is truncated after 99 bytes; the names of callers are shorter.
     pub fn add(&mut self, name: &str, content: &[u8]) {
         // name[100] mode[8] uid[8] gid[8] size[12] mtime[12] chksum[8] typeflag linkname[100] "ustar" NUL "00"
         // uname[32] gname[32] devmajor[8] devminor[8] prefix[155] and 12 bytes of padding.
@@ -35,7 +35,7 @@ impl<'a> Archive<'a> {
             "0{:\0<100}ustar\x0000{:\0<32}{:\0<32}0000000\x000000000\0{:\0<155.154}",
             "", "root", "root", self.folder
         );
-        // The sum is that of the header with blanks in its place.
+        // The checksum is that of the header with blanks in the checksum field.
         let sum =
             before.bytes().chain(after.bytes()).fold(8 * u32::from(b' '), |sum, byte| sum + u32::from(byte));
         self.tar.extend_from_slice(format!("{before}{sum:06o}\0 {after}").as_bytes());
@@ -44,7 +44,7 @@ impl<'a> Archive<'a> {
         self.fill(0);
     }
 
-    /// Zeros up to the end of this block, and so many blocks of them.
+    /// Pads with zeros to the end of the block, and adds `blocks` empty blocks.
     fn fill(&mut self, blocks: usize) {
         self.tar.resize(self.tar.len().next_multiple_of(BLOCK) + blocks * BLOCK, 0);
     }
@@ -65,8 +65,8 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "the host's tar is what it is held to")]
-    fn tar_reads_it() {
+    #[expect(clippy::disallowed_methods, reason = "compares with the host's tar")]
+    fn tar_lists_the_archive() {
         let long = format!("log/{}", "n".repeat(95));
         let content = vec![b'x'; 1000];
         let files: [(&str, &[u8]); 4] =

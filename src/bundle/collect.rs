@@ -1,4 +1,4 @@
-//! Takes what the table names: files, folders, commands; everything at the same time, each within its limit.
+//! Collects the sources of the table: files, folders and commands; concurrently, each with a limit.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -13,45 +13,45 @@ use crate::host::redaction;
 use crate::host::tasks::{join_all, Task};
 use crate::host::{Host, SharedMask};
 
-/// Time limit of one command; one that does not heed its end is killed 5 s later.
+/// Time limit of one command; one that ignores SIGTERM is killed 5 s later.
 const LIMIT: Duration = Duration::from_secs(14);
 
-/// Longer than any secret: that much is read beyond an entry's limit, so that what is cut off at the front is never
-/// the beginning of a secret whose rest stays.
+/// Bytes read in addition to an entry's limit. It is longer than any secret, so that truncation at the front never
+/// leaves the unrecognizable rest of a secret.
 const MARGIN: usize = 64 << 10;
 
-/// Most files of one folder; the newest are taken.
+/// Largest number of files of one folder; the newest are taken.
 const MOST_FILES: usize = 30;
 
-/// One entry of the bundle, or why there is none.
+/// One entry of the bundle, or the reason why it is missing.
 pub struct Part {
-    /// Its name in the archive.
+    /// Name in the archive.
     pub name: String,
-    /// The file or the command it comes from, or the command that shows what is not to be had here.
+    /// The source: a file, a command or a description.
     pub from: String,
-    /// What it holds.
+    /// The content.
     pub content: Content,
-    /// How long it took.
+    /// Time it took to collect.
     pub elapsed: Duration,
 }
 
-/// What a part holds.
+/// The content of a part.
 pub enum Content {
-    /// A text; how the command ended, when that was not well; whether the beginning is missing.
+    /// A text; the status of the command, where it failed; whether the text is truncated at the front.
     Text(String, Option<String>, bool),
-    /// Members that stay JSON when secrets are taken out of their texts.
+    /// A JSON value; secrets are redacted in its strings.
     Json(Value),
-    /// It could not be had, and why.
+    /// The reason why the content is missing.
     Missing(String),
 }
 
 impl Part {
-    /// A part that took no time worth telling.
+    /// A part with an elapsed time of zero.
     pub fn new(name: &str, from: &str, content: Content) -> Self {
         Self { name: name.to_owned(), from: from.to_owned(), content, elapsed: Duration::ZERO }
     }
 
-    /// Its text.
+    /// The text; `None` for other content.
     pub fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Text(text, ..) => Some(text),
@@ -59,7 +59,7 @@ impl Part {
         }
     }
 
-    /// Replaces every text by what `change` makes of it.
+    /// Applies `change` to every text.
     fn change(&mut self, change: &dyn Fn(&str) -> String) {
         match &mut self.content {
             Content::Text(text, ..) | Content::Missing(text) => *text = change(text),
@@ -78,13 +78,13 @@ fn change_texts(value: &mut Value, change: &dyn Fn(&str) -> String) {
     }
 }
 
-/// Everything that was found, secrets included.
+/// The collected parts, before redaction.
 pub struct Collected {
     pub(super) parts: Vec<Part>,
     started: Instant,
 }
 
-/// Takes everything that the table names, and the log where it is elsewhere.
+/// Collects the sources of the table, and the log where it is another file.
 pub async fn collect(host: &Host, log: Option<&str>) -> Collected {
     let started = Instant::now();
     let mut parts = Vec::new();
@@ -92,7 +92,7 @@ pub async fn collect(host: &Host, log: Option<&str>) -> Collected {
         parts.push(read_timed(host, "log/arc-enroll.log", log));
     }
     for (name, from) in TABLE.lines().filter_map(|line| line.split_once(' ')) {
-        take_files(host, name, from, &mut parts);
+        add_source(host, name, from, &mut parts);
     }
     let mut tasks: Vec<Task<'_, ()>> = Vec::new();
     for part in &mut parts {
@@ -102,15 +102,15 @@ pub async fn collect(host: &Host, log: Option<&str>) -> Collected {
     }
     join_all(tasks).await;
     if let Some(part) = parts.iter_mut().find(|part| part.name == HIMDS) {
-        look_at_himds(host, part);
+        read_himds_environment(host, part);
     }
     Collected { parts, started }
 }
 
-/// Puts the environment of himds in the place of what systemctl said of its process.
-fn look_at_himds(host: &Host, part: &mut Part) {
-    let said = part.text().unwrap_or_default().trim();
-    let pid = said.strip_prefix("MainPID=").filter(|pid| *pid != "0");
+/// Replaces the output of systemctl, the process id of himds, by the environment of that process.
+fn read_himds_environment(host: &Host, part: &mut Part) {
+    let output = part.text().unwrap_or_default().trim();
+    let pid = output.strip_prefix("MainPID=").filter(|pid| *pid != "0");
     part.content = match pid.filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit())) {
         Some(pid) => {
             let from = format!("/proc/{pid}/environ");
@@ -118,27 +118,29 @@ fn look_at_himds(host: &Host, part: &mut Part) {
             part.from = from;
             content
         }
-        None => Content::Missing("himdsd.service does not run, or systemd does not say so".to_owned()),
+        None => {
+            Content::Missing("himdsd.service does not run, or systemd does not report its process".to_owned())
+        }
     };
 }
 
 impl Collected {
-    /// How long it took so far.
+    /// Time since the start of the collection.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Adds what was made of other things, before everything else.
-    pub fn add(&mut self, mut parts: Vec<Part>) {
+    /// Adds parts before all others.
+    pub fn prepend(&mut self, mut parts: Vec<Part>) {
         parts.append(&mut self.parts);
         self.parts = parts;
     }
 
-    /// The parts without secrets and within the limits.
+    /// The redacted parts, within the size limits.
     pub fn parts(&mut self, mask: &SharedMask) -> Vec<Part> {
         let mut parts = std::mem::take(&mut self.parts);
-        // Twice, since a secret that one text gives away may stand alone in any other.
-        parts.iter_mut().for_each(|part| part.change(&|text| redaction::first(text, mask)));
+        // Two passes, because a secret that is recognized in one text may occur without context in another.
+        parts.iter_mut().for_each(|part| part.change(&|text| redaction::redact(text, mask)));
         parts.iter_mut().for_each(|part| part.change(&|text| mask.apply(text)));
         let mut room = LARGEST_WHOLE;
         let mut names: Vec<String> = Vec::new();
@@ -150,23 +152,22 @@ impl Collected {
             *is_cut |= keep_end(text, LARGEST_ENTRY.min(room));
             room -= text.len();
             if room == 0 && text.is_empty() {
-                part.content = Content::Missing("the bundle is as large as it may be".to_owned());
+                part.content = Content::Missing("the bundle has reached its size limit".to_owned());
                 continue;
             }
-            // Equal names are told apart.
             while names.contains(&part.name) {
                 part.name.push('_');
             }
             names.push(part.name.clone());
         }
-        // What is missing only because another entry of that name was had is not missed.
+        // A missing entry is dropped where another source provided the same name.
         parts.retain(|part| part.text().is_some() || !names.contains(&part.name));
         parts
     }
 }
 
-/// The files of one row of the table; a folder gives several parts. A command has yet to be run.
-fn take_files(host: &Host, name: &str, from: &str, parts: &mut Vec<Part>) {
+/// Adds the parts of one row of the table: one for a file, several for a folder, an empty one for a command.
+fn add_source(host: &Host, name: &str, from: &str, parts: &mut Vec<Part>) {
     let Some((folder, suffix)) = from.split_once('*') else {
         return parts.push(match from.starts_with('/') {
             true => read_timed(host, name, from),
@@ -176,7 +177,7 @@ fn take_files(host: &Host, name: &str, from: &str, parts: &mut Vec<Part>) {
     let why = match host.files.regular_files(folder, suffix) {
         Ok(names) => {
             for (index, file) in names.iter().enumerate() {
-                let (name, from) = (format!("{name}{}", plain(file)), format!("{folder}{file}"));
+                let (name, from) = (format!("{name}{}", sanitize(file)), format!("{folder}{file}"));
                 parts.push(match index < MOST_FILES {
                     true => read_timed(host, &name, &from),
                     false => {
@@ -202,8 +203,8 @@ fn read_timed(host: &Host, name: &str, from: &str) -> Part {
     part
 }
 
-/// A name as every system takes it, short enough for the archive.
-fn plain(name: &str) -> String {
+/// Replaces unusual characters in a file name, and truncates it for the archive.
+fn sanitize(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     name.chars().map(|c| if is_plain(c) { c } else { '_' }).take(50).collect()
 }
@@ -216,7 +217,7 @@ fn reason(error: &FileError) -> String {
     }
 }
 
-/// A file's content. What the kernel tells is not below the root.
+/// The content of a file below the root; /proc and /sys are read from the machine.
 pub(super) fn read(host: &Host, from: &str) -> Content {
     match from.starts_with("/proc/") || from.starts_with("/sys/") {
         true => read_file(Path::new(from)),
@@ -224,18 +225,18 @@ pub(super) fn read(host: &Host, from: &str) -> Content {
     }
 }
 
-/// The content of the file of this real path.
+/// The content of the file at a real path.
 pub fn read_file(path: &Path) -> Content {
     let mut end = match read_end(path, (LARGEST_ENTRY + MARGIN) as u64) {
         Ok(Some(end)) => end,
         Ok(None) => return Content::Missing("it is not there".to_owned()),
         Err(error) => return Content::Missing(reason(&error)),
     };
-    // A process's environment has zeros between its lines; anything else with zeros is no text, and what is packed
-    // cannot be looked through for secrets.
+    // A process's environment is separated by NUL bytes; other files with NUL bytes are binary. Secrets in binary and
+    // compressed files cannot be redacted.
     let is_binary = end.bytes.contains(&0) || end.bytes.starts_with(&[0x1f, 0x8b]);
     if is_binary && !path.as_os_str().as_bytes().ends_with(b"/environ") {
-        return Content::Missing("it is no text".to_owned());
+        return Content::Missing("it is not text".to_owned());
     }
     for byte in end.bytes.iter_mut().filter(|byte| **byte == 0) {
         *byte = b'\n';
@@ -247,23 +248,23 @@ pub fn read_file(path: &Path) -> Content {
     Content::Text(text, None, end.is_cut)
 }
 
-/// A command's words, both outputs in the order they came, up to its end or its limit.
+/// Runs the command of a part and stores its output, also where it exceeded its limit.
 async fn run(host: &Host, part: &mut Part) {
     let started = Instant::now();
     let words: Vec<&str> = part.from.split_whitespace().collect();
     let Some((program, args)) = words.split_first() else { return };
     let (mut text, mut is_cut) = (String::new(), false);
-    let mut listen = |line: &str| {
+    let mut append = |line: &str| {
         text.push_str(line);
         text.push('\n');
-        // Not line by line, which would move the whole of it each time.
+        // Truncating after every line would move the text each time.
         if text.len() > 2 * LARGEST_ENTRY {
             is_cut |= keep_end(&mut text, LARGEST_ENTRY + MARGIN);
         }
         true
     };
     let result =
-        host.commands.run(Program { watch: Some(&mut listen), ..Program::new(program, args, LIMIT) }).await;
+        host.commands.run(Program { watch: Some(&mut append), ..Program::new(program, args, LIMIT) }).await;
     part.elapsed = started.elapsed();
     let status = match result {
         Ok(finished) if finished.succeeded() => None,
@@ -277,19 +278,19 @@ async fn run(host: &Host, part: &mut Part) {
         },
     };
     part.content = match status {
-        Some(status) if text.is_empty() => Content::Missing(format!("{status}, without a word")),
+        Some(status) if text.is_empty() => Content::Missing(format!("{status}, no output")),
         status => Content::Text(text, status, is_cut),
     };
 }
 
-/// Drops the line that was cut at the front, or of a very long one as much as any secret takes.
+/// Drops the partial line at the front, at most [`MARGIN`] bytes of it.
 fn drop_first_line(text: &mut String) {
     let end = text.bytes().take(MARGIN).position(|byte| byte == b'\n').map_or(MARGIN, |at| at + 1);
     let end = (end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
     text.drain(..end);
 }
 
-/// Keeps whole lines at the end of a text, at most so many bytes; whether anything went.
+/// Keeps complete lines at the end of a text, at most `most` bytes; returns whether the text was truncated.
 fn keep_end(text: &mut String, most: usize) -> bool {
     let Some(from) = text.len().checked_sub(most).filter(|from| *from > 0) else { return false };
     let bytes = text.as_bytes();
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_lines_are_kept_at_the_end() {
+    fn keep_end_keeps_complete_lines() {
         for (whole, most, kept) in [
             ("a\nbb\nccc\n", 9, "a\nbb\nccc\n"),
             ("a\nbb\nccc\n", 8, "bb\nccc\n"),
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_goes_with_whatever_was_cut() {
+    fn a_partial_first_line_is_dropped() {
         let mut text = "rest of a secret\nwhole\n".to_owned();
         drop_first_line(&mut text);
         assert_eq!(text, "whole\n");
@@ -343,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_and_what_comes_first_has_the_room() {
+    fn earlier_parts_have_priority_within_the_size_limit() {
         let line = "0123456789abcde\n";
         let large = line.repeat(2 * LARGEST_ENTRY / line.len());
         let parts = packed((0..20).map(|index| part(&index.to_string(), text(&large))).collect());
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_names_are_told_apart_and_the_other_distribution_is_not_missed() {
+    fn equal_names_get_a_suffix_and_alternative_sources_are_not_reported_missing() {
         let missing = || Content::Missing("no rpm".to_owned());
         let parts = packed(vec![
             part("a", text("1")),
@@ -371,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn json_stays_json_whatever_the_password_is() {
+    fn redaction_keeps_json_valid() {
         let value = serde_json::json!({"port": 3128, "url": "http://u:3128@h:80", "list": ["x 3128"]});
         let parts = packed(vec![part("j", Content::Json(value))]);
         let back: Value = serde_json::from_str(parts[0].text().unwrap()).unwrap();
@@ -379,8 +380,8 @@ mod tests {
     }
 
     #[test]
-    fn names_of_files_are_made_plain() {
-        assert_eq!(plain("gc agent/ü.log"), "gc_agent__.log");
-        assert_eq!(plain(&"n".repeat(300)).len(), 50);
+    fn file_names_are_sanitized() {
+        assert_eq!(sanitize("gc agent/ü.log"), "gc_agent__.log");
+        assert_eq!(sanitize(&"n".repeat(300)).len(), 50);
     }
 }

@@ -1,4 +1,4 @@
-//! `manifest.json`: what is in the bundle, where it comes from, and what could not be had.
+//! `manifest.json`: the entries of the bundle with their sources, and the missing entries.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use crate::context::{value, Context, Facts};
 use crate::formats::json::object;
 use crate::model::step::{workstation, Step, Who};
 
-/// What cannot be seen from inside the VM, and the command that shows it; from the guide's sections on the cloud
+/// Data that is not visible inside the VM, and the commands that show it; from the guide's sections on the cloud
 /// services network and on the permissions of the identity.
 pub const OUTSIDE: [Step; 4] = [
     workstation(
@@ -32,16 +32,16 @@ pub const OUTSIDE: [Step; 4] = [
     ),
 ];
 
-/// Why those are not there.
+/// The reason why [`OUTSIDE`] is missing.
 const UNSEEN: &str =
     "it cannot be seen from inside the VM; add the output of this command, run by a person with the az CLI";
 
-/// Why the guide's own way to a token is not taken.
+/// The reason why the guide's command for a token is not run.
 const NO_AZ: &str =
     "arc-enroll does not use the az CLI; identity.json and doctor.json have what the sidecar answers";
 
-/// The manifest of these parts, as JSON for people too.
-pub fn write(context: &Context, facts: &Facts, elapsed: Duration, parts: &[Part]) -> String {
+/// The manifest as indented JSON.
+pub fn render(context: &Context, facts: &Facts, elapsed: Duration, parts: &[Part]) -> String {
     let (mut entries, mut missing) = (Vec::new(), Vec::new());
     for part in parts {
         let (name, from, elapsed) = (&part.name, &part.from, milliseconds(part.elapsed));
@@ -67,7 +67,7 @@ pub fn write(context: &Context, facts: &Facts, elapsed: Duration, parts: &[Part]
         "created": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         "elapsed_ms": milliseconds(elapsed),
         "as_root": crate::host::system::is_root(),
-        "secrets": "taken out; *** stands in their place",
+        "secrets": "redacted; *** replaces each one",
         "largest_entry": LARGEST_ENTRY,
         "largest_whole": LARGEST_WHOLE,
         "entries": entries,
@@ -76,7 +76,6 @@ pub fn write(context: &Context, facts: &Facts, elapsed: Duration, parts: &[Part]
     format!("{manifest:#}\n")
 }
 
-/// As the numbers of JSON go; nothing here takes longer than they can tell.
 fn milliseconds(time: Duration) -> u64 {
     time.as_millis().try_into().unwrap_or(u64::MAX)
 }

@@ -1,7 +1,7 @@
-//! One archive with what support asks for (guide, "If you're still experiencing issues").
+//! The support bundle: one archive with the data that support asks for (guide, "If you're still experiencing issues").
 //!
-//! [`TABLE`] says what is collected; [`collect`] takes it, everything at the same time; [`crate::host::redaction`] takes the
-//! secrets out; [`manifest`] says what is there and what could not be had. What cannot be had is content too.
+//! [`TABLE`] lists the sources; [`collect`] reads them concurrently; [`crate::host::redaction`] redacts secrets;
+//! [`manifest`] lists the entries, and the missing ones with the reason.
 
 mod archive;
 mod collect;
@@ -9,29 +9,30 @@ mod derived;
 mod manifest;
 
 pub use collect::{collect, read_file, Collected, Content, Part};
-pub use derived::{ask, identity, places, PAGES};
+pub use derived::{fetch_page, identity_part, list_proxy_settings, PAGES};
 pub use manifest::OUTSIDE;
 
 use crate::context::{Context, Facts};
 use archive::Archive;
 
-/// Most of one entry, in bytes; of a longer one the end is kept.
+/// Size limit of one entry, in bytes; the end of a larger one is kept.
 pub const LARGEST_ENTRY: usize = 1 << 20;
 
-/// Most of all entries together, in bytes, uncompressed.
+/// Size limit of all entries together, in bytes, uncompressed.
 pub const LARGEST_WHOLE: usize = 16 << 20;
 
 /// The entry with the environment of himds.
 const HIMDS: &str = "proxy/himds-environment.txt";
 
-/// What is collected, a line for each: the entry's name, and the file, the files or the command it comes from. What
-/// comes first has the first claim to the room, so the folders, which may hold anything, come last. Of two with one
-/// name the second is for other distributions. It is one text, since that is much smaller than a list of pairs.
+/// The sources, one per line: the name of the entry, and a file, a file pattern or a command.
 ///
-/// The guide asks for the journal of `azcmagent`; there is no such unit, and the four services of the package have
-/// what was meant. It is asked for all the same, so that whoever looks for it finds the answer. himds keeps the
-/// environment that it was started with, which is looked at by its process id. Hosts of Azure itself carry a tag of
-/// their own as the asset tag of the chassis.
+/// Earlier lines have priority within the size limit, so that the folders, whose size is unknown, come last. Of two
+/// lines with the same name, the second is for other distributions. One text is much smaller in the binary than a list
+/// of pairs.
+///
+/// The guide asks for the journal of `azcmagent`, a unit that does not exist; it is included besides the four services
+/// of the package, so that a reader of the guide finds an entry. The environment of the himds process is read by its
+/// process id. The asset tag of the chassis identifies hosts of Azure.
 const TABLE: &str = "\
 cloud-init/cloud-init-output.log /var/log/cloud-init-output.log
 cloud-init/cloud-init.log /var/log/cloud-init.log
@@ -80,24 +81,25 @@ azcmagent/log/ /var/opt/azcmagent/log/*.log
 guest-configuration/arc_policy_logs/ /var/lib/GuestConfig/arc_policy_logs/*
 guest-configuration/ext_mgr_logs/ /var/lib/GuestConfig/ext_mgr_logs/*";
 
-/// The archive, and what there is to say about it.
+/// The archive and its summary.
 pub struct Bundle {
     /// The .tar.gz.
     pub bytes: Vec<u8>,
-    /// Files in it, besides the manifest.
+    /// Number of files, without the manifest.
     pub entries: usize,
-    /// How many of them were cut.
+    /// Number of truncated files.
     pub truncated: usize,
-    /// What could not be had: the entry's name, and why.
+    /// Missing entries: name and reason.
     pub missing: Vec<(String, String)>,
 }
 
-/// Takes the secrets out, keeps to the limits, and packs; `folder` is the one on top, `time` in seconds since 1970.
+/// Redacts secrets, applies the size limits and builds the archive. `folder` is the top folder, `time` is in seconds
+/// since 1970.
 pub fn pack(context: &Context, facts: &Facts, folder: &str, time: u64, mut collected: Collected) -> Bundle {
     derived::add_errors(&mut collected);
     let parts = collected.parts(&context.host.mask);
     let mut archive = Archive::new(folder, time);
-    archive.add("manifest.json", manifest::write(context, facts, collected.elapsed(), &parts).as_bytes());
+    archive.add("manifest.json", manifest::render(context, facts, collected.elapsed(), &parts).as_bytes());
     let mut bundle = Bundle { bytes: Vec::new(), entries: 0, truncated: 0, missing: Vec::new() };
     for part in parts {
         match part.content {

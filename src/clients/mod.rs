@@ -1,4 +1,4 @@
-//! The parties that the agent talks to, one module each: how it is asked, and what its answer means.
+//! Clients of external services and programs: each module builds the requests and interprets the responses.
 
 pub mod arm;
 pub mod azcmagent;

@@ -129,7 +129,8 @@ async fn collect(
         let examination = doctor::examine(context, Vec::new()).await;
         (examination, started.elapsed())
     };
-    let asking = bundle::PAGES.iter().map(|page| Box::pin(bundle::ask(&endpoint, page)) as Task<'_, _>);
+    let asking =
+        bundle::PAGES.iter().map(|page| Box::pin(bundle::fetch_page(&endpoint, page)) as Task<'_, _>);
     let log = Some(log.as_str()).filter(|log| *log != enroll::DEFAULT_LOG);
     let (mut collected, answers, (examination, elapsed)) =
         tokio::join!(bundle::collect(&host, log), join_all(asking.collect()), examining);
@@ -141,9 +142,9 @@ async fn collect(
     let mut parts = vec![
         doctor,
         Part::new("configuration/config.yaml", &from, bundle::read_file(&configured)),
-        bundle::identity(context, &examination.facts, answers),
+        bundle::identity_part(context, &examination.facts, answers),
     ];
-    let places = bundle::places(&host.files, environment);
+    let places = bundle::list_proxy_settings(&host.files, environment);
     for (name, from, text) in [
         ("configuration/in-force.txt", "the configuration with its defaults", in_force(&context.settings)),
         ("proxy/places.txt", "the files and the environment that it names", places),
@@ -157,7 +158,7 @@ async fn collect(
             parts.push(Part::new(name, from, Content::Text(text, None, false)));
         }
     }
-    collected.add(parts);
+    collected.prepend(parts);
     (collected, examination)
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
 /// Gives a context the time of an examination.
 pub fn limit(context: &mut Context) {
     context.deadline = Instant::now() + LIMIT;
-    context.host.commands.end_by(context.deadline);
+    context.host.commands.set_deadline(context.deadline);
 }
 
 /// Observes everything, in the time of the slowest probe; `unread` is what could not be read before.

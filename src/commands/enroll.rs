@@ -118,7 +118,7 @@ async fn converge(
     // This VM can be enrolled, and no other run is at work on it.
     run.converge(&[Condition::Host]).await?;
     // From here on the timer goes on where this run ends.
-    *has_timer = timer::keep(context, repeat, progress).await;
+    *has_timer = timer::configure(context, repeat, progress).await;
     run.converge(&[Condition::Host, Condition::ProxyEnvironment]).await?;
     // Where the VM is connected already, what is only needed to connect it is not walked through again.
     run.look_ahead(Condition::GOAL).await;
@@ -156,7 +156,7 @@ fn begin(context: &Context, progress: &Progress) {
         identity = %context.settings.identity,
         "enrolling {name}"
     );
-    progress.say(&format!(
+    progress.print(&format!(
         "arc-enroll {}: enrolling {name} into {} ({})\n",
         env!("CARGO_PKG_VERSION"),
         azure.resource_group,
@@ -207,7 +207,7 @@ impl Ending {
         if fault.kind.resolution != Resolution::Retry {
             return steps.first().map(RenderedStep::line).unwrap_or_default();
         }
-        let latest = timer::latest(&context.settings).filter(|_| self.has_timer);
+        let latest = timer::latest_run(&context.settings).filter(|_| self.has_timer);
         match latest {
             Some(time) => format!(
                 "not over: the timer goes on, at {} at the latest; `arc-enroll enroll` goes on at once",
@@ -277,15 +277,15 @@ fn tell(
     next: &str,
 ) {
     match &ending.outcome {
-        Outcome::Enrolled(evidence) => progress.say(&format!("\nENROLLED: {evidence}\n")),
+        Outcome::Enrolled(evidence) => progress.print(&format!("\nENROLLED: {evidence}\n")),
         Outcome::Yielded(fault) => {
-            progress.say(&format!("\nNOT NOW: {} (exit code {NOT_YET})\n", fault.kind.summary));
+            progress.print(&format!("\nNOT NOW: {} (exit code {NOT_YET})\n", fault.kind.summary));
         }
         Outcome::Stopped(fault) => {
             let log = context.settings.log.file.display().to_string();
-            progress.say(&terminal::verdict(&style(mode), fault, steps, &log));
+            progress.print(&terminal::verdict(&style(mode), fault, steps, &log));
             if fault.kind.resolution == Resolution::Retry {
-                progress.say(&terminal::paragraph("  Next: ", next));
+                progress.print(&terminal::paragraph("  Next: ", next));
             }
         }
     }
@@ -373,7 +373,7 @@ fn start_log(
     start: &Start,
     mask: SharedMask,
 ) -> (Destination, progress::ProgressMode) {
-    let destination = log::choose(&files.path(log_file));
+    let destination = log::detect_destination(&files.path(log_file));
     let mut lost = None;
     let to_stdout = destination == Destination::LogFile || invocation.output == Some(Output::Json);
     let mut sink = if destination == Destination::LogFile { Sink::stdout() } else { Sink::nowhere() };

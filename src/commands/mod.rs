@@ -213,7 +213,7 @@ fn repeat(invocation: &Invocation) -> Repeat {
     let files = Files::new(invocation.root.clone());
     let config = invocation.config.as_ref().map(|named| {
         let is_below = named.is_absolute() || files.exists(named);
-        let base = if is_below { None } else { system::own_directory() };
+        let base = if is_below { None } else { system::current_directory() };
         base.unwrap_or_else(|| PathBuf::from("/")).join(named).to_string_lossy().into_owned()
     });
     Repeat::new(config.filter(|path| path != DEFAULT_PATH), &invocation.overrides)

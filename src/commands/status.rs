@@ -75,7 +75,7 @@ async fn gather(context: Option<&Context>, host: &Host, mut warnings: Vec<String
         None
     });
     let results = look(context).await;
-    let (timer, unseen) = match timer::look(host).await {
+    let (timer, unseen) = match timer::query_state(host).await {
         Ok(timer) => (timer, None),
         Err(reason) => (State::default(), Some(reason)),
     };
@@ -157,7 +157,7 @@ fn to_json(status: &Status) -> Value {
 fn agent(status: &Status) -> (&str, Option<String>) {
     let show = status.show.as_ref();
     let state = show.map_or("not installed or not answering", |show| show.status.as_str());
-    (state, show.filter(|show| show.is_onboarded()).map(Show::place))
+    (state, show.filter(|show| show.is_onboarded()).map(Show::arm_id))
 }
 
 fn to_text(status: &Status, style: Style) -> String {

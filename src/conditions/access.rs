@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{identity, Notes, Observation};
 use crate::catalogue;
-use crate::clients::arm::{self, role_of, Permissions, LIST_ACCESS, READ, REGISTER, WRITE};
+use crate::clients::arm::{self, role_for, Permissions, LIST_ACCESS, READ, REGISTER, WRITE};
 use crate::context::{Context, Facts, Learned};
 use crate::host::https::{HttpsError, HttpsReply};
 use crate::model::check::Evidence;
@@ -31,10 +31,10 @@ async fn ask(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Evid
         }
         Err(error) => return Ok(format!("not known: {error}; azcmagent's own attempt decides")),
     };
-    if let Some(fault) = arm::read_refusal(&reply) {
+    if let Some(fault) = arm::classify_refusal(&reply) {
         return Err(identity::attribute(context, facts, fault));
     }
-    let Some(permissions) = Permissions::read(&reply.body) else {
+    let Some(permissions) = Permissions::parse(&reply.body) else {
         return Ok(format!(
             "not known: ARM answered {} without a listing; azcmagent's own attempt decides",
             reply.status
@@ -54,8 +54,8 @@ fn judge(
     if let Some(action) = [WRITE, READ].into_iter().find(|action| permissions.lacks(action)) {
         let fault = catalogue::ACCESS_ROLE.with_evidence(format!(
             "it lacks {action} (role {}); of actions there it has {}",
-            role_of(action).unwrap_or_default(),
-            permissions.some()
+            role_for(action).unwrap_or_default(),
+            permissions.describe_actions()
         ));
         return Err(identity::attribute(context, facts, fault));
     }
@@ -72,7 +72,7 @@ fn judge(
     if permissions.lacks(LIST_ACCESS) {
         text.push_str(&format!(
             "; it lacks {LIST_ACCESS} (role {})",
-            role_of(LIST_ACCESS).unwrap_or_default()
+            role_for(LIST_ACCESS).unwrap_or_default()
         ));
     }
     if is_unregistered || registration == "Registering" {

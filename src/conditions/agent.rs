@@ -72,7 +72,7 @@ async fn judge(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Ev
     let units = read_units(&shown);
     judge_units(&units, context.host.files.uptime()).map_err(|fault| {
         // Starting them would not do what the package's scripts have left undone.
-        let was_cut_off = packages::was_cut_off(&context.host, &context.settings.agent);
+        let was_cut_off = packages::was_interrupted(&context.host, &context.settings.agent);
         let kind = if was_cut_off { &catalogue::AGENT_DPKG_INTERRUPTED } else { fault.kind };
         let evidence = fault.evidence.clone();
         fault.as_kind(kind, evidence)

@@ -35,7 +35,7 @@ pub async fn ask(context: &Context, facts: &Facts) -> Result<Show, Fault> {
         .await
         .map_err(|error| catalogue::AGENT_BROKEN.with_evidence(error.to_string()))?;
     show.ok_or_else(|| {
-        let said = context.host.last_words(&finished);
+        let said = context.host.output_tail(&finished);
         let evidence = format!("azcmagent show ({}) said nothing readable: {said}", finished.status());
         let was_connected = facts.has_run(RepairId::Connect);
         let kind = if was_connected { &catalogue::CONNECTED_PENDING } else { &catalogue::AGENT_BROKEN };
@@ -45,7 +45,7 @@ pub async fn ask(context: &Context, facts: &Facts) -> Result<Show, Fault> {
 
 async fn judge(context: &Context, facts: &Facts, show: &Show, notes: &mut Notes) -> Result<Evidence, Fault> {
     let was_connected = facts.has_run(RepairId::Connect);
-    let said = context.host.mask.apply(&show.words());
+    let said = context.host.mask.apply(&show.status_text());
     if !show.is_onboarded() {
         // Right after connect himds may not have read its new state yet.
         let entry = if was_connected { &catalogue::CONNECTED_PENDING } else { &catalogue::CONNECTED_NOT_YET };
@@ -54,22 +54,22 @@ async fn judge(context: &Context, facts: &Facts, show: &Show, notes: &mut Notes)
     if context.has_target {
         if let Some(difference) = elsewhere(context, show) {
             return Err(catalogue::CONNECTED_ELSEWHERE
-                .with_evidence(format!("it is connected as {}: {difference}", show.place())));
+                .with_evidence(format!("it is connected as {}: {difference}", show.arm_id())));
         }
         match another_vms_name(context, facts, show, notes).await {
             // A machine that works may have been enrolled by hand, under a name that somebody chose.
-            Some((evidence, Certainty::Likely)) if show.is("Connected") && !context.is_first_boot => {
-                return Ok(format!("Connected as {}; mind that {evidence}", show.place()));
+            Some((evidence, Certainty::Likely)) if show.has_status("Connected") && !context.is_first_boot => {
+                return Ok(format!("Connected as {}; mind that {evidence}", show.arm_id()));
             }
             Some((evidence, _)) => return Err(catalogue::CONNECTED_CLONED.with_evidence(evidence)),
             None => {}
         }
     }
-    if show.is("Connected") {
-        return Ok(format!("Connected as {}", show.place()));
+    if show.has_status("Connected") {
+        return Ok(format!("Connected as {}", show.arm_id()));
     }
     let evidence = format!("azcmagent says {said}");
-    if show.is("Expired") {
+    if show.has_status("Expired") {
         return Err(catalogue::CONNECTED_EXPIRED.with_evidence(evidence));
     }
     if was_connected {
@@ -79,7 +79,7 @@ async fn judge(context: &Context, facts: &Facts, show: &Show, notes: &mut Notes)
         return Err(catalogue::CONNECTED_CLONED.with_evidence(evidence));
     }
     // Half-made by a connect that broke off. One that is whole answers that it is connected already.
-    if show.was_never_heard() {
+    if show.lacks_heartbeat() {
         return Err(catalogue::CONNECTED_NOT_YET
             .with_evidence(format!("{evidence}, and Azure has never heard from it")));
     }
@@ -102,7 +102,7 @@ async fn explain(context: &Context, facts: &Facts, show: &Show, evidence: String
         return catalogue::CONNECTED_GONE
             .with_evidence(format!("{evidence}, and Azure has no machine {name}"));
     }
-    let machine = Machine::read(&reply.body);
+    let machine = Machine::parse(&reply.body);
     if is_cloned(&machine.reason) {
         return catalogue::CONNECTED_CLONED
             .with_evidence(format!("{evidence}; Azure says: {}", machine.reason));
@@ -194,7 +194,7 @@ pub fn elsewhere(context: &Context, show: &Show) -> Option<String> {
     let azure = &context.settings.azure;
     let or_id = |value: &str, segment: &str| {
         if value.is_empty() {
-            show.in_id(segment).unwrap_or_default()
+            show.id_segment(segment).unwrap_or_default()
         } else {
             value.to_owned()
         }

@@ -7,7 +7,7 @@ use crate::catalogue;
 use crate::clients::arm;
 use crate::clients::azcmagent;
 use crate::context::{about_endpoints, Context};
-use crate::host::commands::says_any;
+use crate::host::commands::contains_any;
 use crate::host::https::{self, HttpsError, HttpsRequest};
 use crate::host::tasks::{join_all, Task};
 use crate::host::tunnel::{self, Tunnel};
@@ -122,7 +122,7 @@ async fn first_fault(context: &Context, failures: &[(&str, &'static FaultKind, S
         [&catalogue::EGRESS_UNTRUSTED, &catalogue::EGRESS_CERTIFICATE_DATES, &catalogue::EGRESS_WRONG_NAME];
     if of_certificates.contains(kind) {
         let (proxy, url) = (context.settings.proxy.url.as_ref(), format!("https://{host}/"));
-        let issuer = https::issuer(&context.host.commands, proxy, &url, context.within(LIMIT)).await;
+        let issuer = https::fetch_issuer(&context.host.commands, proxy, &url, context.within(LIMIT)).await;
         if let Some(issuer) = issuer {
             text.push_str(&format!("; the certificate that {host} shows is issued by {issuer}"));
         }
@@ -220,7 +220,7 @@ fn of_tunnel(answer: &Tunnel) -> EndpointFailure {
     let entry = match answer {
         Tunnel::Answered { status: 400..=499, .. } => &catalogue::EGRESS_REFUSED,
         // Squid's name of the error (ERR_DNS_FAIL), or what other proxies write.
-        Tunnel::Answered { .. } if says_any(&lower, &["dns", "resol", "lookup"]) => {
+        Tunnel::Answered { .. } if contains_any(&lower, &["dns", "resol", "lookup"]) => {
             &catalogue::EGRESS_UNRESOLVED
         }
         _ => &catalogue::EGRESS_UNREACHABLE,
@@ -234,7 +234,7 @@ fn of_tunnel(answer: &Tunnel) -> EndpointFailure {
 /// What curl's exit code means (man curl, EXIT CODES); the words are those of OpenSSL, GnuTLS and NSS.
 fn of_curl(code: i32, tunnel_status: u16, words: &str) -> &'static FaultKind {
     let words = words.to_ascii_lowercase();
-    let says = |texts: &[&str]| says_any(&words, texts);
+    let says = |texts: &[&str]| contains_any(&words, texts);
     match code {
         _ if (400..500).contains(&tunnel_status) => &catalogue::EGRESS_REFUSED,
         5 | 6 => &catalogue::EGRESS_UNRESOLVED,

@@ -130,7 +130,7 @@ async fn refused(
     reply: &LinkLocalReply,
 ) -> Fault {
     let is_named = context.settings.identity != Identity::System;
-    let mut more = imds::signs_of_a_proxy(reply).unwrap_or_default();
+    let mut more = imds::proxy_headers(reply).unwrap_or_default();
     let entry: &'static FaultKind = match refusal {
         Refusal::Proxied => &catalogue::IMDS_PROXIED,
         Refusal::Page => {
@@ -171,8 +171,11 @@ async fn refused(
     };
     let wish = reply.header("retry-after").and_then(|value| backoff::retry_after(value, SystemTime::now()));
     // The body of a success that cannot be read may hold half a token.
-    let words =
-        if *refusal == Refusal::Unreadable { format!("HTTP {}", reply.status) } else { imds::words(reply) };
+    let words = if *refusal == Refusal::Unreadable {
+        format!("HTTP {}", reply.status)
+    } else {
+        imds::describe_reply(reply)
+    };
     let semicolon = if more.is_empty() { "" } else { "; " };
     entry.with_evidence(format!("{words}{semicolon}{more}")).with_retry_after(wish)
 }
@@ -200,7 +203,7 @@ async fn ask_without_a_name(context: &Context, known: &mut IdentityFacts) -> (&'
             (&catalogue::IDENTITY_NONE, "and there is no other on the VM".to_owned())
         }
         Err(Refusal::Unreadable) => (none, "asked without a name, IMDS says nothing readable".to_owned()),
-        Err(_) => (none, format!("asked without a name: {}", imds::words(&reply))),
+        Err(_) => (none, format!("asked without a name: {}", imds::describe_reply(&reply))),
     }
 }
 

@@ -15,21 +15,23 @@ pub(super) async fn observe(context: &Context) -> Observation {
     let started = Instant::now();
     let reply = ask_health(context).await;
     let (state, words) = match &reply {
-        Ok(reply) if reply.status == 200 && !imds::is_page(reply) => (ProbeState::Ok, imds::words(reply)),
-        Ok(reply) => (ProbeState::Information, imds::words(reply)),
+        Ok(reply) if reply.status == 200 && !imds::is_page(reply) => {
+            (ProbeState::Ok, imds::describe_reply(reply))
+        }
+        Ok(reply) => (ProbeState::Information, imds::describe_reply(reply)),
         Err(error) => (ProbeState::Fails, error.to_string()),
     };
     let mut notes = Notes::default();
     let target = format!("{}/healthz", context.settings.imds.endpoint);
     notes.probes.push(probe(context, "IMDS health", target, state, &words, started));
-    let clocks = reply.as_ref().ok().filter(|reply| imds::signs_of_a_proxy(reply).is_none()).and_then(clocks);
+    let clocks = reply.as_ref().ok().filter(|reply| imds::proxy_headers(reply).is_none()).and_then(clocks);
     notes.learned = Learned::Sidecar(SidecarFacts { clocks, health: health(&reply) });
     notes.observation(reply.map_err(unreachable).and_then(|reply| judge(&reply)))
 }
 
 fn judge(reply: &LinkLocalReply) -> Result<Evidence, Fault> {
-    if let Some(sign) = imds::signs_of_a_proxy(reply) {
-        return Err(catalogue::IMDS_PROXIED.with_evidence(format!("{}; {sign}", imds::words(reply))));
+    if let Some(sign) = imds::proxy_headers(reply) {
+        return Err(catalogue::IMDS_PROXIED.with_evidence(format!("{}; {sign}", imds::describe_reply(reply))));
     }
     if imds::is_page(reply) {
         // Some web frameworks answer so where they have no such page; the token request tells.
@@ -57,7 +59,7 @@ pub(super) async fn ask_health(context: &Context) -> Result<LinkLocalReply, Link
 pub(super) fn health(reply: &Result<LinkLocalReply, LinkLocalError>) -> Option<(bool, String)> {
     match reply {
         Ok(reply) if reply.status == 404 || imds::is_page(reply) => None,
-        Ok(reply) => Some(((200..300).contains(&reply.status), imds::words(reply))),
+        Ok(reply) => Some(((200..300).contains(&reply.status), imds::describe_reply(reply))),
         Err(error) => Some((false, error.to_string())),
     }
 }

@@ -62,7 +62,7 @@ pub fn skipped_endpoints(context: &Context, cause: &str) -> Vec<Probe> {
 async fn reach_imds(context: &Context) -> Vec<Probe> {
     let started = Instant::now();
     let endpoint = &context.settings.imds.endpoint;
-    let (state, detail) = match link_local::reach(endpoint).await {
+    let (state, detail) = match link_local::probe(endpoint).await {
         Ok(()) => (ProbeState::Ok, "takes connections".to_owned()),
         Err(error) => (ProbeState::Fails, error.to_string()),
     };

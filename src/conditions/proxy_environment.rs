@@ -118,7 +118,7 @@ fn read_environment(text: &str) -> Pairs {
 /// Who only looks says as well that a repair would fail.
 fn check_writable(context: &Context, path: &str) -> Result<(), Fault> {
     let path = context.host.files.path(path);
-    match system::refusal_to_write(&path) {
+    match system::read_only_error(&path) {
         Some(source) => Err(not_writable(&FileError { action: "write", path, source })),
         None => Ok(()),
     }

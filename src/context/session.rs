@@ -40,7 +40,7 @@ impl Session {
         if !system::is_root() {
             return Err(catalogue::HOST_NOT_ROOT.with_evidence("not running as root"));
         }
-        match Lock::take(&context.host.files) {
+        match Lock::acquire(&context.host.files) {
             Ok(lock) => {
                 self.lock = Some(lock);
                 // What a killed run has left in memory goes before anything else.

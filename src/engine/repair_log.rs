@@ -31,7 +31,7 @@ impl RepairLog {
         for (of, done) in &mut self.0 {
             // What is slow to take effect has been called without effect before.
             if *of == condition && done.helped != Some(true) {
-                done.judge(true, evidence);
+                done.set_result(true, evidence);
                 info!(
                     event = "repair.helped",
                     fault = %done.fault,
@@ -49,7 +49,7 @@ impl RepairLog {
     pub fn fails(&mut self, fault: &Fault) -> Option<&Repaired> {
         let last = self.0.iter_mut().rev().find(|(_, done)| done.fault == fault.code());
         let (_, done) = last.filter(|(_, done)| done.helped != Some(false))?;
-        done.judge(false, &fault.evidence);
+        done.set_result(false, &fault.evidence);
         warn!(
             event = "repair.without-effect",
             fault = %done.fault,

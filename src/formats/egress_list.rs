@@ -1,7 +1,7 @@
-//! Egress endpoints of a cloud services network as `az … --additional-egress-endpoints` takes them: single quotes
-//! inside, so that the whole can stand in double ones.
+//! Egress endpoints of a cloud services network for `az … --additional-egress-endpoints`: JSON with single quotes, so
+//! that it can be quoted with double quotes.
 
-/// One endpoint; without a port where none is told.
+/// One endpoint, with or without a port.
 pub fn endpoint(domain: &str, port: Option<u64>) -> String {
     let port = port.map_or(String::new(), |port| format!(",'port':{port}"));
     format!("{{'domainName':'{domain}'{port}}}")

@@ -1,13 +1,13 @@
-//! JSON objects by name and value.
+//! Builds JSON objects from names and values.
 //!
-//! In place of `json!`, which expands to a screen of machine code for every member.
+//! It replaces `json!`, which expands to much machine code for every member.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// What may be a member of an object: all that serde can write.
+/// A value of an object member: every type that serde can serialize.
 pub trait Member {
-    /// The value; null for what JSON cannot hold, such as a map by numbers, of which there is none here.
+    /// The value; null where JSON cannot represent it, such as a map with numeric keys.
     fn value(&self) -> Value;
 }
 
@@ -17,7 +17,7 @@ impl<T: Serialize> Member for T {
     }
 }
 
-/// An object of these members; of two with one name the last one holds.
+/// An object of these members; the last of two equal names wins.
 pub fn object_of(members: &[(&str, &dyn Member)]) -> Value {
     let mut object = Map::new();
     for (name, member) in members {
@@ -26,7 +26,7 @@ pub fn object_of(members: &[(&str, &dyn Member)]) -> Value {
     Value::Object(object)
 }
 
-/// [`object_of`], written as JSON is: `object! { "name": name, "vm": object! { "id": id } }`.
+/// [`object_of`] in JSON syntax: `object! { "name": name, "vm": object! { "id": id } }`.
 macro_rules! object {
     ($($name:literal: $value:expr),* $(,)?) => {
         $crate::formats::json::object_of(&[$(($name, &$value)),*])
@@ -39,7 +39,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn it_is_what_the_macro_of_serde_json_makes() {
+    fn the_macro_builds_the_same_value_as_json() {
         let (text, list) = ("a\"\n".to_owned(), [object! { "x": 1 }]);
         let made = object! { "t": text, "n": None::<u8>, "b": true, "l": list, "e": object! {} };
         assert_eq!(made, json!({ "t": "a\"\n", "n": null, "b": true, "l": [{ "x": 1 }], "e": {} }));

@@ -1,4 +1,4 @@
-//! The languages and encodings that the program reads and writes, as pure functions.
+//! Data formats and encodings, as pure functions.
 
 pub mod egress_list;
 pub mod gzip;

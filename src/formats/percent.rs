@@ -1,16 +1,16 @@
-//! Percent-encoding (RFC 3986, section 2.1): parts of URLs, and the credentials in a proxy's.
+//! Percent-encoding (RFC 3986, section 2.1), for parts of URLs and the credentials of proxy URLs.
 
 use percent_encoding::{percent_decode_str, utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
 
-/// All but the unreserved characters of RFC 3986, section 2.3.
+/// All characters except the unreserved ones of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Every byte outside the unreserved characters as `%XX`.
+/// Encodes every byte outside the unreserved characters as `%XX`.
 pub fn encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// The text that is encoded; none where a `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8.
+/// Decodes a text; `None` where a `%` is not followed by two hexadecimal digits, or the result is not UTF-8.
 pub fn decode(text: &str) -> Option<String> {
     let is_code =
         |rest: &str| rest.as_bytes().get(..2).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit));
@@ -18,8 +18,7 @@ pub fn decode(text: &str) -> Option<String> {
     is_encoded.then(|| percent_decode_str(text).decode_utf8().ok()).flatten().map(Into::into)
 }
 
-/// The same for a text that others wrote: a `%` that begins no code stands for itself, and a text that is not UTF-8
-/// afterwards stays as it is.
+/// Decodes a text from another program: an invalid `%` is kept, and a text whose result is not UTF-8 is unchanged.
 pub fn decode_leniently(text: &str) -> String {
     percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Into::into)
 }
@@ -29,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_decodes_to_itself() {
+    fn encoded_text_decodes_to_the_original() {
         for (text, encoded) in [
             ("", ""),
             ("aZ09-._~", "aZ09-._~"),
@@ -45,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_code_is_refused_or_kept() {
+    fn invalid_codes_are_rejected_or_kept() {
         for text in ["%", "a%2", "%zz", "%+1", "%%41", "100%", "%é1", "%2é"] {
             assert_eq!(decode(text), None, "{text}");
         }

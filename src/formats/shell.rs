@@ -1,14 +1,13 @@
-//! Quoting for a POSIX shell (Shell Command Language, section 2.2.2): every text that goes into a command line for a
-//! shell, or into a script. The languages of systemd's units and of curl's configuration differ; their quoting stands
-//! beside their files.
+//! Quoting for a POSIX shell (Shell Command Language, section 2.2.2), for command lines and scripts. The quoting of
+//! systemd units and of curl's configuration is in `timer::units` and `host::https`.
 
-/// Longest word that stands without quotes where it is plain: with its option it fits on a line.
+/// Longest word without quotes, in bytes, so that it fits on a line with its option.
 const LONGEST_BARE: usize = 64;
 
-/// The text as one word: as it is where it is plain and short, else in quotes.
+/// Quotes a text as one word; a plain and short text is not quoted.
 ///
-/// Double quotes are preferred where nothing in them is special, because a command that is folded may be parted
-/// inside double quotes, and not inside single ones.
+/// Double quotes are preferred where no character is special in them, because a folded command can be split inside
+/// double quotes, but not inside single quotes.
 pub fn quote(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:+,=%".contains(c);
     let is_special = |c: char| matches!(c, '"' | '$' | '`' | '\\' | '!' | '\n');
@@ -21,7 +20,7 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-/// The text between single quotes, also where it needs none; a single quote within stands outside of them, escaped.
+/// Quotes a text with single quotes, also where it is plain; a single quote in it becomes `'\''`.
 pub fn single_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -31,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_quoted_as_they_need_it() {
+    fn words_are_quoted_where_necessary() {
         for (text, word) in [
             ("vm-7", "vm-7"),
             ("", "\"\""),
@@ -45,8 +44,8 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "the system's own shell is what the words are held to")]
-    fn a_shell_reads_each_word_as_it_was() {
+    #[expect(clippy::disallowed_methods, reason = "compares with the system's shell")]
+    fn a_shell_reads_back_each_quoted_word() {
         for text in [
             "",
             "vm-7",

@@ -1,26 +1,26 @@
-//! URLs taken apart (RFC 3986, section 3), in one pass and without a copy.
+//! Splits URLs into their parts (RFC 3986, section 3), without copying.
 //!
-//! A crate for URLs brings tables for names beyond ASCII, which no setting here may hold.
+//! A URL crate would add tables for non-ASCII names, which the settings do not accept.
 
 use std::net::Ipv6Addr;
 
-/// An absolute URL; every part as it is written, so that together they are the URL again.
+/// The parts of an absolute URL, as written.
 ///
-/// It has no `Debug`, since it may hold a password.
+/// It has no `Debug`, because it may contain a password.
 #[derive(Clone, Copy)]
 pub struct Url<'a> {
-    /// What stands in front of `://`.
+    /// The text before `://`.
     pub scheme: &'a str,
     /// `USER[:PASSWORD]`, encoded.
     pub credentials: Option<&'a str>,
     /// `HOST[:PORT]`, an IPv6 address in brackets.
     pub authority: &'a str,
-    /// Path, query and fragment; empty, or it begins with `/`, `?` or `#`.
+    /// Path, query and fragment: empty, or beginning with `/`, `?` or `#`.
     pub target: &'a str,
 }
 
 impl<'a> Url<'a> {
-    /// Takes a URL apart; none where there is no `://`. What the parts hold is not checked.
+    /// Splits a URL; `None` where it has no `://`. The parts are not validated.
     pub fn split(text: &'a str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let (authority, target) = split_target(rest);
@@ -31,12 +31,12 @@ impl<'a> Url<'a> {
         Some(Self { scheme, credentials, authority, target })
     }
 
-    /// The host without the brackets of an IPv6 address; all of the authority where that is malformed.
+    /// The host without the brackets of an IPv6 address; the complete authority where it is malformed.
     pub fn host(&self) -> &'a str {
         split_port(self.authority).map_or(self.authority, |(host, _)| host)
     }
 
-    /// The port that is written, or else the usual one of http and https.
+    /// The port, else the default port of http and https.
     pub fn port(&self) -> Option<u16> {
         let written = split_port(self.authority).ok().and_then(|(_, port)| port);
         match self.scheme {
@@ -46,26 +46,26 @@ impl<'a> Url<'a> {
         }
     }
 
-    /// The path alone.
+    /// The path without query and fragment.
     pub fn path(&self) -> &'a str {
         self.target.split(['?', '#']).next().unwrap_or_default()
     }
 }
 
-/// What follows `://`, or all of a text that has no scheme.
+/// The text after `://`, or the complete text where it has no scheme.
 pub fn without_scheme(text: &str) -> &str {
     text.split_once("://").map_or(text, |(_, rest)| rest)
 }
 
-/// The authority, and what follows it from the first `/`, `?` or `#` on.
+/// Splits the text after `://` into the authority and the target.
 pub fn split_target(rest: &str) -> (&str, &str) {
     rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
 }
 
-/// Splits `HOST:PORT`, `[V6]:PORT` or either without a port; the host is not checked.
+/// Splits `HOST[:PORT]` or `[IPV6][:PORT]`; the host is not validated.
 ///
 /// # Errors
-/// What is wrong with the brackets or the port.
+/// The brackets or the port are malformed.
 pub fn split_port(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(inner) => {
@@ -94,10 +94,10 @@ fn read_port(digits: &str) -> Result<u16, &'static str> {
     number.ok_or("the port must be a number from 1 to 65535")
 }
 
-/// A host name or address that can stand in a URL; in lower case afterwards.
+/// Validates a host name or address of a URL; returns it in lower case.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The host is empty or has invalid characters.
 pub fn check_host(host: &str) -> Result<String, &'static str> {
     if host.is_empty() {
         return Err("names no host");
@@ -109,16 +109,16 @@ pub fn check_host(host: &str) -> Result<String, &'static str> {
     Err("the host is neither a name nor an address")
 }
 
-/// The host, in lower case and without brackets, and the port of `HOST[:PORT]`.
+/// Splits and validates `HOST[:PORT]`; the host is returned in lower case without brackets.
 ///
 /// # Errors
-/// What is wrong with them.
+/// The host or the port is malformed.
 pub fn host_and_port(authority: &str) -> Result<(String, Option<u16>), &'static str> {
     let (host, port) = split_port(authority)?;
     Ok((check_host(host)?, port))
 }
 
-/// A host as a URL spells it.
+/// A host for a URL: an IPv6 address in brackets.
 pub fn bracketed(host: &str) -> String {
     if host.contains(':') {
         format!("[{host}]")
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_its_parts() {
+    fn urls_are_split_into_parts() {
         for (text, expected) in [
             ("http://h", ("http", None, "h", "")),
             ("https://h:8443/a/b?c=/d#e", ("https", None, "h:8443", "/a/b?c=/d#e")),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn host_port_and_path() {
+    fn host_port_and_path_are_returned() {
         for (text, expected) in [
             ("https://h.example:8443/x.deb", ("h.example", Some(8443), "/x.deb")),
             ("http://h/a/b.rpm?k=/v#f", ("h", Some(80), "/a/b.rpm")),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn authorities_that_are_none() {
+    fn malformed_authorities_are_rejected() {
         for (text, wrong) in [
             ("", "names no host"),
             (":80", "names no host"),

@@ -1,5 +1,5 @@
-//! The one runner of other programs: found once, started with a chosen environment and no standard input,
-//! bounded in time and output, and gone with its whole process group when we go.
+//! Runs other programs with a fixed environment, a time limit and an output limit, each in its own process group,
+//! which is terminated when this program stops.
 #![expect(clippy::disallowed_methods, reason = "this module is the I/O boundary that the ban points to")]
 
 use std::cell::{Cell, RefCell};
@@ -18,94 +18,95 @@ use super::files::Files;
 use super::SharedMask;
 use crate::model::secret::Secret;
 
-/// Where programs are looked for besides PATH, which under cloud-init is short.
+/// Directories searched in addition to PATH, which is short under cloud-init.
 const STANDARD_PATH: [&str; 7] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/azcmagent/bin"];
 
-/// Output kept of one command; the rest is dropped. az may show a VM with user-data of a megabyte, twice.
+/// Largest output kept of one command, in bytes; the rest is dropped. `az` may print a VM with 1 MB of user-data
+/// twice.
 const LARGEST_OUTPUT: usize = 4 << 20;
 
-/// Bytes kept of one line, however long a program goes on without a line feed; the rest is passed over.
+/// Largest part kept of one line, in bytes; the rest of the line is skipped.
 const LONGEST_LINE: usize = LARGEST_OUTPUT;
 
-/// How long a process group has between SIGTERM and SIGKILL: dpkg finishes its current file in that time.
+/// Time between SIGTERM and SIGKILL; dpkg finishes its current file in that time.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long output is waited for after the program ended; a daemon it started may hold the pipe for ever.
+/// Time to wait for remaining output after the program ended; a daemon it started may keep the pipe open.
 const DRAIN: Duration = Duration::from_millis(300);
 
-/// Why a program did not run to its end. A non-zero exit status is not an error here.
+/// Why a program did not complete. A non-zero exit status is not an error here.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// It is not on this machine.
+    /// The program is not installed.
     #[error("{program} is not on this machine")]
     NotFound {
         /// Its name.
         program: String,
     },
-    /// The kernel would not start it.
+    /// The program could not be started.
     #[error("cannot start {}", program.display())]
     Start {
         /// Its path.
         program: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// It took too long and was stopped.
-    #[error("{command} did not end within {} s and was stopped; its last words: {tail}", limit.as_secs())]
+    /// The program exceeded its time limit and was stopped.
+    #[error("{command} did not end within {} s and was stopped; end of its output: {tail}", limit.as_secs())]
     TimedOut {
-        /// The command, masked.
+        /// The command, redacted.
         command: String,
         /// The limit.
         limit: Duration,
-        /// The end of its output, masked.
+        /// The end of its output, redacted.
         tail: String,
     },
-    /// A line of its output said that going on is pointless, and it was stopped.
-    #[error("{command} was stopped after it said: {line}")]
+    /// A line of its output showed that it cannot succeed, and it was stopped.
+    #[error("{command} was stopped after it printed: {line}")]
     Stopped {
-        /// The command, masked.
+        /// The command, redacted.
         command: String,
-        /// The line, masked.
+        /// The line, redacted.
         line: String,
     },
 }
 
-/// What to run.
+/// A program to run.
 pub struct Program<'a> {
     /// Name of the program.
     pub program: &'a str,
     /// Its arguments.
     pub args: Vec<String>,
-    /// More environment, over the fixed one.
+    /// Additional environment variables; they override the fixed ones.
     pub env: Vec<(String, String)>,
-    /// What to give it on standard input; nothing otherwise.
+    /// Standard input; `/dev/null` where it is `None`.
     pub stdin: Option<Secret>,
-    /// How long it may take.
+    /// Time limit.
     pub limit: Duration,
-    /// Called with every line as it comes; `false` stops the program.
+    /// Called with each line of output; `false` stops the program.
     pub watch: Option<&'a mut dyn FnMut(&str) -> bool>,
 }
 
 impl<'a> Program<'a> {
-    /// A program with arguments, at most `limit` long.
+    /// A program with arguments and a time limit.
     pub fn new(program: &'a str, args: &[&str], limit: Duration) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         Self { program, args, env: Vec::new(), stdin: None, limit, watch: None }
     }
 }
 
-/// A program that ran to its end.
+/// A program that ended within its limit.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// Exit code; `None` when a signal ended it.
+    /// Exit code; `None` where a signal ended it.
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// Standard output, as it came.
+    /// Standard output.
     pub stdout: String,
-    /// Both outputs, line by line in the order they came.
+    /// Standard output and standard error, line by line in order of arrival.
     pub transcript: String,
 }
 
@@ -120,12 +121,12 @@ impl Finished {
         match (self.code, self.signal) {
             (Some(code), _) => format!("exit code {code}"),
             (None, Some(signal)) => format!("signal {signal}"),
-            (None, None) => "an unknown end".to_owned(),
+            (None, None) => "an unknown status".to_owned(),
         }
     }
 }
 
-/// How a program ended, or why it did not get there. In boxes, for either is large and is handed far up.
+/// The result of a run. Boxed, because both types are large and pass through many callers.
 pub type CommandResult = Result<Box<Finished>, Box<CommandError>>;
 
 /// Runs programs.
@@ -140,7 +141,7 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// A runner for programs along `path` (the text of PATH), the ones below the root first.
+    /// A runner that searches `path` (the text of PATH), first below the root.
     pub fn new(files: &Files, path: &str, environment: Vec<(String, String)>, mask: SharedMask) -> Self {
         let named = path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from);
         let mut directories: Vec<PathBuf> = Vec::new();
@@ -164,62 +165,62 @@ impl Commands {
         }
     }
 
-    /// The PATH that children get.
+    /// The PATH of child processes.
     pub fn search_path(&self) -> String {
         let environment = self.environment.borrow();
         environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone()).unwrap_or_default()
     }
 
-    /// Gives every child from now on this variable.
+    /// Sets an environment variable for all later child processes.
     pub fn set_environment(&self, name: &str, value: &str) {
         let mut environment = self.environment.borrow_mut();
         environment.retain(|(known, _)| known != name);
         environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// From now on no program may run past this moment, whatever its own limit.
-    pub fn end_by(&self, deadline: Instant) {
+    /// Sets a deadline that bounds the time limit of all later programs.
+    pub fn set_deadline(&self, deadline: Instant) {
         self.deadline.set(Some(deadline));
     }
 
-    /// A time limit within [`Commands::end_by`].
+    /// The time limit, shortened to the deadline of [`Commands::set_deadline`]; at least 1 s.
     pub fn within(&self, limit: Duration) -> Duration {
         let left = self.deadline.get().map(|at| at.saturating_duration_since(Instant::now()));
         left.map_or(limit, |left| limit.min(left.max(Duration::from_secs(1))))
     }
 
-    /// Where a program is: below the root first, then on the machine itself.
+    /// The path of a program: searched below the root first, then on the machine itself.
     pub fn find(&self, program: &str) -> Option<PathBuf> {
         let below_root =
             self.path.iter().map(|dir| self.root.join(dir.strip_prefix("/").unwrap_or(dir)).join(program));
         below_root.chain(self.path.iter().map(|dir| dir.join(program))).find(|path| is_program(path))
     }
 
-    /// Runs a program to its end.
+    /// Runs a program and waits for its end.
     ///
-    /// Dropping the future stops the whole process group; [`Commands::reap`] then waits for it.
+    /// Dropping the future terminates the process group; [`Commands::reap`] then waits for it.
     ///
     /// # Errors
-    /// [`CommandError`]; an exit status other than 0 is not one of them.
+    /// [`CommandError`]; a non-zero exit status is not an error.
     pub async fn run(&self, mut run: Program<'_>) -> CommandResult {
         run.limit = self.within(run.limit);
         let Some(program) = self.find(run.program) else {
             return Err(Box::new(CommandError::NotFound { program: run.program.to_owned() }));
         };
-        let shown = self.mask.apply(&shown(run.program, &run.args));
-        info!(event = "command.started", command = %shown, limit_s = run.limit.as_secs(), "running {shown}");
+        let command = self.mask.apply(&render_command(run.program, &run.args));
+        info!(event = "command.started", command = %command, limit_s = run.limit.as_secs(), "running {command}");
         let started = Instant::now();
-        let result = self.run_found(&program, &shown, run).await;
+        let result = self.run_found(&program, &command, run).await;
         let elapsed_ms = started.elapsed().as_millis();
-        let (status, words) = match &result {
-            Ok(finished) => (finished.status(), format!("{shown}: {}", finished.status())),
+        let (status, message) = match &result {
+            Ok(finished) => (finished.status(), format!("{command}: {}", finished.status())),
             Err(error) => ("failed".to_owned(), error.to_string()),
         };
-        info!(event = "command.finished", command = %shown, status = %status, elapsed_ms, "{words}");
+        info!(event = "command.finished", command = %command, status = %status, elapsed_ms, "{message}");
         result
     }
 
-    async fn run_found(&self, program: &Path, shown: &str, run: Program<'_>) -> CommandResult {
+    async fn run_found(&self, program: &Path, redacted: &str, run: Program<'_>) -> CommandResult {
         let failed = |source| Box::new(CommandError::Start { program: program.to_owned(), source });
         let mut command = Command::new(program);
         command.args(&run.args).env_clear().envs(self.environment.borrow().iter().cloned());
@@ -229,19 +230,19 @@ impl Commands {
         let mut child = command.spawn().map_err(failed)?;
         let group = Group::of(&child, &self.running);
         if let (Some(text), Some(mut pipe)) = (run.stdin, child.stdin.take()) {
-            // A program that does not read its input says so by its exit status.
+            // A program that needed its input reports the failure in its exit status.
             let _unread = pipe.write_all(text.reveal().as_bytes()).await;
         }
         let transcript = RefCell::new(Transcript::default());
         let watch = RefCell::new(run.watch);
-        let verdict = tokio::select! {
-            ended = listen(&mut child, &transcript, &watch) => ended.map_err(failed)?,
-            () = tokio::time::sleep(run.limit) => Ended::TimeIsUp,
+        let outcome = tokio::select! {
+            ended = read_outputs(&mut child, &transcript, &watch) => ended.map_err(failed)?,
+            () = tokio::time::sleep(run.limit) => Outcome::TimedOut,
         };
-        let Ended::ByItself(status) = verdict else {
+        let Outcome::Exited(status) = outcome else {
             group.stop(&mut child).await;
-            let command = shown.to_owned();
-            return Err(Box::new(if let Ended::ByTheWatch(line) = verdict {
+            let command = redacted.to_owned();
+            return Err(Box::new(if let Outcome::StoppedByWatch(line) = outcome {
                 CommandError::Stopped { command, line: self.mask.apply(&line) }
             } else {
                 let tail = self.mask.apply(&tail(&transcript.borrow().both));
@@ -258,7 +259,7 @@ impl Commands {
         }))
     }
 
-    /// After an interruption: waits until the process groups that were told to stop are gone, then kills.
+    /// Waits until the terminated process groups are gone; sends SIGKILL after 5 s.
     pub async fn reap(&self) {
         let until = Instant::now() + GRACE;
         loop {
@@ -277,7 +278,7 @@ impl Commands {
     }
 }
 
-/// The last words of an output, short enough for a message.
+/// The end of an output, short enough for a message: at most 4 lines and 600 characters.
 pub fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let from = lines.len().saturating_sub(4);
@@ -286,12 +287,12 @@ pub fn tail(text: &str) -> String {
     joined.chars().skip(excess).collect()
 }
 
-/// Whether an output has one of these words in it.
-pub fn says_any(text: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| text.contains(word))
+/// Whether a text contains one of these patterns.
+pub fn contains_any(text: &str, patterns: &[&str]) -> bool {
+    patterns.iter().any(|pattern| text.contains(pattern))
 }
 
-fn shown(program: &str, args: &[String]) -> String {
+fn render_command(program: &str, args: &[String]) -> String {
     let mut text = program.to_owned();
     for arg in args {
         text.push(' ');
@@ -309,10 +310,10 @@ fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
 }
 
-enum Ended {
-    ByItself(std::process::ExitStatus),
-    ByTheWatch(String),
-    TimeIsUp,
+enum Outcome {
+    Exited(std::process::ExitStatus),
+    StoppedByWatch(String),
+    TimedOut,
 }
 
 #[derive(Default)]
@@ -337,12 +338,12 @@ impl Transcript {
     }
 }
 
-/// Reads both outputs until the program has ended and said everything.
-async fn listen(
+/// Reads both outputs until they are closed or the program has ended.
+async fn read_outputs(
     child: &mut Child,
     transcript: &RefCell<Transcript>,
     watch: &Watch<'_>,
-) -> std::io::Result<Ended> {
+) -> std::io::Result<Outcome> {
     let stdout = child.stdout.take().map(|pipe| Box::new(pipe) as Pipe);
     let stderr = child.stderr.take().map(|pipe| Box::new(pipe) as Pipe);
     let reading = async {
@@ -357,24 +358,24 @@ async fn listen(
     tokio::pin!(reading);
     tokio::select! {
         stopped = &mut reading => match stopped {
-            Some(line) => Ok(Ended::ByTheWatch(line)),
-            None => Ok(Ended::ByItself(child.wait().await?)),
+            Some(line) => Ok(Outcome::StoppedByWatch(line)),
+            None => Ok(Outcome::Exited(child.wait().await?)),
         },
         status = child.wait() => {
             let status = status?;
             let _held_open_by_a_daemon = tokio::time::timeout(DRAIN, reading).await;
-            Ok(Ended::ByItself(status))
+            Ok(Outcome::Exited(status))
         }
     }
 }
 
-/// What is called with each line of both outputs.
+/// The callback for each line of both outputs.
 type Watch<'a> = RefCell<Option<&'a mut dyn FnMut(&str) -> bool>>;
 
-/// Either output.
+/// Standard output or standard error of a child.
 type Pipe = Box<dyn AsyncRead + Unpin>;
 
-/// The line at which the watch said stop, if it did.
+/// Reads lines until the end; the line at which the watch stopped the program, if it did.
 async fn read_lines(
     pipe: Option<Pipe>,
     is_stdout: bool,
@@ -398,10 +399,10 @@ async fn read_lines(
         }
         if end.is_some() || is_over {
             if std::mem::take(&mut is_cut) {
-                cut_back(&mut line);
+                truncate_at_blank(&mut line);
             }
             let text = transcript.borrow_mut().add(&line, is_stdout);
-            if watch.borrow_mut().as_mut().is_some_and(|go_on| !go_on(&text)) {
+            if watch.borrow_mut().as_mut().is_some_and(|should_continue| !should_continue(&text)) {
                 return Some(text);
             }
             line.clear();
@@ -409,14 +410,14 @@ async fn read_lines(
     }
 }
 
-/// Ends a line that was too long at a blank: half a token would not be known for one, and not be masked.
-fn cut_back(line: &mut Vec<u8>) {
+/// Truncates an overlong line at a blank, because half a token would not be recognized and redacted.
+fn truncate_at_blank(line: &mut Vec<u8>) {
     let blank = line.iter().rposition(u8::is_ascii_whitespace);
     line.truncate(blank.unwrap_or_default());
     line.push(b'\n');
 }
 
-/// A process group that is told to stop when it is dropped before its end.
+/// A process group; it receives SIGTERM when it is dropped before its end.
 struct Group {
     id: i32,
     running: Rc<RefCell<Vec<i32>>>,
@@ -438,14 +439,14 @@ impl Group {
         }
     }
 
-    /// SIGTERM, some time to end, SIGKILL.
+    /// Sends SIGTERM, and SIGKILL after [`GRACE`].
     async fn stop(self, child: &mut Child) {
         self.signal(Signal::SIGTERM);
         if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
             self.signal(Signal::SIGKILL);
             let _ended = child.wait().await;
         }
-        // Grandchildren may outlive their parent; the group is theirs too.
+        // Grandchildren may outlive their parent in the same group.
         self.signal(Signal::SIGKILL);
         self.ended();
     }
@@ -498,15 +499,15 @@ mod tests {
     }
 
     #[test]
-    fn time_is_limited_and_the_whole_group_goes() {
+    fn a_timeout_kills_the_process_group() {
         let mut run = sh("echo begun; sleep 600 & echo $!; wait");
         // Enough for sh to get as far as its second line on a loaded machine.
         run.limit = Duration::from_secs(5);
         let error = block_on(commands().run(run)).unwrap_err();
         let CommandError::TimedOut { tail, .. } = &*error else { panic!("{error:?}") };
         let child: i32 = tail.rsplit(' ').next().unwrap().parse().unwrap();
-        // Without an init that reaps, the killed grandchild stays as a zombie: dead is what counts. The limit only
-        // turns a hang into a failure.
+        // Without an init that reaps it, the killed grandchild stays as a zombie. The limit of the loop turns a hang
+        // into a failure.
         let stat = || {
             Files::new("/".into()).read(format!("/proc/{child}/stat")).unwrap_or_default().unwrap_or_default()
         };
@@ -521,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn the_watch_stops_a_program() {
+    fn a_watch_can_stop_the_program() {
         let mut watch = |line: &str| line != "stop here";
         let mut run = sh("echo fine; echo stop here; sleep 60");
         run.watch = Some(&mut watch);
@@ -530,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_keeps_the_pipe_does_not_keep_us() {
+    fn a_daemon_that_keeps_the_pipe_open_does_not_block() {
         let mut run = sh("sleep 20 & echo done");
         run.limit = Duration::from_secs(10);
         let finished = block_on(commands().run(run)).unwrap();
@@ -538,14 +539,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_not_kept_whole() {
-        let words = "yes word | head -c 5000000 | tr '\\n' ' '; echo; echo after";
-        let finished = block_on(commands().run(sh(words))).unwrap();
+    fn an_overlong_line_is_truncated() {
+        let script = "yes word | head -c 5000000 | tr '\\n' ' '; echo; echo after";
+        let finished = block_on(commands().run(sh(script))).unwrap();
         let (line, after) = finished.stdout.split_once('\n').unwrap();
         assert!((LONGEST_LINE - 10..=LONGEST_LINE).contains(&line.len()), "{}", line.len());
         assert!(line.ends_with(" word"), "{:?}", line.get(line.len() - 10..));
         assert_eq!(after, "after\n");
-        // Without a blank nothing of it is kept, and the next line is whole again.
+        // Without a blank nothing of the line is kept; the next line is complete.
         let one = "head -c 5000000 /dev/zero | tr '\\0' x; echo; echo after; printf end";
         let finished = block_on(commands().run(sh(one))).unwrap();
         assert_eq!(finished.stdout, "\nafter\nend");

@@ -1,4 +1,4 @@
-//! Files below `--root`: bounded reads, and writes that are whole or not at all, also across a power cut.
+//! Files below `--root`: bounded reads, and atomic, durable writes.
 #![expect(clippy::disallowed_methods, reason = "this module is the I/O boundary that the ban points to")]
 
 use std::fs;
@@ -10,30 +10,30 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use tracing::info;
 
-/// The largest file that is read: every file this program reads is a few KiB, its own binary aside.
+/// Largest file that is read, in bytes: every file this program reads is a few KiB, except its own binary.
 const LARGEST: u64 = 64 << 20;
 
 /// Why a file could not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
 pub struct FileError {
-    /// What was tried: "read", "write", …
+    /// The failed operation: "read", "write", …
     pub action: &'static str,
-    /// The file, with the root in front.
+    /// The path, including the root.
     pub path: PathBuf,
-    /// What the operating system said.
+    /// Error of the operating system.
     #[source]
     pub source: std::io::Error,
 }
 
-/// Who may read a file that is written.
+/// The permissions of a file that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readable {
-    /// Everyone (0644), or as the file that is replaced.
+    /// 0644, or the mode of the file that is replaced.
     Everyone,
-    /// Not the world: 0600, or as the file that is replaced without its permissions for others.
+    /// 0600, or the mode of the file that is replaced without its permissions for others.
     Owner,
-    /// A program (0755).
+    /// 0755, or the mode of the file that is replaced.
     Program,
 }
 
@@ -49,12 +49,12 @@ impl Files {
         Self { root }
     }
 
-    /// Whether this is the machine's own tree.
+    /// Whether the root is `/`.
     pub fn is_real(&self) -> bool {
         self.root == Path::new("/")
     }
 
-    /// Where an absolute path is found below the root; `..` cannot climb out.
+    /// An absolute path below the root; `..` does not leave the root.
     pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
         let mut path = self.root.clone();
         for component in inside.as_ref().components() {
@@ -71,21 +71,21 @@ impl Files {
         path
     }
 
-    /// The text of a file; `None` when there is none. Bytes that are not UTF-8 are replaced.
+    /// The text of a file; `None` where it does not exist. Bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
-    /// What the operating system said, or that the file is too large to be what it should be.
+    /// The file cannot be read, or is larger than 64 MiB.
     pub fn read(&self, inside: impl AsRef<Path>) -> Result<Option<String>, FileError> {
         Ok(self.read_bytes(inside)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Time since the boot, in whole seconds (proc_uptime(5)).
+    /// Time since boot, in whole seconds (proc_uptime(5)).
     pub fn uptime(&self) -> Option<Duration> {
         let text = self.read("/proc/uptime").ok().flatten()?;
         text.split('.').next()?.parse().ok().map(Duration::from_secs)
     }
 
-    /// The bytes of a file; `None` when there is none.
+    /// The bytes of a file; `None` where it does not exist.
     ///
     /// # Errors
     /// As [`Files::read`].
@@ -93,10 +93,10 @@ impl Files {
         read_path(&self.path(inside))
     }
 
-    /// The SHA-256 of a file of any size, in hexadecimal digits; `None` when there is none.
+    /// The SHA-256 of a file of any size, in hexadecimal digits; `None` where it does not exist.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The file cannot be read.
     pub fn sha256(&self, inside: impl AsRef<Path>) -> Result<Option<String>, FileError> {
         let path = self.path(inside);
         match fs::File::open(&path).and_then(digest) {
@@ -106,27 +106,27 @@ impl Files {
         }
     }
 
-    /// Whether something is there.
+    /// Whether a path exists.
     pub fn exists(&self, inside: impl AsRef<Path>) -> bool {
         self.path(inside).exists()
     }
 
-    /// When a file was changed last.
+    /// The modification time of a file.
     pub fn modified(&self, inside: impl AsRef<Path>) -> Option<std::time::SystemTime> {
         fs::metadata(self.path(inside)).and_then(|facts| facts.modified()).ok()
     }
 
-    /// Whether anybody on the machine may read a file.
+    /// Whether every user on the machine may read a file.
     pub fn is_world_readable(&self, inside: impl AsRef<Path>) -> bool {
         fs::metadata(self.path(inside)).is_ok_and(|facts| facts.mode() & 0o004 != 0)
     }
 
-    /// Whether a directory is there.
+    /// Whether a directory exists.
     pub fn is_dir(&self, inside: impl AsRef<Path>) -> bool {
         self.path(inside).is_dir()
     }
 
-    /// The names in a directory, sorted; none when it is not there.
+    /// The names in a directory, sorted; empty where it cannot be read.
     pub fn names(&self, inside: impl AsRef<Path>) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.path(inside)) else { return Vec::new() };
         let mut names: Vec<String> =
@@ -135,20 +135,20 @@ impl Files {
         names
     }
 
-    /// The names of the regular files in a directory that end so, the newest first; a link is none.
+    /// The names of the regular files in a directory with this suffix, newest first; links are skipped.
     ///
     /// # Errors
-    /// What the operating system said, also when the directory is not there.
+    /// The directory does not exist or cannot be read.
     pub fn regular_files(&self, inside: impl AsRef<Path>, suffix: &str) -> Result<Vec<String>, FileError> {
         let path = self.path(inside);
         let entries = fs::read_dir(&path).map_err(|source| FileError { action: "read", path, source })?;
         let mut found = Vec::new();
         for entry in entries.flatten() {
-            // Of the entry itself: a link may lead anywhere.
+            // This does not follow links, which may point anywhere.
             let Ok(facts) = entry.metadata() else { continue };
             let Ok(name) = entry.file_name().into_string() else { continue };
             if facts.is_file() && name.ends_with(suffix) {
-                // Sorted by the name's own text: no other kind of sorting comes into the binary.
+                // The time is part of the text, so that no second sort function is compiled into the binary.
                 found.push(format!("{:020}{name}", i64::MAX.saturating_sub(facts.mtime())));
             }
         }
@@ -157,12 +157,12 @@ impl Files {
         Ok(found)
     }
 
-    /// Replaces a file whole: a reader, or a boot after a power cut, sees the old text or the new one.
+    /// Replaces a file atomically and durably: after a power cut it has the old or the new content.
     ///
-    /// Owner and mode of a file that is replaced are kept; a link is followed, so that the link stays.
+    /// Owner and mode of an existing file are kept; a link is followed and stays a link.
     ///
     /// # Errors
-    /// What the operating system said; nothing is left half-written.
+    /// The file cannot be written; the old content is unchanged.
     pub fn write(
         &self,
         inside: impl AsRef<Path>,
@@ -180,10 +180,10 @@ impl Files {
         written
     }
 
-    /// Removes a file; one that is not there is fine.
+    /// Removes a file; a file that does not exist is not an error.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The file cannot be removed.
     pub fn remove(&self, inside: impl AsRef<Path>) -> Result<(), FileError> {
         let path = self.path(inside);
         match fs::remove_file(&path) {
@@ -194,10 +194,10 @@ impl Files {
         }
     }
 
-    /// Makes a directory and its parents.
+    /// Creates a directory and its parents.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The directory cannot be created.
     pub fn make_dir(&self, inside: impl AsRef<Path>) -> Result<PathBuf, FileError> {
         let path = self.path(inside);
         match fs::create_dir_all(&path) {
@@ -206,10 +206,10 @@ impl Files {
         }
     }
 
-    /// Opens a file to which whole lines are appended; its mode and owner are kept, a new one is 0640.
+    /// Opens a file for appending; its mode and owner are kept, a new file has mode 0640.
     ///
     /// # Errors
-    /// What the operating system said.
+    /// The file cannot be opened.
     pub fn open_to_append(&self, inside: impl AsRef<Path>) -> Result<fs::File, FileError> {
         let path = self.path(inside);
         let opened = fs::OpenOptions::new().append(true).create(true).mode(0o640).open(&path);
@@ -229,7 +229,7 @@ fn digest(mut file: fs::File) -> std::io::Result<String> {
     }
 }
 
-/// The SHA-256 of these bytes, in lower-case hexadecimal digits.
+/// The SHA-256 of these bytes, in lowercase hexadecimal digits.
 pub fn digest_of(bytes: &[u8]) -> String {
     hexadecimal(Sha256::new().chain_update(bytes))
 }
@@ -238,7 +238,7 @@ fn hexadecimal(digest: Sha256) -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads a file by its real path, for files that are not below the root (`--config`, `--include`, `/proc`).
+/// Reads a file outside the root by its real path (`--config`, `--include`, `/proc`).
 ///
 /// # Errors
 /// As [`Files::read`].
@@ -260,19 +260,19 @@ pub fn read_path(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
 /// The end of a file.
 #[derive(Debug)]
 pub struct End {
-    /// Its last bytes.
+    /// The last bytes of the file.
     pub bytes: Vec<u8>,
-    /// Whether there are more in front of them.
+    /// Whether the file has more bytes before them.
     pub is_cut: bool,
 }
 
-/// Reads the last `most` bytes of a regular file by its real path; `None` when there is none.
+/// Reads the last `most` bytes of a regular file by its real path; `None` where it does not exist.
 ///
 /// # Errors
-/// What the operating system said, or that it is no regular file.
+/// The file cannot be read, or is not a regular file.
 pub fn read_end(path: &Path, most: u64) -> Result<Option<End>, FileError> {
     let failed = |source| FileError { action: "read", path: path.to_owned(), source };
-    // A pipe that nobody writes to must not hold us up.
+    // Opening a pipe without a writer would block.
     let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
     let mut file = match fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
@@ -281,7 +281,7 @@ pub fn read_end(path: &Path, most: u64) -> Result<Option<End>, FileError> {
     };
     let facts = file.metadata().map_err(failed)?;
     if !facts.is_file() {
-        return Err(failed(std::io::Error::other("it is no regular file")));
+        return Err(failed(std::io::Error::other("it is not a regular file")));
     }
     let is_cut = facts.len() > most;
     if is_cut {
@@ -292,27 +292,27 @@ pub fn read_end(path: &Path, most: u64) -> Result<Option<End>, FileError> {
     Ok(Some(End { bytes, is_cut }))
 }
 
-/// Writes a file for its owner alone (0600) by its real path, whole or not at all. A link is not followed and what
-/// is no regular file stays, for it may be written where everybody may put names.
+/// Writes a file of mode 0600 by its real path, atomically. A link is not followed and anything but a regular file is
+/// not replaced, because the directory may be writable by every user.
 ///
 /// # Errors
-/// What the operating system said; nothing is left half-written.
+/// The file cannot be written; the old content is unchanged.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let failed = |source| FileError { action: "write", path: path.to_owned(), source };
     if fs::symlink_metadata(path).is_ok_and(|facts| !facts.is_file()) {
-        return Err(failed(std::io::Error::other("something that is no regular file is there")));
+        return Err(failed(std::io::Error::other("something that is not a regular file exists there")));
     }
     rename_into_place(path, None, content, Readable::Owner).map_err(failed)
 }
 
-/// Temporary file beside the target, its bytes on disk, then the rename, then the directory on disk.
+/// Writes and syncs a temporary file beside the target, renames it and syncs the directory.
 fn replace(path: &Path, content: &[u8], readable: Readable) -> Result<(), FileError> {
     let failed = |source| FileError { action: "write", path: path.to_owned(), source };
     fs::create_dir_all(folder_of(path)).map_err(failed)?;
     rename_into_place(path, Some(path), content, readable).map_err(failed)
 }
 
-/// The folder that a file is in; that of a bare name is where we are.
+/// The directory of a file; of a bare name the current directory.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -328,7 +328,7 @@ fn rename_into_place(
 ) -> std::io::Result<()> {
     let parent = folder_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // One fixed name: what a power cut leaves behind is overwritten by the next run instead of piling up.
+    // A fixed name, so that the next run overwrites what a power cut left.
     let temporary = parent.join(format!(".{name}.arc-enroll-new"));
     let result = write_temporary(&temporary, replaced, content, readable)
         .and_then(|()| fs::rename(&temporary, path))
@@ -349,8 +349,8 @@ fn write_temporary(
     file.write_all(content)?;
     let mode = match replaced.and_then(|path| fs::metadata(path).ok()) {
         Some(old) => {
-            let mine = file.metadata()?;
-            if (old.uid(), old.gid()) != (mine.uid(), mine.gid()) {
+            let new = file.metadata()?;
+            if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
                 std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
             }
             let kept = old.mode() & 0o7777;
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_cannot_climb_out_of_the_root() {
+    fn paths_stay_below_the_root() {
         let files = Files::new(PathBuf::from("/r"));
         assert_eq!(files.path("/etc/x"), Path::new("/r/etc/x"));
         assert_eq!(files.path("/../../etc/./x"), Path::new("/r/etc/x"));
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_power_cut_left_is_no_obstacle() {
+    fn a_stale_temporary_file_is_overwritten() {
         let (dir, files) = scratch();
         fs::write(dir.path().join(".a.arc-enroll-new"), b"half").unwrap();
         files.write("/a", b"whole", Readable::Owner).unwrap();
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_file_and_only_of_a_file() {
+    fn read_end_reads_regular_files_only() {
         let (dir, files) = scratch();
         files.write("/log", b"one\ntwo\n", Readable::Everyone).unwrap();
         let end = |most| read_end(&dir.path().join("log"), most).unwrap().unwrap();
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_files_are_none_and_removing_them_is_fine() {
+    fn a_missing_file_reads_as_none_and_can_be_removed() {
         let (_dir, files) = scratch();
         assert!(files.read("/nothing").unwrap().is_none());
         files.remove("/nothing").unwrap();

@@ -1,7 +1,7 @@
-//! HTTPS by the host's own curl: it has TLS, and the trust store that every other tool on the VM uses.
+//! HTTPS through the host's curl, which uses the same trust store as other tools on the VM.
 //!
-//! Everything goes to curl as configuration on its standard input, so that no secret is in its arguments.
-//! Without curl the caller learns that TLS was not checked.
+//! The request goes to curl as configuration on standard input, so that no secret is in its arguments.
+//! Without curl, [`HttpsError::NoCurl`] tells the caller that TLS was not checked.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::commands::{tail, CommandError, Commands, Program};
 use crate::model::secret::Secret;
 use crate::settings::ProxyUrl;
 
-/// The largest file that is fetched, in bytes: azcmagent's package has 85 MB.
+/// Largest download, in bytes: the azcmagent package has 85 MB.
 const LARGEST_FILE: u32 = 512 << 20;
 
-/// What separates the body from curl's own report.
+/// Separates the body from the status codes that curl reports.
 const SEPARATOR: &str = "\n--arc-enroll-report--";
 
 /// A request.
@@ -27,63 +27,63 @@ pub struct HttpsRequest<'a> {
     pub bearer: Option<&'a Secret>,
     /// JSON body.
     pub json: Option<&'a str>,
-    /// A file to save the body to; then an HTTP status of failure is an error (curl's exit code 22).
+    /// A file for the body; an HTTP error status is then an error (curl exit code 22).
     pub save_to: Option<&'a Path>,
-    /// How long it may take in all.
+    /// Time limit of the exchange.
     pub limit: Duration,
 }
 
 impl<'a> HttpsRequest<'a> {
-    /// A plain GET, at most `limit` long.
+    /// A GET request with a time limit.
     pub fn get(url: &'a str, limit: Duration) -> Self {
         Self { method: "GET", url, bearer: None, json: None, save_to: None, limit }
     }
 }
 
-/// An HTTP answer, whatever its status.
+/// An HTTP response of any status.
 #[derive(Clone, Debug)]
 pub struct HttpsReply {
     /// HTTP status.
     pub status: u16,
-    /// Body; of a HEAD request the header, a proxy's own answer to CONNECT before it.
+    /// Body; for a HEAD request the header, preceded by the proxy's response to CONNECT.
     pub body: String,
 }
 
 impl HttpsReply {
-    /// The last field of that name (lower case) in the header of a HEAD request.
+    /// The last field of this name (any letter case) in the header of a HEAD request.
     pub fn field(&self, name: &str) -> Option<&str> {
         let fields = self.body.lines().rev().filter_map(|line| line.split_once(':'));
         fields.into_iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 }
 
-/// Why there was no answer.
+/// Why there was no response.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpsError {
-    /// There is no curl here.
+    /// curl is not installed.
     #[error("curl is not on this machine, so TLS was not checked")]
     NoCurl,
     /// curl could not be run.
     #[error("curl could not be run")]
     Program(#[source] Box<CommandError>),
-    /// curl ended with a code of its own (`man curl`, EXIT CODES).
+    /// curl failed (curl(1), EXIT CODES).
     #[error("{url}: {detail} (curl exit code {code})")]
     Curl {
-        /// What was asked.
+        /// The URL without its query.
         url: String,
         /// curl's exit code.
         code: i32,
-        /// Status of the answer to CONNECT, when there was one.
+        /// HTTP status of the response to CONNECT; 0 where there was none.
         tunnel_status: u16,
-        /// curl's words.
+        /// curl's error message.
         detail: String,
     },
 }
 
-/// Sends a request through the proxy, or directly when there is none.
+/// Sends a request through the proxy, or directly where there is none.
 ///
 /// # Errors
-/// [`HttpsError`]; an HTTP status of failure is not one of them.
+/// [`HttpsError`]; an HTTP error status is not an error, except with [`HttpsRequest::save_to`].
 pub async fn send(
     commands: &Commands,
     proxy: Option<&ProxyUrl>,
@@ -118,16 +118,17 @@ async fn exchange(
     if finished.succeeded() && status > 0 {
         return Ok(HttpsReply { status, body: body.to_owned() });
     }
-    let words: Vec<&str> = finished.transcript.lines().filter(|line| line.starts_with("curl:")).collect();
-    let detail = if words.is_empty() { finished.status() } else { steady(&tail(&words.join("\n"))) };
+    let errors: Vec<&str> = finished.transcript.lines().filter(|line| line.starts_with("curl:")).collect();
+    let detail =
+        if errors.is_empty() { finished.status() } else { replace_durations(&tail(&errors.join("\n"))) };
     let code = finished.code.unwrap_or(-1);
     Err(Box::new(HttpsError::Curl { url: without_query(request.url), code, tunnel_status, detail }))
 }
 
-/// curl's words without the milliseconds in them: the same failure is the same text at every look.
-fn steady(words: &str) -> String {
+/// Replaces the milliseconds in curl's error message, so that the same failure gives the same text each time.
+fn replace_durations(message: &str) -> String {
     let mut text: Vec<&str> = Vec::new();
-    for word in words.split(' ') {
+    for word in message.split(' ') {
         if word.starts_with("ms") || word.starts_with("millisecond") {
             if let Some(number) = text.last_mut().filter(|last| last.parse::<u64>().is_ok()) {
                 *number = "some";
@@ -138,9 +139,10 @@ fn steady(words: &str) -> String {
     text.join(" ")
 }
 
-/// Who issued the certificate that comes for a URL, as curl tells it; asked without any credential, since whoever
-/// answers is not trusted. Not every build of curl says it.
-pub async fn issuer(
+/// The issuer of the certificate that is presented for a URL; `None` where this build of curl does not print it.
+///
+/// The request has no credentials, because the peer is not verified.
+pub async fn fetch_issuer(
     commands: &Commands,
     proxy: Option<&ProxyUrl>,
     url: &str,
@@ -152,14 +154,14 @@ pub async fn issuer(
     let mut run = Program::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
     run.stdin = Some(Secret::new(text));
     let finished = commands.run(run).await.ok()?;
-    let told = finished
+    let issuer = finished
         .transcript
         .lines()
         .find_map(|line| line.trim_start_matches(['*', ' ', '\t']).strip_prefix("issuer:").map(str::trim))?;
-    Some(told.chars().filter(|c| !c.is_control()).take(200).collect())
+    Some(issuer.chars().filter(|c| !c.is_control()).take(200).collect())
 }
 
-/// The request in curl's configuration language; only options that curl 7.29 (RHEL 7) knows.
+/// The request as a curl configuration file; only options of curl 7.29 (RHEL 7) and later.
 fn configuration(proxy: Option<&ProxyUrl>, request: &HttpsRequest<'_>) -> Secret {
     let mut text = String::from("silent\nshow-error\n");
     let mut set = |name: &str, value: &str| text.push_str(&format!("{name} = {}\n", curl_quoted(value)));
@@ -170,7 +172,7 @@ fn configuration(proxy: Option<&ProxyUrl>, request: &HttpsRequest<'_>) -> Secret
             if let Some((user, password)) = proxy.credentials() {
                 set("proxy-user", &format!("{user}:{}", password.reveal()));
             }
-            // curl would otherwise read NO_PROXY, which is about other destinations.
+            // Without this option, curl would apply NO_PROXY.
             set("noproxy", "");
         }
         None => set("noproxy", "*"),
@@ -199,13 +201,13 @@ fn configuration(proxy: Option<&ProxyUrl>, request: &HttpsRequest<'_>) -> Secret
     Secret::new(text)
 }
 
-/// What may be shown of a URL: a query may hold a key.
+/// The URL without its query, which may contain a key.
 fn without_query(url: &str) -> String {
     url.split('?').next().unwrap_or_default().to_owned()
 }
 
-/// A value as curl's configuration files quote it (curl(1), `--config`): of the control characters only these three
-/// have an escape.
+/// Quotes a value for a curl configuration file (curl(1), `--config`), which has escapes for three control characters
+/// only.
 pub fn curl_quoted(value: &str) -> String {
     let mut text = String::with_capacity(value.len() + 2);
     text.push('"');
@@ -233,23 +235,26 @@ mod tests {
     }
 
     #[test]
-    fn times_in_curls_words_fall_away() {
-        let words = "curl: (7) Failed to connect to 169.254.0.11 port 3128 after 12 ms: Couldn't connect";
+    fn durations_in_error_messages_are_replaced() {
+        let message = "curl: (7) Failed to connect to 169.254.0.11 port 3128 after 12 ms: Couldn't connect";
         let right = "curl: (7) Failed to connect to 169.254.0.11 port 3128 after some ms: Couldn't connect";
-        assert_eq!(steady(words), right);
-        assert_eq!(steady("timed out after 10001 milliseconds"), "timed out after some milliseconds");
-        assert_eq!(steady("ms"), "ms");
+        assert_eq!(replace_durations(message), right);
+        assert_eq!(
+            replace_durations("timed out after 10001 milliseconds"),
+            "timed out after some milliseconds"
+        );
+        assert_eq!(replace_durations("ms"), "ms");
     }
 
     #[test]
-    fn the_last_field_of_a_header_counts() {
+    fn field_returns_the_last_occurrence() {
         let body = "HTTP/1.1 200 Connection established\r\ndate: a\r\n\r\nHTTP/2 404\r\nDate: b:c\r\n\r\n";
         let reply = HttpsReply { status: 404, body: body.to_owned() };
         assert_eq!((reply.field("date"), reply.field("via")), (Some("b:c"), None));
     }
 
     #[test]
-    fn the_token_is_in_the_configuration_and_nowhere_else() {
+    fn the_token_is_in_the_configuration_and_not_in_debug_output() {
         let token = Secret::new("secret-token");
         let url = "https://management.azure.com/";
         let limit = Duration::from_secs(5);

@@ -1,8 +1,8 @@
-//! Plain HTTP to a link-local neighbour: no proxy whatever the environment says, no redirects, small bodies.
+//! Plain HTTP to a link-local address: no proxy, no redirects, small bodies.
 //!
-//! The few lines of HTTP/1.1 that this takes stand here because of the ceiling on user-data: reqwest, in its
-//! smallest release, was measured to add 243,700 bytes to it, which takes it over. The tests hold them to what
-//! reqwest reads. One request a connection; the body by length, by chunks or to the end of the connection.
+//! This is a minimal HTTP/1.1 client because of the size limit of user-data: reqwest, in its smallest configuration,
+//! adds 243,700 bytes and exceeds it. The tests compare the client with reqwest. It sends one request per
+//! connection; the body is delimited by length, chunks or the end of the connection.
 #![expect(clippy::disallowed_methods, reason = "this module is the I/O boundary that the ban points to")]
 
 use std::io::{self, ErrorKind};
@@ -14,108 +14,108 @@ use tokio::net::TcpStream;
 
 use crate::formats::url::{split_port, Url};
 
-/// Time for the TCP connection; the neighbour is on this host.
+/// Timeout of the TCP connection.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// Time for a whole exchange: public reports name answers after 6 s, so 1 s probes fail healthy sidecars.
+/// Timeout of an exchange: public reports mention responses after 6 s, so that a 1 s probe fails a healthy sidecar.
 pub const EXCHANGE: Duration = Duration::from_secs(15);
 
-/// The largest body that is read: a token reply has 2 to 8 KiB.
+/// Largest body that is read, in bytes: a token reply has 2 to 8 KiB.
 const LARGEST_BODY: usize = 64 << 10;
 
-/// The largest header that is read.
+/// Largest header that is read, in bytes.
 const LARGEST_HEADER: usize = 16 << 10;
 
-/// Why there was no answer.
+/// Why there was no response.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkLocalError {
-    /// The connection was refused: the address is there, nobody listens.
+    /// The connection was refused: the address exists and the port is closed.
     #[error("{url}: connection refused")]
     Refused {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
     },
-    /// There is no way to the address.
+    /// There is no route to the address.
     #[error("{url}: no route ({detail})")]
     NoRoute {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What the operating system said.
+        /// Error of the operating system.
         detail: String,
     },
-    /// Nothing, or not everything, came in time.
+    /// The response did not arrive in time.
     #[error("{url}: no answer within {} s", after.as_secs().max(1))]
     Timeout {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// How long it took.
+        /// Elapsed time.
         after: Duration,
     },
-    /// The exchange broke off, or what came is not HTTP.
+    /// The response is incomplete or is not HTTP.
     #[error("{url}: {detail}")]
     Broken {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// The causes, joined.
+        /// The cause.
         detail: String,
     },
 }
 
-/// An answer, whatever its status.
+/// An HTTP response of any status.
 #[derive(Clone, Debug)]
 pub struct LinkLocalReply {
     /// HTTP status.
     pub status: u16,
     /// Header fields, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, cut at 64 KiB.
+    /// The body, truncated at 64 KiB.
     pub body: String,
 }
 
 impl LinkLocalReply {
-    /// The first field of that name (lower case).
+    /// The first field of this name (in lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// GET with `Metadata: true`; no proxy setting has a say in it.
+/// Sends a GET request with `Metadata: true`; proxy settings are ignored.
 ///
 /// # Errors
-/// [`LinkLocalError`]; an HTTP status of failure is not one of them.
+/// [`LinkLocalError`]; an HTTP error status is not an error.
 pub async fn get(url: &str, limit: Duration) -> Result<LinkLocalReply, LinkLocalError> {
     let started = super::http_started("GET", url);
     let result = match tokio::time::timeout(limit, exchange(url)).await {
         Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(error)) => Err(explain(url, &error, started.elapsed())),
+        Ok(Err(error)) => Err(classify_error(url, &error, started.elapsed())),
         Err(_) => Err(LinkLocalError::Timeout { url: url.to_owned(), after: started.elapsed() }),
     };
-    let (status, words) = match &result {
+    let (status, message) = match &result {
         Ok(reply) => (reply.status.to_string(), format!("GET {url}: {}", reply.status)),
         Err(error) => ("none".to_owned(), error.to_string()),
     };
-    super::http_finished(url, &status, started, &words);
+    super::http_finished(url, &status, started, &message);
     result
 }
 
-/// Opens a connection and closes it again.
+/// Opens a connection and closes it.
 ///
 /// # Errors
 /// [`LinkLocalError`].
-pub async fn reach(url: &str) -> Result<(), LinkLocalError> {
+pub async fn probe(url: &str) -> Result<(), LinkLocalError> {
     let started = Instant::now();
     match connect(url).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(explain(url, &error, started.elapsed())),
+        Err(error) => Err(classify_error(url, &error, started.elapsed())),
     }
 }
 
-/// The connection, and what the request has to name.
+/// The connection, and the authority and the target for the request.
 async fn connect(url: &str) -> io::Result<(TcpStream, &str, &str)> {
     let invalid = |what| io::Error::new(ErrorKind::InvalidInput, what);
     let (authority, target) = split(url).ok_or_else(|| invalid("not an http:// URL"))?;
     let (host, port) = split_port(authority).map_err(invalid)?;
-    // The settings let addresses pass and this one name.
+    // The settings accept addresses and this one name.
     let host = if host == "localhost" { "127.0.0.1" } else { host };
     let address: IpAddr = host.parse().map_err(|_| invalid("its host is not an address"))?;
     let address = SocketAddr::new(address, port.unwrap_or(80));
@@ -133,16 +133,16 @@ async fn exchange(url: &str) -> io::Result<LinkLocalReply> {
     let (mut reply, framing, body_at) = loop {
         if read_more(&mut stream, &mut received).await? == 0 {
             return Err(broken(if received.is_empty() {
-                "closed without a word"
+                "closed without a response"
             } else {
-                "the answer breaks off"
+                "the response is incomplete"
             }));
         }
         if let Some(head) = parse_head(&mut received)? {
             break head;
         }
         if received.len() > LARGEST_HEADER {
-            return Err(broken("the header has no end"));
+            return Err(broken("the header is too large"));
         }
     };
     let mut raw = received.split_off(body_at);
@@ -173,7 +173,7 @@ fn split(url: &str) -> Option<(&str, &str)> {
     (!url.authority.is_empty() && target.starts_with('/')).then_some((url.authority, target))
 }
 
-/// How the end of a body is known.
+/// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
     Length(usize),
@@ -182,7 +182,7 @@ enum Framing {
 }
 
 impl Framing {
-    /// The body, once all of it (or all that is wanted) is there.
+    /// The body, once it is complete or has reached the size limit.
     fn body(self, raw: &[u8]) -> io::Result<Option<Vec<u8>>> {
         match self {
             Self::Length(length) => Ok(raw.get(..length.min(LARGEST_BODY)).map(<[u8]>::to_vec)),
@@ -191,16 +191,16 @@ impl Framing {
         }
     }
 
-    /// The body when nothing more comes.
+    /// The body when the connection is closed.
     fn body_at_end(self, raw: Vec<u8>) -> io::Result<Vec<u8>> {
         match self {
             Self::Close => Ok(raw),
-            Self::Length(_) | Self::Chunks => Err(broken("the answer breaks off")),
+            Self::Length(_) | Self::Chunks => Err(broken("the response is incomplete")),
         }
     }
 }
 
-/// Takes interim answers off the front; the answer without its body, and where that begins.
+/// Removes interim responses (1xx); returns the response without its body, and the offset of the body.
 fn parse_head(received: &mut Vec<u8>) -> io::Result<Option<(LinkLocalReply, Framing, usize)>> {
     loop {
         let mut fields = [httparse::EMPTY_HEADER; 64];
@@ -232,7 +232,7 @@ fn framing(reply: &LinkLocalReply) -> io::Result<Framing> {
     }
     match reply.header("content-length") {
         Some(length) => {
-            length.trim().parse().map(Framing::Length).map_err(|_| broken("a Content-Length that is none"))
+            length.trim().parse().map(Framing::Length).map_err(|_| broken("the Content-Length is invalid"))
         }
         None => Ok(Framing::Close),
     }
@@ -247,11 +247,11 @@ fn join_chunks(mut raw: &[u8]) -> io::Result<Option<Vec<u8>>> {
                 (start, usize::try_from(length).unwrap_or(usize::MAX))
             }
             Ok(httparse::Status::Partial) => return Ok(None),
-            Err(_) => return Err(broken("a chunk without a size")),
+            Err(_) => return Err(broken("a chunk has no valid size")),
         };
         let rest = raw.get(start..).unwrap_or_default();
         let Some(chunk) = rest.get(..length) else {
-            // As much as is wanted is enough.
+            // The rest of the chunk is not needed once the size limit is reached.
             body.extend_from_slice(rest);
             return Ok((body.len() >= LARGEST_BODY).then_some(body));
         };
@@ -259,7 +259,7 @@ fn join_chunks(mut raw: &[u8]) -> io::Result<Option<Vec<u8>>> {
         raw = match rest.get(length..) {
             Some([b'\r', b'\n', next @ ..]) => next,
             Some([] | [b'\r']) | None => return Ok(None),
-            Some(_) => return Err(broken("a chunk longer than its size")),
+            Some(_) => return Err(broken("a chunk is longer than its size")),
         };
     }
     Ok(Some(body))
@@ -269,7 +269,7 @@ fn broken(detail: impl ToString) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, detail.to_string())
 }
 
-fn explain(url: &str, error: &io::Error, after: Duration) -> LinkLocalError {
+fn classify_error(url: &str, error: &io::Error, after: Duration) -> LinkLocalError {
     let url = url.to_owned();
     match error.kind() {
         ErrorKind::ConnectionRefused => LinkLocalError::Refused { url },
@@ -287,8 +287,10 @@ mod tests {
 
     use super::*;
 
-    /// Answers one request with these pieces, and gives the request back.
-    async fn asked(pieces: &'static [&'static [u8]]) -> (Result<LinkLocalReply, LinkLocalError>, String) {
+    /// Serves one request with these pieces; returns the reply and the request.
+    async fn exchange_pieces(
+        pieces: &'static [&'static [u8]],
+    ) -> (Result<LinkLocalReply, LinkLocalError>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url =
             format!("http://{}/metadata/x?api-version=1&resource=a%2Fb", listener.local_addr().unwrap());
@@ -307,10 +309,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_end_by_length_by_chunks_and_with_the_connection() {
+    async fn bodies_are_delimited_by_length_chunks_or_end_of_connection() {
         let by_length: &[&[u8]] =
             &[b"HTTP/1.1 200 OK\r\nContent-", b"Length: 5\r\nServer: IMDS\r\n\r\nhe", b"llo and more"];
-        let (reply, request) = asked(by_length).await;
+        let (reply, request) = exchange_pieces(by_length).await;
         let reply = reply.unwrap();
         assert_eq!((reply.status, reply.body.as_str(), reply.header("server")), (200, "hello", Some("IMDS")));
         assert!(
@@ -324,16 +326,16 @@ mod tests {
             b"\n2;x\r\nlo\r\n",
             b"0\r\n\r\n",
         ];
-        let reply = asked(chunks).await.0.unwrap();
+        let reply = exchange_pieces(chunks).await.0.unwrap();
         assert_eq!((reply.status, reply.body.as_str()), (400, "hello"));
 
         let to_the_end: &[&[u8]] = &[b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 503 Later\r\n\r\nhel", b"lo"];
-        let reply = asked(to_the_end).await.0.unwrap();
+        let reply = exchange_pieces(to_the_end).await.0.unwrap();
         assert_eq!((reply.status, reply.body.as_str()), (503, "hello"));
     }
 
-    /// What reqwest, set up as this client is, makes of the same answer.
-    async fn asked_by_reqwest(answer: &'static [u8]) -> Option<(u16, String)> {
+    /// The same response as reqwest reads it, configured like this client.
+    async fn read_by_reqwest(answer: &'static [u8]) -> Option<(u16, String)> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         tokio::spawn(async move {
@@ -349,7 +351,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_are_read_as_a_library_reads_them() {
+    async fn responses_are_read_as_reqwest_reads_them() {
         const ANSWERS: [&[&[u8]]; 14] = [
             &[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"],
             &[b"HTTP/1.1 200 OK\r\ncontent-length:5\r\nX: \xff\r\n\r\nhello"],
@@ -367,14 +369,14 @@ mod tests {
             &[b"SSH-2.0-OpenSSH_9.2\r\n"],
         ];
         for answer in ANSWERS {
-            let ours = asked(answer).await.0.ok().map(|reply| (reply.status, reply.body));
-            let theirs = asked_by_reqwest(answer[0]).await;
+            let ours = exchange_pieces(answer).await.0.ok().map(|reply| (reply.status, reply.body));
+            let theirs = read_by_reqwest(answer[0]).await;
             assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(answer[0]));
         }
     }
 
     #[tokio::test]
-    async fn half_an_answer_is_none() {
+    async fn an_incomplete_response_is_an_error() {
         let halves: [&'static [&'static [u8]]; 5] = [
             &[],
             &[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"],
@@ -383,12 +385,15 @@ mod tests {
             &[b"SSH-2.0-OpenSSH_9.2\r\n"],
         ];
         for pieces in halves {
-            assert!(matches!(asked(pieces).await.0, Err(LinkLocalError::Broken { .. })), "{pieces:?}");
+            assert!(
+                matches!(exchange_pieces(pieces).await.0, Err(LinkLocalError::Broken { .. })),
+                "{pieces:?}"
+            );
         }
     }
 
     #[test]
-    fn no_more_is_kept_than_the_largest_body() {
+    fn bodies_are_truncated_at_the_limit() {
         let long = vec![b'x'; LARGEST_BODY + 10];
         assert_eq!(Framing::Close.body(&long).unwrap().unwrap().len(), LARGEST_BODY);
         assert_eq!(Framing::Length(usize::MAX).body(&long).unwrap().unwrap().len(), LARGEST_BODY);
@@ -399,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_port_is_told_apart() {
+    async fn a_closed_port_is_reported_as_refused() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);

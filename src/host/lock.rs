@@ -1,4 +1,4 @@
-//! One run at a time: a lock that the kernel releases whatever happens to its holder.
+//! One run at a time: a file lock that the kernel releases when its holder ends.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,35 +7,35 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::files::{FileError, Files};
 
-/// Where the lock is, below `--root`.
+/// Path of the lock, below `--root`.
 const PATH: &str = "/run/arc-enroll/lock";
 
-/// Why the lock could not be had.
+/// Why the lock could not be acquired.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another run has it.
+    /// Another run holds it.
     #[error("another run (process {holder}) holds {}", path.display())]
     Held {
-        /// The file that is locked.
+        /// Path of the lock file.
         path: PathBuf,
-        /// Process id as the holder wrote it.
+        /// Process id of the holder, or "unknown".
         holder: String,
     },
-    /// The lock file itself is out of reach.
+    /// The lock file cannot be opened.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
-/// The lock, held as long as this value lives.
+/// The lock; released when this value is dropped.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held for its effect")] Flock<std::fs::File>);
 
 impl Lock {
-    /// Takes the lock if it is free.
+    /// Acquires the lock without waiting.
     ///
     /// # Errors
-    /// [`LockError::Held`] with the holder's process id, or why the file is out of reach.
-    pub fn take(files: &Files) -> Result<Self, LockError> {
+    /// [`LockError::Held`] with the holder's process id, or [`LockError::File`].
+    pub fn acquire(files: &Files) -> Result<Self, LockError> {
         files.make_dir("/run/arc-enroll")?;
         let file = files.open_to_append(PATH)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -52,7 +52,7 @@ impl Lock {
     }
 }
 
-/// The process that took the lock last, by the number that it wrote down.
+/// The process id in the lock file: the last holder.
 pub fn holder(files: &Files) -> Option<String> {
     let text = files.read(PATH).ok().flatten()?;
     let number: u32 = text.trim().parse().ok()?;
@@ -64,15 +64,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_run_is_told_who_holds_the_lock() {
+    fn the_error_names_the_holder_of_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::new(dir.path().to_owned());
-        let first = Lock::take(&files).unwrap();
-        match Lock::take(&files) {
+        let first = Lock::acquire(&files).unwrap();
+        match Lock::acquire(&files) {
             Err(LockError::Held { holder, .. }) => assert_eq!(holder, std::process::id().to_string()),
             other => panic!("{other:?}"),
         }
         drop(first);
-        Lock::take(&files).unwrap();
+        Lock::acquire(&files).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! A private file that only lives in memory, for the one secret that another program must read.
+//! A private file on tmpfs, for a secret that another program must read.
 #![expect(clippy::disallowed_methods, reason = "files that hold a secret are opened here only")]
 
 use std::fs;
@@ -13,32 +13,32 @@ use tracing::info;
 use super::files::{FileError, Files};
 use crate::model::secret::Secret;
 
-/// Paths of the files that exist now, so that a panic can remove them although nothing is dropped then.
-static LIVING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// Paths of the existing files, so that a panic, which aborts without dropping values, can remove them.
+static ACTIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Directories that are in memory on every systemd machine, in order of preference.
+/// Directories that are on tmpfs under systemd, in order of preference.
 const DIRECTORIES: [&str; 2] = ["/run/arc-enroll", "/dev/shm"];
 
-/// The first part of every name, by which a left-over is recognised.
+/// Prefix of every file name, by which stale files are recognized.
 const PREFIX: &str = "arc-enroll-";
 
-/// A file of mode 0600 on tmpfs, removed when this value goes away.
+/// A file of mode 0600 on tmpfs, removed when this value is dropped.
 #[derive(Debug)]
 pub struct MemoryFile {
     path: PathBuf,
 }
 
 impl MemoryFile {
-    /// Writes the secret into a new file below the root, or outside it where the root has no memory file system.
+    /// Writes the secret to a new file below the root, or outside it where the root has no tmpfs.
     ///
     /// # Errors
-    /// When no directory is in memory, or what the operating system said.
+    /// No directory is on tmpfs, or the file cannot be written.
     pub fn create(files: &Files, name: &str, content: &Secret) -> Result<Self, FileError> {
         let directory = directory(files)?;
         let path = directory.join(format!("{PREFIX}{}-{name}", std::process::id()));
         let failed = |source| FileError { action: "write", path: path.clone(), source };
         let _stale = fs::remove_file(&path);
-        LIVING.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
         let file = Self { path: path.clone() };
         let mut open =
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
@@ -47,7 +47,7 @@ impl MemoryFile {
         Ok(file)
     }
 
-    /// Where it is.
+    /// The real path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -56,22 +56,22 @@ impl MemoryFile {
 impl Drop for MemoryFile {
     fn drop(&mut self) {
         let _gone = fs::remove_file(&self.path);
-        info!(event = "secret-file.removed", path = %self.path.display(), "the private file is gone");
-        LIVING.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.path);
+        info!(event = "secret-file.removed", path = %self.path.display(), "the private file is removed");
+        ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.path);
     }
 }
 
-/// Removes what exists at this moment: a panic aborts without dropping anything.
+/// Removes all existing files; for the panic handler.
 pub fn remove_all() {
-    // `try_lock`: the panic may have happened while the list was held.
-    if let Ok(paths) = LIVING.try_lock() {
+    // `try_lock`, because the panic may have happened while the list was locked.
+    if let Ok(paths) = ACTIVE.try_lock() {
         for path in paths.iter() {
             let _gone = fs::remove_file(path);
         }
     }
 }
 
-/// Removes what a killed run left behind. Only for the holder of the lock.
+/// Removes files of a killed run. The caller must hold the lock.
 pub fn remove_stale(files: &Files) {
     let own = format!("{PREFIX}{}-", std::process::id());
     for directory in DIRECTORIES {
@@ -95,9 +95,8 @@ fn directory(files: &Files) -> Result<PathBuf, FileError> {
         }
     }
     let path = candidates.into_iter().next().unwrap_or_default();
-    let source = std::io::Error::other(
-        "no file system here is in memory (tmpfs), and the token must not reach a disk",
-    );
+    let source =
+        std::io::Error::other("no directory is on a tmpfs, and the token must not be written to a disk");
     Err(FileError { action: "keep a secret in", path, source })
 }
 
@@ -107,7 +106,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     #[test]
-    fn the_file_is_private_in_memory_and_gone_afterwards() {
+    fn the_file_is_private_on_tmpfs_and_removed_on_drop() {
         let files = Files::new(PathBuf::from("/"));
         let file = MemoryFile::create(&files, "test.json", &Secret::new("{}")).unwrap();
         let path = file.path().to_owned();

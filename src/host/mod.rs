@@ -1,7 +1,7 @@
-//! The only I/O boundary: files below `--root`, programs, the link-local HTTP client, tunnels
-//! through the proxy, HTTPS by the host's curl, the system's own facts.
+//! The I/O boundary: files below `--root`, programs, the link-local HTTP client, tunnels through the proxy, HTTPS
+//! through the host's curl, and facts from the kernel.
 //!
-//! The lint table bans `std::fs`, `Command::new` and HTTP clients everywhere else.
+//! A lint bans `std::fs`, `Command::new` and HTTP clients elsewhere.
 
 pub mod commands;
 pub mod files;
@@ -24,34 +24,34 @@ use tracing::info;
 
 use crate::model::secret::{Mask, Secret};
 
-/// The machine as the agent may touch it.
+/// The machine that the program reads and changes.
 #[derive(Clone)]
 pub struct Host {
     /// Files below `--root`.
     pub files: files::Files,
     /// Programs, with a fixed environment.
     pub commands: commands::Commands,
-    /// What must not show up in anything that is written down.
+    /// Redacts secrets in everything that is logged or saved.
     pub mask: SharedMask,
 }
 
-/// One mask for everything that writes other programs' words down.
+/// One mask, shared by everything that logs or saves text.
 #[derive(Clone, Debug, Default)]
 pub struct SharedMask(Arc<Mutex<Mask>>);
 
 impl SharedMask {
-    /// From now on this secret is redacted.
+    /// Adds a secret, which is redacted from now on.
     pub fn learn(&self, secret: &Secret) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).learn(secret);
     }
 
-    /// The text without secrets.
+    /// The redacted text.
     pub fn apply(&self, text: &str) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).apply(text)
     }
 }
 
-/// An error with its causes on one line.
+/// An error and its causes on one line.
 pub fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -62,19 +62,19 @@ pub fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Logs a request, and the moment at which it was made.
+/// Logs a request; returns its start time.
 fn http_started(method: &str, url: &str) -> Instant {
     info!(event = "http.started", method, url, "{method} {url}");
     Instant::now()
 }
 
-/// Logs what came of a request.
-fn http_finished(url: &str, status: &str, started: Instant, words: &str) {
-    info!(event = "http.finished", url, status, elapsed_ms = started.elapsed().as_millis(), "{words}");
+/// Logs the result of a request.
+fn http_finished(url: &str, status: &str, started: Instant, message: &str) {
+    info!(event = "http.finished", url, status, elapsed_ms = started.elapsed().as_millis(), "{message}");
 }
 
 impl Host {
-    /// A host whose files are below `root`, whose programs see `environment` and are found along `path`.
+    /// A host with files below `root`, and programs that are found in `path` and run with `environment`.
     pub fn new(root: PathBuf, path: &str, environment: Vec<(String, String)>) -> Self {
         let files = files::Files::new(root);
         let mask = SharedMask::default();
@@ -82,12 +82,12 @@ impl Host {
         Self { files, commands, mask }
     }
 
-    /// The last words of a program, masked.
-    pub fn last_words(&self, finished: &commands::Finished) -> String {
+    /// The end of a program's output, redacted.
+    pub fn output_tail(&self, finished: &commands::Finished) -> String {
         self.mask.apply(&commands::tail(&finished.transcript))
     }
 
-    /// The text of a file, where there is one that can be read.
+    /// The text of a file; `None` where it does not exist or cannot be read.
     pub fn text(&self, path: &str) -> Option<String> {
         self.files.read(path).ok().flatten()
     }

@@ -1,5 +1,5 @@
-//! From names to addresses, by the host's own `getent`: it asks whatever every other program on the VM asks
-//! (/etc/hosts, systemd-resolved, LDAP), which a resolver inside this static binary would not.
+//! Name resolution through the host's `getent`, which uses the same sources as other programs on the VM
+//! (/etc/hosts, systemd-resolved, LDAP). A resolver in this static binary would not.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use super::commands::{tail, CommandError, Commands, Program};
 /// Why there is no address.
 #[derive(Debug, thiserror::Error)]
 pub enum NameError {
-    /// The name is not known, or nobody could be asked.
+    /// The name does not exist, or no resolver is available.
     #[error("{host} does not resolve here ({detail})")]
     Unknown {
         /// The name.
         host: String,
-        /// What `getent` said.
+        /// Output of `getent`.
         detail: String,
     },
-    /// It could not be looked up.
+    /// `getent` could not be run.
     #[error(transparent)]
     Command(#[from] Box<CommandError>),
 }
 
-/// The first address of a host, which may be an address already.
+/// Resolves a host name or address to its first address.
 ///
 /// # Errors
 /// [`NameError`].
@@ -33,8 +33,8 @@ pub async fn resolve(commands: &Commands, host: &str, limit: Duration) -> Result
     let finished = commands.run(Program::new("getent", &["ahosts", host], limit)).await?;
     let first = finished.stdout.split_whitespace().next().and_then(|word| word.parse().ok());
     first.ok_or_else(|| {
-        let said = tail(&finished.transcript);
-        let detail = if said.is_empty() { format!("getent: {}", finished.status()) } else { said };
+        let output = tail(&finished.transcript);
+        let detail = if output.is_empty() { format!("getent: {}", finished.status()) } else { output };
         NameError::Unknown { host: host.to_owned(), detail }
     })
 }

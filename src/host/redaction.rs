@@ -1,11 +1,11 @@
-//! Takes secrets out of texts that others wrote, by the forms in which they occur.
+//! Redacts secrets in texts from other programs, by the syntax around them.
 //!
-//! Two passes: [`first`] redacts what its surroundings give away (`"access_token": "…"`, a PEM block, a URL
-//! with a password) and teaches it to the mask; the mask then finds the same words standing alone in any other
-//! text. What is no secret stays to the byte.
+//! Two passes: [`redact`] replaces secrets that their context identifies (`"access_token": "…"`, a PEM block, a URL
+//! with a password) and adds them to the mask; the mask then finds the same values without context in any other
+//! text. All other text is unchanged.
 //!
-//! It is our own because logs cut a secret anywhere, escape it and put it in any syntax: a parser of one format
-//! would miss it, and regular expressions for all of them are too large to travel.
+//! No library is used because logs truncate secrets, escape them and embed them in any syntax: a parser of one format
+//! would miss them, and regular expressions for all of them would make the binary too large.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use crate::formats::percent;
 use crate::model::secret::{is_token_character, masked, url_credentials, Secret};
 use crate::settings::ProxyUrl;
 
-/// How the names end whose values are secrets; without their dashes and underscores, in lower case.
+/// Suffixes of names whose values are secrets; in lower case, without dashes and underscores.
 const NAMES: [&str; 19] = [
     "accesstoken",
     "refreshtoken",
@@ -40,31 +40,31 @@ const NAMES: [&str; 19] = [
     "sig",
 ];
 
-/// The schemes of an Authorization header whose second word is the secret.
+/// Authorization schemes; the secret follows the scheme.
 const SCHEMES: [&str; 4] = ["bearer", "basic", "negotiate", "ntlm"];
 
-/// Words that stand where a secret would, and are none.
+/// Values of named secrets that are not secrets.
 const NO_SECRETS: [&str; 9] = ["null", "none", "true", "false", "yes", "no", "nil", "undefined", "redacted"];
 
-/// Words that examples of URLs have for a password: they go from the URL, but not from all other texts.
+/// Passwords of example URLs: redacted in the URL, but not in other texts.
 const EXAMPLES: [&str; 6] = ["pass", "passwd", "password", "secret", "user", "username"];
 
-/// What may stand behind a value without quotation marks.
+/// Characters that may follow a value without quotation marks.
 const CLOSING: [char; 5] = [',', ';', ')', '}', ']'];
 
-/// Longest name that is looked at.
+/// Longest name that is examined, in bytes.
 const LONGEST_NAME: usize = 64;
 
-/// Shortest value of a named secret that is looked for elsewhere too.
-const SHORTEST_TAUGHT: usize = 6;
+/// Shortest value of a named secret that is added to the mask, in bytes.
+const SHORTEST_ADDED: usize = 6;
 
-/// Longest private key with what a log puts around its lines, in bytes.
+/// Longest private key, including the log prefixes of its lines, in bytes.
 const LONGEST_KEY: usize = 64 << 10;
 
-/// The text without what can be told to be a secret where it stands; the mask learns it.
-pub fn first(text: &str, mask: &SharedMask) -> String {
+/// The text without the secrets that their context identifies; these are added to the mask.
+pub fn redact(text: &str, mask: &SharedMask) -> String {
     for credentials in url_credentials(text) {
-        learn_credentials(text.get(credentials).unwrap_or_default(), mask);
+        add_credentials(text.get(credentials).unwrap_or_default(), mask);
     }
     let keys = private_keys(text);
     let text = masked(text, keys);
@@ -72,10 +72,10 @@ pub fn first(text: &str, mask: &SharedMask) -> String {
     mask.apply(&masked(&text, values))
 }
 
-/// `user:password` as it stands in a URL or an option, in every form in which it may be met again.
-fn learn_credentials(credentials: &str, mask: &SharedMask) {
+/// Adds `user:password` of a URL or an option to the mask, in every encoding in which it may occur.
+fn add_credentials(credentials: &str, mask: &SharedMask) {
     let Some((user, password)) = credentials.split_once(':') else {
-        // Alone before the `@`, a short word is a user; a long one is a token.
+        // Without a password, a short word before the `@` is a user name and a long one a token.
         return if credentials.len() >= 16 {
             mask.learn(&Secret::new(credentials))
         };
@@ -84,7 +84,7 @@ fn learn_credentials(credentials: &str, mask: &SharedMask) {
         return;
     }
     mask.learn(&Secret::new(password));
-    // As a URL has them, and as a header and an option have them.
+    // URLs have them percent-encoded; headers and options do not.
     let encoded = format!("{}:{}", percent::encode(user), percent::encode(password));
     for credentials in [credentials, &encoded] {
         let url = ProxyUrl::new(&format!("http://{credentials}@localhost:1"));
@@ -92,7 +92,7 @@ fn learn_credentials(credentials: &str, mask: &SharedMask) {
     }
 }
 
-/// The insides of PEM blocks of private keys, also without their beginning or end and in one line with `\n`.
+/// The contents of PEM blocks of private keys, also truncated ones and those on one line with `\n`.
 fn private_keys(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     let mut from = 0;
@@ -118,7 +118,7 @@ fn private_keys(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The next `-----BEGIN … PRIVATE KEY-----` or its end, and whether it is the beginning.
+/// The next `-----BEGIN … PRIVATE KEY-----` or `-----END …`, and whether it is the beginning.
 fn next_marker(text: &str, mut from: usize) -> Option<(Range<usize>, bool)> {
     loop {
         let name = from + text.get(from..)?.find("PRIVATE KEY")?;
@@ -129,17 +129,17 @@ fn next_marker(text: &str, mut from: usize) -> Option<(Range<usize>, bool)> {
         if !before.ends_with("-----") || !after.starts_with("-----") {
             continue;
         }
-        let place = before.len() - 5..text.len() - after.len() + 5;
+        let marker = before.len() - 5..text.len() - after.len() + 5;
         match (kind.starts_with("BEGIN "), kind.starts_with("END ")) {
-            (true, _) => return Some((place, true)),
-            (_, true) => return Some((place, false)),
+            (true, _) => return Some((marker, true)),
+            (_, true) => return Some((marker, false)),
             _ => {}
         }
     }
 }
 
-/// The length of the run of such characters at the start of a text, in bytes.
-fn run_of(text: &str, is_inside: &dyn Fn(char) -> bool) -> usize {
+/// The length of the run of matching characters at the start of a text, in bytes.
+fn run_length(text: &str, is_inside: &dyn Fn(char) -> bool) -> usize {
     text.find(|c| !is_inside(c)).unwrap_or(text.len())
 }
 
@@ -152,30 +152,30 @@ fn is_key_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '\\')
 }
 
-/// Whether a line is one of a key: base64 alone, or base64 behind what a log puts before it.
+/// Whether a line belongs to a key: base64, or a log prefix and base64.
 fn is_line_of_key(line: &str) -> bool {
     let word = line.split_whitespace().next_back().unwrap_or_default();
     let is_alone = word.len() == line.trim().len();
     !word.is_empty() && word.chars().all(is_key_character) && (is_alone || word.len() >= 16)
 }
 
-/// How far a key goes whose end is not there.
+/// The length of a key without an end marker, in bytes.
 fn length_of_key(text: &str) -> usize {
-    let mut length = run_of(text, &is_key_character);
+    let mut length = run_length(text, &is_key_character);
     let rest = text.get(length..).unwrap_or_default();
     if let Some(rest) = rest.strip_prefix('\n').or_else(|| rest.strip_prefix("\r\n")) {
         let lines = rest.split_inclusive('\n').take_while(|line| is_line_of_key(line)).map(str::len);
         let lines: usize = lines.sum();
         if lines > 0 {
             length = text.len() - rest.len() + lines;
-            // The last line feed is followed by what is no key.
+            // The last line feed is not part of the key.
             length = text.get(..length).map_or(length, |key| key.trim_end().len());
         }
     }
     length.min(LONGEST_KEY)
 }
 
-/// Where a key begins whose first lines are not there, and which ends at `end`.
+/// The start of a key without a begin marker that ends at `end`.
 fn start_of_key(text: &str, end: usize) -> usize {
     let before = text.get(..end).unwrap_or_default();
     let mut start = before.trim_end_matches(is_key_character).len();
@@ -189,53 +189,52 @@ fn start_of_key(text: &str, end: usize) -> usize {
     start
 }
 
-/// The values of names that announce a secret; the mask learns those that look like one.
+/// The values of named secrets; those that look like a secret are added to the mask.
 fn named_values(text: &str, mask: &SharedMask) -> Vec<Range<usize>> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let mut found = Vec::new();
     let mut at = 0;
     loop {
-        let start = at + run_of(text.get(at..).unwrap_or_default(), &|c| !is_part(c));
+        let start = at + run_length(text.get(at..).unwrap_or_default(), &|c| !is_part(c));
         if start >= text.len() {
             return found;
         }
         let rest = text.get(start..).unwrap_or_default();
-        let word = rest.get(..run_of(rest, &is_part)).unwrap_or_default();
+        let word = rest.get(..run_length(rest, &is_part)).unwrap_or_default();
         at = start + word.len();
         let value = if word.eq_ignore_ascii_case("bearer") {
-            bearer(text, at)
+            bearer_token(text, at)
         } else {
             named_value(text, start, word)
         };
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             let secret = text.get(value.clone()).unwrap_or_default();
             let is_user = is_named(word, "proxyuser");
-            teach(secret, word, is_user, mask);
+            add_secret(secret, word, is_user, mask);
             at = value.end;
             found.push(value);
         }
     }
 }
 
-fn teach(secret: &str, word: &str, is_user: bool, mask: &SharedMask) {
+fn add_secret(secret: &str, word: &str, is_user: bool, mask: &SharedMask) {
     if is_user {
-        return learn_credentials(secret, mask);
+        return add_credentials(secret, mask);
     }
     if is_named(word, "authorization") {
         let decoded = STANDARD.decode(secret).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         if let Some(credentials) = decoded.filter(|text| text.contains(':')) {
-            learn_credentials(&credentials, mask);
+            add_credentials(&credentials, mask);
         }
     }
-    // Lower-case letters alone are a word of the language, and may stand in any sentence. A Web Token is known by
-    // its form.
+    // A value of lowercase letters only is a common word. A JSON Web Token is recognized by its form.
     let is_word = secret.bytes().all(|byte| byte.is_ascii_lowercase());
-    if secret.len() >= SHORTEST_TAUGHT && !is_word && !secret.starts_with("eyJ") {
+    if secret.len() >= SHORTEST_ADDED && !is_word && !secret.starts_with("eyJ") {
         mask.learn(&Secret::new(secret));
     }
 }
 
-/// Whether a word is one of these, in any letter case.
+/// Whether a word is in a list, in any letter case.
 fn is_one_of(word: &str, known: &[&str]) -> bool {
     known.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
@@ -245,25 +244,25 @@ fn is_named(word: &str, name: &str) -> bool {
     name.bytes().rev().all(|byte| letters.next().is_some_and(|letter| letter.to_ascii_lowercase() == byte))
 }
 
-/// `Bearer TOKEN` outside a header: what follows has to look like a token.
-fn bearer(text: &str, end: usize) -> Option<Range<usize>> {
+/// The token of `Bearer TOKEN` outside a header, where it looks like a token.
+fn bearer_token(text: &str, end: usize) -> Option<Range<usize>> {
     let rest = text.get(end..)?;
     let token = rest.trim_start_matches([' ', '\t']);
-    let length = run_of(token, &is_token_character);
+    let length = run_length(token, &is_token_character);
     let run = token.get(..length)?;
     let is_token = token.len() < rest.len() && length >= 20 && run.bytes().any(|byte| byte.is_ascii_digit());
     is_token.then(|| text.len() - token.len()..text.len() - token.len() + length)
 }
 
-/// The value behind a name: `"name": "value"`, `name=value`, `name: value`, `--name value`, `'--name', 'value'`,
-/// and the same inside of JSON inside of JSON.
+/// The value of a name: `"name": "value"`, `name=value`, `name: value`, `--name value`, `'--name', 'value'`,
+/// and the same in nested JSON.
 fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
     let before = text.get(..start)?;
     let is_short_option = word == "-p" && last_bytes(before, 400).contains("azcmagent");
     if word.len() > LONGEST_NAME || !(is_short_option || NAMES.iter().any(|name| is_named(word, name))) {
         return None;
     }
-    // In a URL this signs a shared access; elsewhere it may be anything.
+    // In a URL it is the signature of a shared access token; elsewhere the name is too common.
     let is_signature = word == "sig";
     if is_named(word, "sig") && !(is_signature && before.ends_with(['?', '&'])) {
         return None;
@@ -277,7 +276,7 @@ fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
     let separator = text.get(at..end)?.chars().next()?;
     match separator {
         ':' | '=' => at = skip_blanks(text, at + 1, end),
-        // A list of arguments, as programs log it.
+        // A logged list of arguments.
         ',' if closing > 0 && is_option => at = skip_blanks(text, at + 1, end),
         '-' => return None,
         _ if closing == 0 && is_option && at > name_end => {}
@@ -287,24 +286,24 @@ fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
     at += opening.len();
     let rest = text.get(at..end)?;
     if is_named(word, "authorization") {
-        return authorization(rest).map(|value| at + value.start..at + value.end);
+        return authorization_value(rest).map(|value| at + value.start..at + value.end);
     }
     let length = match opening {
-        "" => run_of(rest, &|c| !(is_end_of_word(c) || is_signature && c == '&')),
+        "" => run_length(rest, &|c| !(is_end_of_word(c) || is_signature && c == '&')),
         _ => unescaped(rest, opening).unwrap_or(rest.len()),
     };
     let value = rest.get(..length)?;
-    // `name: some words` is a sentence; a setting is one word, and ends its line or its part of a list.
+    // `name: some words` is a sentence; the value of a setting is one word at the end of a line or list item.
     let is_bare = separator == ':' && (closing, opening) == (0, "") && !text.get(..at)?.ends_with(':');
     let is_setting = value.ends_with([',', ';', '}'])
         || rest.get(value.len()..).is_some_and(|rest| rest.trim().is_empty() || rest.starts_with(" #"));
     let is_secret = (!is_bare || is_setting) && !is_placeholder(value, opening.is_empty());
-    // What closes a list is no part of it.
+    // The closing bracket of a list is not part of the value.
     let value = if opening.is_empty() { value.trim_end_matches(CLOSING) } else { value };
     is_secret.then(|| at..at + value.len())
 }
 
-/// The last bytes of a text, or all of it; a few more where a character would be cut.
+/// At least the last `most` bytes of a text, from a character boundary.
 fn last_bytes(text: &str, most: usize) -> &str {
     let from = (0..=text.len().saturating_sub(most)).rev().find(|at| text.is_char_boundary(*at));
     text.get(from.unwrap_or(0)..).unwrap_or_default()
@@ -315,7 +314,7 @@ fn skip_blanks(text: &str, at: usize, end: usize) -> usize {
     end - rest.trim_start_matches([' ', '\t']).len()
 }
 
-/// A quotation mark with the backslashes before it, at the start of a text.
+/// The quotation mark at the start of a text, with the backslashes before it.
 fn quotation_mark(text: &str) -> &str {
     let slashes = text.len() - text.trim_start_matches('\\').len();
     match text.get(slashes..).and_then(|rest| rest.chars().next()) {
@@ -324,28 +323,28 @@ fn quotation_mark(text: &str) -> &str {
     }
 }
 
-/// Where the quotation mark closes: the next one with as many backslashes.
+/// The offset of the closing quotation mark: the next one with as many backslashes.
 fn unescaped(text: &str, mark: &str) -> Option<usize> {
     text.match_indices(mark)
         .map(|(at, _)| at)
         .find(|at| text.get(..*at).is_some_and(|before| !before.ends_with('\\')))
 }
 
-/// What follows the scheme in an Authorization header; without a known one, what looks like a token.
-fn authorization(rest: &str) -> Option<Range<usize>> {
+/// The credentials in an Authorization header: the word after a known scheme, else a word that looks like a token.
+fn authorization_value(rest: &str) -> Option<Range<usize>> {
     let is_inside = |c: char| !is_end_of_word(c) && c != '\\';
-    let scheme = rest.get(..run_of(rest, &is_inside))?;
+    let scheme = rest.get(..run_length(rest, &is_inside))?;
     let start = match is_one_of(scheme, &SCHEMES) {
         true => skip_blanks(rest, scheme.len(), rest.len()),
         false if scheme.len() >= 16 && scheme.bytes().any(|byte| byte.is_ascii_digit()) => 0,
         false => return None,
     };
     let value = rest.get(start..)?;
-    let value = value.get(..run_of(value, &is_inside))?;
+    let value = value.get(..run_length(value, &is_inside))?;
     (!is_placeholder(value, true)).then(|| start..start + value.len())
 }
 
-/// Whether a value is the place of a secret and not one: `$TOKEN`, `<token>`, `***`, `null`.
+/// Whether a value is a placeholder: `$TOKEN`, `<token>`, `***`, `null`.
 fn is_placeholder(value: &str, is_bare: bool) -> bool {
     let bare = value.trim_end_matches(CLOSING);
     let is_name =

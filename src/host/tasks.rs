@@ -1,13 +1,13 @@
-//! Futures that are waited for at the same time, on one thread.
+//! Concurrent futures on one thread.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
 
-/// A piece of work under way.
+/// A boxed future.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// Waits for all of them at the same time; the results in the order of the tasks.
+/// Runs all tasks concurrently; returns the results in the order of the tasks.
 pub async fn join_all<T>(mut tasks: Vec<Task<'_, T>>) -> Vec<T> {
     let mut results: Vec<Option<T>> = tasks.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {
@@ -30,7 +30,7 @@ pub async fn join_all<T>(mut tasks: Vec<Task<'_, T>>) -> Vec<T> {
     results.into_iter().flatten().collect()
 }
 
-/// Waits until one of them has ended, and takes it out; nothing where there is none.
+/// Runs the tasks until one ends, removes it and returns its result; `None` where there is no task.
 pub async fn next_finished<T>(tasks: &mut Vec<Task<'_, T>>) -> Option<T> {
     if tasks.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! CONNECT through the proxy, by ourselves: the one probe that tells a closed network from everything else.
+//! A CONNECT request to the proxy: the probe that distinguishes a blocked endpoint from other failures.
 #![expect(clippy::disallowed_methods, reason = "this module is the I/O boundary that the ban points to")]
 
 use std::io::ErrorKind;
@@ -13,44 +13,44 @@ use super::commands::Commands;
 use super::names;
 use crate::settings::ProxyUrl;
 
-/// Time for the TCP connection to the proxy, a neighbour of this VM.
+/// Timeout of the TCP connection to the proxy.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Time for the proxy to open its way to the endpoint.
+/// Timeout of the response to CONNECT.
 pub const OPEN: Duration = Duration::from_secs(15);
 
-/// How long the words below a refusal's header are waited for: they mostly come with it.
+/// Timeout of the body of an error response, which usually arrives with the header.
 const BODY: Duration = Duration::from_millis(200);
 
-/// The largest answer header that is read.
+/// Largest response header that is read, in bytes.
 const LARGEST_HEADER: usize = 16 << 10;
 
-/// What the proxy did.
+/// The result of a CONNECT request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tunnel {
-    /// 2xx: the way is open.
+    /// 2xx: the tunnel is open.
     Open,
-    /// Any other answer.
+    /// Any other response.
     Answered {
         /// HTTP status.
         status: u16,
-        /// Its reason phrase and the header fields that name the proxy's own error.
+        /// The reason phrase, the header fields that describe the proxy's error, and the first line of the body.
         detail: String,
     },
     /// The proxy's port refused the connection.
     Refused,
-    /// There is no way to the proxy.
+    /// There is no route to the proxy, or its name does not resolve.
     NoRoute(String),
-    /// The proxy, or the endpoint behind it, did not answer in time.
+    /// The proxy, or the endpoint behind it, did not respond in time.
     Timeout {
         /// Whether the proxy had accepted the connection.
         connected: bool,
     },
-    /// What came is not an HTTP answer, or the connection broke off.
+    /// The response is incomplete or is not HTTP.
     Broken(String),
 }
 
-/// Asks the proxy for a tunnel to port 443 of a host and closes it again.
+/// Requests a tunnel to port 443 of a host from the proxy, and closes it.
 pub async fn probe(commands: &Commands, proxy: &ProxyUrl, host: &str, limit: Duration) -> Tunnel {
     let port = 443;
     info!(event = "tunnel.started", host, port, "CONNECT {host}:{port}");
@@ -69,7 +69,7 @@ pub async fn probe(commands: &Commands, proxy: &ProxyUrl, host: &str, limit: Dur
     result
 }
 
-/// The outcome in a few words.
+/// The outcome as text.
 pub fn describe(tunnel: &Tunnel) -> String {
     match tunnel {
         Tunnel::Open => "open".to_owned(),
@@ -111,9 +111,9 @@ async fn open(mut stream: TcpStream, proxy: &ProxyUrl, host: &str, port: u16) ->
         let read = stream.read(&mut chunk).await?;
         if read == 0 {
             let text = if header.is_empty() {
-                "it closed the connection without a word"
+                "it closed the connection without a response"
             } else {
-                "its answer breaks off"
+                "its response is incomplete"
             };
             return Ok(Tunnel::Broken(text.to_owned()));
         }
@@ -127,7 +127,7 @@ async fn open(mut stream: TcpStream, proxy: &ProxyUrl, host: &str, port: u16) ->
                 return Ok(parse(&header).ok().flatten().unwrap_or(answer));
             }
             Ok(None) if header.len() > LARGEST_HEADER => {
-                return Ok(Tunnel::Broken("its answer has no end".to_owned()));
+                return Ok(Tunnel::Broken("its response header is too large".to_owned()));
             }
             Ok(None) => {}
             Err(error) => return Ok(Tunnel::Broken(error.to_string())),
@@ -135,7 +135,7 @@ async fn open(mut stream: TcpStream, proxy: &ProxyUrl, host: &str, port: u16) ->
     }
 }
 
-/// The outcome once the whole header is there.
+/// The outcome; `None` where the header is incomplete.
 fn parse(header: &[u8]) -> Result<Option<Tunnel>, httparse::Error> {
     let mut fields = [httparse::EMPTY_HEADER; 48];
     let mut response = httparse::Response::new(&mut fields);
@@ -153,7 +153,7 @@ fn parse(header: &[u8]) -> Result<Option<Tunnel>, httparse::Error> {
             detail.push_str(&format!("; {}: {}", field.name, String::from_utf8_lossy(field.value)));
         }
     }
-    // Proxies without such fields say it in a line of plain text below.
+    // Proxies without such fields describe the error in the first line of a plain text body.
     let body = String::from_utf8_lossy(header.get(end..).unwrap_or_default()).into_owned();
     let line: String = body.lines().next().unwrap_or_default().chars().take(120).collect();
     if !line.is_empty() && !line.starts_with('<') && !line.contains(char::is_control) {
@@ -167,16 +167,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_told_apart() {
+    fn responses_are_classified() {
         assert_eq!(parse(b"HTTP/1.1 200 Connection established\r\n\r\n"), Ok(Some(Tunnel::Open)));
         assert_eq!(parse(b"HTTP/1.1 200 Connection est"), Ok(None));
         let refused =
             parse(b"HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nAge: 1\r\n\r\n<html>");
         let detail = "Forbidden; X-Squid-Error: ERR_ACCESS_DENIED 0".to_owned();
         assert_eq!(refused, Ok(Some(Tunnel::Answered { status: 403, detail })));
-        let words = parse(b"HTTP/1.1 503 Busy\r\nServer: envoy\r\n\r\nDNS resolution failure");
+        let unavailable = parse(b"HTTP/1.1 503 Busy\r\nServer: envoy\r\n\r\nDNS resolution failure");
         let detail = "Busy; Server: envoy; DNS resolution failure".to_owned();
-        assert_eq!(words, Ok(Some(Tunnel::Answered { status: 503, detail })));
+        assert_eq!(unavailable, Ok(Some(Tunnel::Answered { status: 503, detail })));
         assert!(parse(b"SSH-2.0-OpenSSH_9.2\r\n").is_err());
     }
 }

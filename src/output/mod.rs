@@ -1,4 +1,4 @@
-//! Everything that is shown or written down: terminal, JSON log, record.
+//! Output of the program: terminal, JSON log, record.
 
 pub mod log;
 pub mod progress;

@@ -1,4 +1,4 @@
-//! What a person sees while a run goes on: a line a condition, and a live state while it waits.
+//! The progress of a run on the terminal: one line per condition, and a live status while it waits.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -13,14 +13,14 @@ use crate::model::fault::Fault;
 use crate::output::record::Repaired;
 use crate::output::terminal::{self, Style};
 
-/// How a run shows itself.
+/// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgressMode {
-    /// Not at all: the log lines are on standard output.
+    /// Not shown, because the log lines are on standard output.
     Silent,
     /// Line by line.
     Lines,
-    /// On a terminal, with a state that is rewritten in place.
+    /// On a terminal, with a status line that is rewritten in place.
     Live,
 }
 
@@ -34,31 +34,31 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Progress in a mode; colour only where a terminal shows it.
+    /// Progress in this mode and style.
     pub fn new(mode: ProgressMode, style: Style, mask: SharedMask) -> Self {
         Self { mode, style, mask, shown: Cell::new(None), waiting_for: Cell::new(None) }
     }
 
-    /// Says something once.
-    pub fn say(&self, text: &str) {
+    /// Prints a text, redacted.
+    pub fn print(&self, text: &str) {
         if self.mode != ProgressMode::Silent {
             output::print(&self.mask.apply(text));
         }
     }
 
-    /// A condition holds.
+    /// Shows that a condition holds.
     pub fn holds(&self, condition: Condition, evidence: &str) {
-        // A condition that is looked at again on the way to a later one is not worth a second line.
+        // A condition that is observed again on the way to a later one is not printed twice.
         if self.shown.get().is_none_or(|last| condition > last) {
             self.shown.set(Some(condition));
-            self.say(&terminal::line(&self.style, terminal::Mark::Good, condition.name(), evidence));
+            self.print(&terminal::line(&self.style, terminal::Mark::Good, condition.name(), evidence));
         }
         self.waiting_for.set(None);
     }
 
-    /// A condition fails for good.
+    /// Shows a fault that ends the run.
     pub fn fails(&self, fault: &Fault) {
-        self.say(&terminal::line(
+        self.print(&terminal::line(
             &self.style,
             terminal::Mark::Bad,
             fault.kind.condition.name(),
@@ -66,26 +66,26 @@ impl Progress {
         ));
     }
 
-    /// A repair begins.
+    /// Shows that a repair begins.
     pub fn repairing(&self, fault: &Fault, action: &str) {
         self.waiting_for.set(None);
         let text = format!("{action} …");
-        self.say(&terminal::line(&self.style, terminal::Mark::Busy, fault.kind.condition.name(), &text));
+        self.print(&terminal::line(&self.style, terminal::Mark::Busy, fault.kind.condition.name(), &text));
     }
 
-    /// A repair was made, and the fault is still there.
+    /// Shows that a repair did not remove its fault.
     pub fn without_effect(&self, condition: Condition, done: &Repaired) {
         let after = done.after.as_deref().unwrap_or_default();
-        let seen = if after == done.before {
+        let evidence = if after == done.before {
             format!("still {after}")
         } else {
             format!("before: {}; now: {after}", done.before)
         };
-        let text = format!("{} has not helped; {seen}", done.repair);
-        self.say(&terminal::line(&self.style, terminal::Mark::Busy, condition.name(), &text));
+        let text = format!("{} has not helped; {evidence}", done.repair);
+        self.print(&terminal::line(&self.style, terminal::Mark::Busy, condition.name(), &text));
     }
 
-    /// Shows how long something takes, where there is a terminal.
+    /// Runs a future; on a terminal shows the elapsed time.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         if self.mode != ProgressMode::Live {
             return work.await;
@@ -105,7 +105,7 @@ impl Progress {
         }
     }
 
-    /// Waits before looking again: logged as the failure is, shown live where there is a terminal.
+    /// Waits before the next observation; on a terminal shows a countdown.
     pub async fn wait(&self, fault: &Fault, wait: &Wait) {
         if wait.is_logged {
             info!(
@@ -127,7 +127,12 @@ impl Progress {
                 }
             };
             let text = format!("{}{limit}", fault.kind.summary);
-            self.say(&terminal::line(&self.style, terminal::Mark::Busy, fault.kind.condition.name(), &text));
+            self.print(&terminal::line(
+                &self.style,
+                terminal::Mark::Busy,
+                fault.kind.condition.name(),
+                &text,
+            ));
         }
         match self.mode {
             ProgressMode::Live => count_down(wait).await,
@@ -136,23 +141,23 @@ impl Progress {
     }
 }
 
-/// One wait of the loop.
+/// One wait of the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Wait {
-    /// Until the next look.
+    /// Delay until the next observation.
     pub delay: Duration,
-    /// How long the condition has been failing.
+    /// Time that the condition has been failing.
     pub waited: Duration,
-    /// How much longer it may fail.
+    /// Time until the window of the condition ends.
     pub left: Duration,
-    /// Whether the log says so: repeats are thinned there.
+    /// Whether the wait is logged; repeated waits are logged less often.
     pub is_logged: bool,
 }
 
-/// How often the live state is rewritten.
+/// Interval at which the live status is rewritten.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Back to the beginning of the line, and the line empty.
+/// Moves to the beginning of the line and clears it.
 const CLEAR: &str = "\r\x1b[K";
 
 async fn count_down(wait: &Wait) {

@@ -1,4 +1,4 @@
-//! What the last run did, kept for `status` and for the next run.
+//! The record of the last run, for `status` and the next run.
 //!
 //! serde's derive writes it. Reading is by hand: `derive(Deserialize)` was measured to add 15.8 KB to the binary
 //! (11.6 KB in its smallest form), and the tests hold both ways to each other.
@@ -8,61 +8,61 @@ use serde_json::{json, Value};
 
 use crate::host::files::{FileError, Files, Readable};
 
-/// Where the record is, below `--root`.
+/// Path of the record, below `--root`.
 pub const PATH: &str = "/var/lib/arc-enroll/status.json";
 
-/// The version of the record's form.
+/// Version of the format.
 pub const VERSION: u64 = 1;
 
 /// A finished run. Unknown members of a later program are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
-    /// [`VERSION`]; any other is refused before the rest is read.
+    /// [`VERSION`]; a record of another version is not read.
     pub version: u64,
     /// Version of the program that wrote it.
     pub agent: String,
-    /// The run.
+    /// Id of the run.
     pub run_id: String,
-    /// When it began, RFC 3339.
+    /// Start time, RFC 3339.
     pub started: String,
-    /// When it ended, RFC 3339.
+    /// End time, RFC 3339.
     pub finished: String,
     /// `enrolled`, `waiting` or `failed`.
     pub outcome: String,
     /// Code of the fault that ended it.
     pub fault: Option<String>,
-    /// What was seen of it.
+    /// Evidence of the fault.
     pub evidence: Option<String>,
     /// Exit code.
     pub exit_code: u8,
-    /// What a person does about the fault.
+    /// The remediation, one step per entry.
     pub remedy: Vec<String>,
-    /// What was repaired on the way, in order.
+    /// The repairs of the run, in order.
     pub repairs: Vec<Repaired>,
-    /// What comes next.
+    /// The next step, for the operator.
     pub next: String,
-    /// Id of the VM that enrolled, by its firmware; empty where it could not be read, nothing before enrolling.
+    /// Firmware id of the VM that enrolled; empty where it could not be read, `None` before enrolling.
     pub vm: Option<String>,
 }
 
-/// One repair and what came of it.
+/// One repair and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Repaired {
-    /// What was done, in words.
+    /// Description of the repair.
     pub repair: String,
-    /// The fault that called for it.
+    /// Code of the fault that it repairs.
     pub fault: String,
-    /// What was seen before.
+    /// Evidence before the repair.
     pub before: String,
-    /// What was seen after.
+    /// Evidence after the repair.
     pub after: Option<String>,
-    /// Whether the fault was gone then; nothing when it was not looked at again.
+    /// Whether the fault was gone afterwards; `None` where it was not observed again.
     pub helped: Option<bool>,
 }
 
 impl Repaired {
-    /// Notes what was seen after it.
-    pub fn judge(&mut self, helped: bool, evidence: &str) {
+    /// Sets the result of the repair.
+    pub fn set_result(&mut self, helped: bool, evidence: &str) {
         self.helped = Some(helped);
         self.after = Some(evidence.to_owned());
     }
@@ -104,7 +104,7 @@ impl Record {
         })
     }
 
-    /// Writes the record, whole or not at all.
+    /// Writes the record atomically.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_read_back_and_a_broken_one_is_named() {
+    fn a_record_is_read_back_and_an_invalid_one_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::new(dir.path().to_owned());
         assert_eq!(read(&files), Ok(None));

@@ -1,4 +1,4 @@
-//! The rows that `doctor` and `precheck` show, for people and for programs.
+//! The rows of `doctor` and `precheck`, as text and as JSON.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::formats::json::object;
 use crate::model::check::{worst, CheckResult, CheckState, Probe};
 use crate::model::step::RenderedStep;
 
-/// A row for programs.
+/// A row as JSON.
 pub fn to_json(result: &CheckResult) -> Value {
     let (state, evidence, cause) = match &result.state {
         CheckState::Holds(evidence) => ("holds", Some(evidence), None),
         CheckState::Fails(fault) => ("fails", Some(&fault.evidence), None),
         CheckState::Skipped(cause) => ("skipped", None, Some(cause)),
-        CheckState::NotChecked(why) => ("skipped", Some(why), None),
+        CheckState::NotChecked(reason) => ("skipped", Some(reason), None),
     };
     let kind = result.fault().map(|fault| fault.kind);
     let causes = |kind: &'static [crate::model::fault::Cause]| -> Vec<&str> {
@@ -35,21 +35,21 @@ pub fn to_json(result: &CheckResult) -> Value {
     row
 }
 
-/// A row for people.
+/// A row as text.
 pub fn to_text(result: &CheckResult, style: Style) -> String {
     let name = result.name();
     match &result.state {
         CheckState::Holds(evidence) => terminal::line(&style, Mark::Good, name, evidence),
         CheckState::Fails(fault) => terminal::diagnosis(&style, name, fault, &result.steps),
         CheckState::Skipped(cause) => {
-            let why = format!("not looked at: {cause} does not hold");
-            terminal::line(&style, Mark::Skipped, name, &why)
+            let reason = format!("not looked at: {cause} does not hold");
+            terminal::line(&style, Mark::Skipped, name, &reason)
         }
-        CheckState::NotChecked(why) => terminal::line(&style, Mark::Skipped, name, why),
+        CheckState::NotChecked(reason) => terminal::line(&style, Mark::Skipped, name, reason),
     }
 }
 
-/// A test of the network for programs.
+/// A network test as JSON.
 pub fn probe_to_json(probe: &Probe) -> Value {
     object! {
         "test": probe.test, "target": probe.target, "verdict": probe.state.name(), "detail": probe.detail,
@@ -57,7 +57,8 @@ pub fn probe_to_json(probe: &Probe) -> Value {
     }
 }
 
-/// The last lines for people; `failed` is the word for what waiting does not help, `good` the sentence where all is well.
+/// The last lines of the text output. `failed` is the headline for a fault that needs manual action, `good` the sentence
+/// where all checks pass.
 pub fn verdict(results: &[CheckResult], style: Style, failed: &str, good: &str) -> String {
     match worst(results) {
         Some(fault) => {
@@ -68,7 +69,7 @@ pub fn verdict(results: &[CheckResult], style: Style, failed: &str, good: &str) 
     }
 }
 
-/// A time in milliseconds.
+/// A duration in milliseconds.
 pub fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! How faults and conditions are shown to people: 80 columns, colour only on a terminal.
+//! Renders faults and conditions as text: 80 columns, colour only on a terminal.
 
 use std::time::Duration;
 
@@ -7,31 +7,31 @@ use crate::model::condition::Condition;
 use crate::model::fault::{Fault, FaultKind, Resolution};
 use crate::model::step::RenderedStep;
 
-/// Columns that every terminal has.
+/// Width of the output, in columns.
 const WIDTH: usize = 80;
 
-/// Where the text of a condition's line begins.
+/// Column at which the text of a condition's line begins.
 const INDENT: usize = 26;
 
 /// Whether colours are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// Escape sequences.
+    /// With escape sequences.
     Colour,
-    /// Text only.
+    /// Without escape sequences.
     Plain,
 }
 
-/// The state in front of a condition.
+/// The state that is printed before the name of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// It holds.
     Good,
     /// It fails.
     Bad,
-    /// Something is being done about it.
+    /// It is being repaired or waited for.
     Busy,
-    /// It was not looked at.
+    /// It was not observed.
     Skipped,
 }
 
@@ -50,7 +50,7 @@ impl Style {
     }
 }
 
-/// One line for a condition, continued below itself when it is long.
+/// One line for a condition; a long text is wrapped.
 pub fn line(style: &Style, mark: Mark, name: &str, text: &str) -> String {
     let word = match mark {
         Mark::Good => "ok  ",
@@ -73,7 +73,7 @@ pub fn line(style: &Style, mark: Mark, name: &str, text: &str) -> String {
     shown
 }
 
-/// What stands in the way: the row's line, and below it what was seen and what to do.
+/// A failed row: its line, the fault, the evidence and the remediation.
 pub fn diagnosis(style: &Style, name: &str, fault: &Fault, remediation: &[RenderedStep]) -> String {
     let kind = fault.kind;
     let mut text = line(style, Mark::Bad, name, kind.summary);
@@ -86,7 +86,7 @@ pub fn diagnosis(style: &Style, name: &str, fault: &Fault, remediation: &[Render
     text
 }
 
-/// One test of the network.
+/// One network test.
 pub fn probe(style: &Style, probe: &Probe) -> String {
     let (mark, word) = match probe.state {
         ProbeState::Ok => (Mark::Good, "ok  "),
@@ -102,7 +102,7 @@ pub fn probe(style: &Style, probe: &Probe) -> String {
     format!("  {}  {time} {shown}\n", style.paint(mark, word))
 }
 
-/// The verdict in one line; `failed` is the word for what waiting does not help.
+/// The result in one line; `failed` is the headline for a fault that needs manual action.
 pub fn headline(style: &Style, fault: &Fault, failed: &str) -> String {
     let kind = fault.kind;
     let verdict = if kind.resolution == Resolution::Retry { "NOT YET" } else { failed };
@@ -110,7 +110,7 @@ pub fn headline(style: &Style, fault: &Fault, failed: &str) -> String {
     format!("\n{}\n", style.paint(Mark::Bad, &headline))
 }
 
-/// The verdict on a fault, with what was seen, what to do, and where the log is.
+/// The result of a run that ended with a fault: evidence, causes, remediation and the path of the log.
 pub fn verdict(style: &Style, fault: &Fault, remediation: &[RenderedStep], log: &str) -> String {
     let kind = fault.kind;
     let mut text = headline(style, fault, "NOT ENROLLED");
@@ -129,7 +129,7 @@ pub fn verdict(style: &Style, fault: &Fault, remediation: &[RenderedStep], log: 
     text
 }
 
-/// An entry of the catalogue with its steps, for `explain`.
+/// A fault kind with its causes and remediation, for `explain`.
 pub fn explanation(kind: &FaultKind, remediation: &[RenderedStep]) -> String {
     let mut text =
         format!("{} (condition {}, exit code {})\n", kind.code, kind.condition.name(), kind.exit_code());
@@ -145,7 +145,7 @@ pub fn explanation(kind: &FaultKind, remediation: &[RenderedStep]) -> String {
     text
 }
 
-/// All codes by condition, for `explain` without one.
+/// All fault codes by condition, for `explain` without a code.
 pub fn catalogue(kinds: &[&FaultKind]) -> String {
     let mut text = String::new();
     for condition in Condition::ALL {
@@ -157,8 +157,8 @@ pub fn catalogue(kinds: &[&FaultKind]) -> String {
     text
 }
 
-/// What a person does, numbered. A command stands on lines of its own that can be copied as they are, unless the whole
-/// step fits on one.
+/// The remediation as a numbered list. A command is on its own lines, so that it can be copied, unless the complete step
+/// fits on one line.
 pub fn steps(steps: &[RenderedStep], indent: usize) -> String {
     let mut text = String::new();
     for (index, step) in steps.iter().enumerate() {
@@ -181,10 +181,10 @@ pub fn steps(steps: &[RenderedStep], indent: usize) -> String {
     text
 }
 
-/// A command over several lines of at most 80 columns, joined by backslashes, which a shell takes as one line.
+/// Folds a command into lines of at most 80 columns with backslash continuations.
 ///
-/// An option stays with its value. A text in double quotes that is too long for a line is parted inside, where a
-/// backslash at the end of a line counts too; what follows it begins in the first column then.
+/// An option stays on the same line as its value. A word in double quotes that is too long is split inside the quotes,
+/// where a continuation is also valid; the next line then begins in the first column.
 pub fn fold_command(lead: &str, command: &str) -> String {
     let indent = " ".repeat(lead.chars().count());
     let mut lines = vec![lead.to_owned()];
@@ -203,11 +203,11 @@ pub fn fold_command(lead: &str, command: &str) -> String {
         line.push_str(&unit);
         is_fresh = false;
     }
-    let lines: Vec<String> = lines.iter().map(|line| part_quoted(line)).collect();
+    let lines: Vec<String> = lines.iter().map(|line| split_quoted(line)).collect();
     lines.join(" \\\n") + "\n"
 }
 
-/// The words of a command that belong together: a word, an option with its value, a pipe with its program.
+/// The units of a command that are not split: a word, an option with its value, a pipe with its program.
 fn units(command: &str) -> Vec<String> {
     let mut units: Vec<String> = Vec::new();
     for word in words(command) {
@@ -240,9 +240,9 @@ fn words(command: &str) -> Vec<&str> {
     command.split(is_outside).filter(|word| !word.is_empty()).collect()
 }
 
-/// Parts a line that is too long inside its double quotes.
-fn part_quoted(line: &str) -> String {
-    let mut parted = String::new();
+/// Splits a line that is too long inside its double quotes.
+fn split_quoted(line: &str) -> String {
+    let mut text = String::new();
     let mut rest = line;
     let mut carried = None;
     while rest.chars().count() > WIDTH - 2 {
@@ -260,15 +260,15 @@ fn part_quoted(line: &str) -> String {
             }
         }
         let Some((before, after)) = at.and_then(|at| rest.split_at_checked(at)) else { break };
-        parted.push_str(before);
-        parted.push_str("\\\n");
+        text.push_str(before);
+        text.push_str("\\\n");
         rest = after;
         carried = Some('"');
     }
-    parted + rest
+    text + rest
 }
 
-/// A text behind a lead, continued below itself.
+/// A text after a lead, wrapped and indented.
 pub fn paragraph(lead: &str, text: &str) -> String {
     let indent = lead.trim_start_matches('\n').chars().count();
     let mut shown = String::new();
@@ -284,7 +284,7 @@ pub fn paragraph(lead: &str, text: &str) -> String {
     shown
 }
 
-/// Breaks a text at spaces, and an id or address that is too long for a line behind a slash.
+/// Wraps a text at spaces, and a word that is too long after a slash.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace().flat_map(|word| pieces(word, width)) {
@@ -299,6 +299,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Splits a word that is longer than a line after slashes.
 fn pieces(word: &str, width: usize) -> Vec<&str> {
     let mut rest = word;
     let mut pieces = Vec::new();
@@ -315,7 +316,7 @@ fn pieces(word: &str, width: usize) -> Vec<&str> {
     pieces
 }
 
-/// A duration as people say it.
+/// A duration for people, rounded up to seconds, such as "1 min 5 s".
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -341,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn every_entry_can_be_explained() {
+    fn every_fault_kind_can_be_explained() {
         let kinds: Vec<&FaultKind> = crate::catalogue::all().collect();
         let listed = catalogue(&kinds);
         for kind in kinds {
@@ -352,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn every_remedy_fits_eighty_columns_and_is_one_command_to_a_shell() {
+    fn every_remediation_fits_eighty_columns_and_folds_to_one_command() {
         let scope =
             format!("/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/{}", "x".repeat(60));
         let json = "[{'category':'azure-arc','endpoints':[".to_owned()
@@ -368,17 +369,17 @@ mod tests {
             assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
             let joined = shown.replace(" \\\n", " ").replace("\\\n", "");
             for step in rendered.iter().filter(|step| !step.command.is_empty()) {
-                let said = words(&step.command).join(" ");
-                let found = joined.lines().any(|line| words(line).join(" ").contains(&said));
-                assert!(found, "{said}\n{shown}");
+                let command = words(&step.command).join(" ");
+                let found = joined.lines().any(|line| words(line).join(" ").contains(&command));
+                assert!(found, "{command}\n{shown}");
             }
         }
     }
 
     #[test]
-    fn durations_are_said_plainly() {
-        let said: Vec<String> =
+    fn durations_are_rendered_for_people() {
+        let rendered: Vec<String> =
             [0, 1, 59, 60, 61, 3600, 3700].map(|s| duration(Duration::from_secs(s))).into();
-        assert_eq!(said, ["0 s", "1 s", "59 s", "1 min", "1 min 1 s", "1 h", "1 h 1 min"]);
+        assert_eq!(rendered, ["0 s", "1 s", "59 s", "1 min", "1 min 1 s", "1 h", "1 h 1 min"]);
     }
 }

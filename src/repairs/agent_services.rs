@@ -29,7 +29,7 @@ pub(super) static RESTART: Repair = Repair {
 pub(super) async fn all(context: &Context, verb: &str) -> Result<(), Fault> {
     let finished = systemctl(context, &[verb, MAIN_SERVICE]).await?;
     if !finished.succeeded() {
-        let said = context.host.last_words(&finished);
+        let said = context.host.output_tail(&finished);
         let evidence = format!("systemctl {verb} {MAIN_SERVICE}: {said}");
         return Err(catalogue::AGENT_SERVICE_DOWN.with_evidence(evidence));
     }

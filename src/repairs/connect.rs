@@ -164,24 +164,24 @@ async fn command(
 /// What came of a run, by code and words.
 fn judge(context: &Context, finished: &Finished) -> Result<Connected, ConnectFailure> {
     let transcript = context.host.mask.apply(&finished.transcript);
-    if finished.succeeded() && !connect::says_failure(&transcript) {
+    if finished.succeeded() && !connect::reports_failure(&transcript) {
         return Ok(Connected::Now);
     }
     let already = Some(connect::ALREADY_CONNECTED);
-    let fault = if finished.code == already || connect::agent_code(&transcript) == already {
+    let fault = if finished.code == already || connect::parse_agent_code(&transcript) == already {
         match difference(context, &transcript) {
             None => return Ok(Connected::Before),
             Some(evidence) => catalogue::CONNECTED_ELSEWHERE.with_evidence(evidence),
         }
     } else {
-        connect::read_failure(finished.code, &transcript)
+        connect::classify_failure(finished.code, &transcript)
     };
-    Err(ConnectFailure { fault, words: connect::without_details(&transcript) })
+    Err(ConnectFailure { fault, words: connect::without_verbose_lines(&transcript) })
 }
 
 /// Connected already: to this target is as good as now, to another one is not; `show` has the last word.
 fn difference(context: &Context, transcript: &str) -> Option<String> {
-    let id = connect::named_machine(transcript)?;
+    let id = connect::parse_machine_id(transcript)?;
     let named = Show { resource_id: id.to_owned(), ..Show::default() };
     let difference = connected::elsewhere(context, &named)?;
     Some(format!("it is connected as {id}: {difference}"))
@@ -202,7 +202,7 @@ async fn explain(
     let is_role = fault.is(&catalogue::ACCESS_ROLE) || fault.is(&catalogue::ACCESS_LIST_ROLE);
     let Some(action) = arm::refused_action(&words).filter(|_| is_role) else { return fault };
     let is_listed = facts.permissions.as_ref().is_some_and(|listed| listed.grants(action));
-    let (kind, note) = match arm::role_of(action) {
+    let (kind, note) = match arm::role_for(action) {
         _ if is_listed => {
             (&catalogue::ACCESS_PROPAGATING, "Azure lists this action for the identity".to_owned())
         }
@@ -222,7 +222,7 @@ async fn look_at_namesake(
     name: &str,
 ) -> Fault {
     let machine = match context.arm(token).machine(name).await {
-        Ok(reply) if reply.status == 200 => Machine::read(&reply.body),
+        Ok(reply) if reply.status == 200 => Machine::parse(&reply.body),
         _ => return fault,
     };
     let own = connected::ask(context, facts).await.map(|show| show.vm_id).unwrap_or_default();

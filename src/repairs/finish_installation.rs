@@ -27,7 +27,7 @@ pub(super) static REPAIR: Repair = Repair {
 /// What stands in the way.
 async fn run(context: &Context) -> Result<(), Fault> {
     let family = packages::family(&context.host).unwrap_or(Family::Apt);
-    let was_ours = packages::was_cut_off(&context.host, &context.settings.agent);
+    let was_ours = packages::was_interrupted(&context.host, &context.settings.agent);
     let command = if family == Family::Apt { &["dpkg", "--configure", "-a"][..] } else { &FORGET[..] };
     let [program, args @ ..] = command else { return Ok(()) };
     let mut run = Program::new(program, args, context.within(REPAIR.limit));

@@ -219,7 +219,7 @@ async fn run_attempt(
             return Ok(Some(failure));
         }
         if command.purpose == Purpose::Choose {
-            let Some(newest) = plan::chosen(&finished.stdout, pinned) else {
+            let Some(newest) = plan::newest_version(&finished.stdout, pinned) else {
                 let line = format!("the repository has no {PACKAGE} {pinned}");
                 return Ok(Some(PackageFailure { kind: PackageFailureKind::VersionNotFound, line }));
             };

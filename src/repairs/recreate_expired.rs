@@ -28,7 +28,7 @@ pub(super) static REPAIR: Repair = Repair {
 /// Deletes the machine in Azure first: interrupted after it, the VM still says Expired and the next run goes on.
 async fn run(context: &Context, facts: &Facts) -> Result<(), Fault> {
     let show = connected::ask(context, facts).await?;
-    let target = connected::machine_of(&show).filter(|_| show.is("Expired") && show.is_onboarded());
+    let target = connected::machine_of(&show).filter(|_| show.has_status("Expired") && show.is_onboarded());
     let (Some(name), None) = (target, connected::elsewhere(context, &show)) else {
         return Err(catalogue::CONNECTED_RECREATE.with_evidence("what azcmagent shows has changed meanwhile"));
     };
@@ -41,7 +41,7 @@ async fn run(context: &Context, facts: &Facts) -> Result<(), Fault> {
         Ok(finished) => Err(catalogue::CONNECTED_RECREATE.with_evidence(format!(
             "azcmagent disconnect ({}): {}",
             finished.status(),
-            context.host.last_words(&finished)
+            context.host.output_tail(&finished)
         ))),
         Err(error) => Err(catalogue::CONNECTED_RECREATE.with_evidence(error.to_string())),
     }
@@ -67,14 +67,14 @@ async fn delete_machine(context: &Context, token: &Secret, name: &str, vm_id: &s
         match (method, reply.status) {
             ("DELETE", 200 | 202 | 204) => (method, is_deleted) = ("GET", true),
             ("GET", 200) if !is_deleted => {
-                check_ownership(&Machine::read(&reply.body), name, vm_id)?;
+                check_ownership(&Machine::parse(&reply.body), name, vm_id)?;
                 method = "DELETE";
                 continue;
             }
             ("GET", _) if is_deleted && Instant::now() < until => {}
             ("GET", status) if is_deleted => return Err(failed("it is still there, a look gives", status)),
             (_, status) => {
-                return Err(arm::read_refusal(&reply).unwrap_or_else(|| failed("the answer is", status)));
+                return Err(arm::classify_refusal(&reply).unwrap_or_else(|| failed("the answer is", status)));
             }
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

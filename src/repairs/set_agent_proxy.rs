@@ -29,6 +29,6 @@ async fn run(context: &Context) -> Result<(), Fault> {
     if finished.succeeded() {
         return Ok(());
     }
-    let said = context.host.last_words(&finished);
+    let said = context.host.output_tail(&finished);
     Err(catalogue::AGENT_BROKEN.with_evidence(format!("azcmagent would not take its proxy.url: {said}")))
 }

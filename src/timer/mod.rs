@@ -1,7 +1,7 @@
-//! The timer that runs `enroll` again: after a first boot that ran out of its window, a reboot in the middle, or
-//! drift weeks later.
+//! The systemd timer that repeats `enroll`: after a first boot that exceeded its window, an interrupted run, or later
+//! drift.
 //!
-//! It is looked after early in every run. That it cannot be had is a warning: this run does its work all the same.
+//! Each run configures it early. A failure is logged as a warning and does not stop the run.
 
 mod units;
 
@@ -21,45 +21,45 @@ use crate::output::terminal::{self, Mark, Style};
 use crate::settings::{self, Settings, BINARY_PATH};
 use units::{UnitFile, UNITS};
 
-/// The timer's unit.
+/// Name of the timer unit.
 const NAME: &str = "arc-enroll.timer";
 
-/// The unit that it starts.
+/// Name of the unit that the timer starts.
 const SERVICE: &str = "arc-enroll.service";
 
-/// Where the links are that start timers at boot.
+/// Directory of the links that start timers at boot.
 const WANTED_BY: &str = "/etc/systemd/system/timers.target.wants";
 
-/// Ours among them.
+/// The link that starts our timer.
 const LINK: &str = "/etc/systemd/system/timers.target.wants/arc-enroll.timer";
 
 /// Time limit of a call of systemctl.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Where programs stay where they are and may be executed.
-const LASTING: [&str; 3] = ["/usr/", "/opt/", "/var/lib/"];
+/// Directories from which the timer may run a program.
+const PERMANENT: [&str; 3] = ["/usr/", "/opt/", "/var/lib/"];
 
-/// Where files go at a reboot, or with the process that made them.
-const PASSING: [&str; 5] = ["/tmp/", "/var/tmp/", "/run/", "/dev/", "/proc/"];
+/// Directories whose files disappear at a reboot or with a process.
+const TEMPORARY: [&str; 5] = ["/tmp/", "/var/tmp/", "/run/", "/dev/", "/proc/"];
 
-/// What systemd is asked about the timer.
+/// The properties that are requested from systemd.
 const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,\
                           NextElapseUSecMonotonic";
 
-/// The timer as systemd sees it.
+/// The state of the timer in systemd.
 #[derive(Debug, Default)]
 pub struct State {
-    /// There is such a unit, and it comes back after a reboot.
+    /// The unit exists and is enabled.
     pub installed: bool,
-    /// It runs.
+    /// The timer is active.
     pub active: bool,
-    /// It waits for the service that it started.
+    /// The service that it started is running.
     pub working: bool,
-    /// An administrator has forbidden it.
+    /// An administrator has masked it.
     masked: bool,
-    /// A unit on the disk is not the one that systemd has read.
+    /// systemd has not loaded the unit files on the disk.
     outdated: bool,
-    /// Since the boot, when it elapses next.
+    /// When it elapses next, as time since boot.
     next: Option<Duration>,
 }
 
@@ -72,17 +72,17 @@ impl State {
     }
 }
 
-/// Installs the timer and keeps it as the configuration wants it; whether it looks after this VM from here on.
-pub async fn keep(context: &Context, repeat: &Repeat, progress: &Progress) -> bool {
+/// Installs, updates or removes the timer as configured; returns whether it is active. Failures are logged.
+pub async fn configure(context: &Context, repeat: &Repeat, progress: &Progress) -> bool {
     let is_wanted = context.settings.repair.timer;
-    let done = arrange(context, repeat).await;
-    let is_kept = is_wanted && done.is_ok();
-    match done {
+    let result = apply(context, repeat).await;
+    let is_active = is_wanted && result.is_ok();
+    match result {
         Ok(false) => {}
         Ok(true) => {
             let every_s = context.settings.repair.every.as_secs();
             let (event, what) = if is_wanted {
-                ("timer.installed", "is set up to look after this VM")
+                ("timer.installed", "is set up to repeat enroll on this VM")
             } else {
                 ("timer.removed", "is removed, as the configuration says")
             };
@@ -92,46 +92,46 @@ pub async fn keep(context: &Context, repeat: &Repeat, progress: &Progress) -> bo
             let reason = context.host.mask.apply(&reason);
             warn!(event = "timer.not-installed", reason, "{NAME} is not set up: {reason}");
             let text = format!("not set up: {reason}");
-            progress.say(&terminal::line(&Style::Plain, Mark::Skipped, "timer", &text));
+            progress.print(&terminal::line(&Style::Plain, Mark::Skipped, "timer", &text));
         }
     }
-    is_kept
+    is_active
 }
 
-/// When the timer has tried again at the latest.
-pub fn latest(settings: &Settings) -> Option<SystemTime> {
+/// The latest time of the next run.
+pub fn latest_run(settings: &Settings) -> Option<SystemTime> {
     let every = settings.repair.every.as_secs();
     SystemTime::now().checked_add(Duration::from_secs(every + units::spread(every)))
 }
 
-/// What systemd says about the timer.
+/// Queries the state of the timer.
 ///
 /// # Errors
-/// Why it cannot be asked.
-pub async fn look(host: &Host) -> Result<State, String> {
-    let said = systemctl(host, &["show", PROPERTIES, NAME, SERVICE]).await?;
+/// The error message of systemctl.
+pub async fn query_state(host: &Host) -> Result<State, String> {
+    let output = systemctl(host, &["show", PROPERTIES, NAME, SERVICE]).await?;
     let value = |name: &str| {
-        said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default().trim()
+        output.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default().trim()
     };
     let is_loaded = value("LoadState") == "loaded";
     Ok(State {
         installed: is_loaded && value("UnitFileState") == "enabled",
         active: value("ActiveState") == "active",
         working: value("SubState") == "running",
-        masked: said.contains("LoadState=masked"),
-        outdated: said.contains("NeedDaemonReload=yes"),
+        masked: output.contains("LoadState=masked"),
+        outdated: output.contains("NeedDaemonReload=yes"),
         // A time span such as "1h 4min 5.123s"; "infinity" while the service runs.
         next: settings::parse_duration(value("NextElapseUSecMonotonic")),
     })
 }
 
-/// Makes the timer as the configuration wants it; whether anything had to be changed.
-async fn arrange(context: &Context, repeat: &Repeat) -> Result<bool, String> {
+/// Applies the configuration of the timer; returns whether anything was changed.
+async fn apply(context: &Context, repeat: &Repeat) -> Result<bool, String> {
     let mut calls: Vec<&[&str]> = Vec::new();
     if context.settings.repair.timer {
-        let state = look(&context.host).await?;
+        let state = query_state(&context.host).await?;
         if state.masked {
-            return Err(format!("an administrator has masked it; to have it again: systemctl unmask {NAME}"));
+            return Err(format!("an administrator has masked it; to use it again: systemctl unmask {NAME}"));
         }
         if write(context, repeat)? || state.outdated {
             calls.push(&["daemon-reload"]);
@@ -140,11 +140,11 @@ async fn arrange(context: &Context, repeat: &Repeat) -> Result<bool, String> {
             calls.push(&["enable", NAME]);
         }
         if !state.active {
-            // Not waited for: at first boot a job may have to wait for the one that this run is part of.
+            // `--no-block`, because at first boot the job may wait for the one that this run belongs to.
             calls.push(&["start", "--no-block", NAME]);
         }
     } else if remove(&context.host.files).map_err(|error| describe(&error))? {
-        // The timer alone: the service may be this very run.
+        // The service is not stopped, because it may be this run.
         calls.extend([&["stop", NAME][..], &["daemon-reload"]]);
     }
     for call in &calls {
@@ -153,13 +153,13 @@ async fn arrange(context: &Context, repeat: &Repeat) -> Result<bool, String> {
     Ok(!calls.is_empty())
 }
 
-/// Writes both units, or what has to be set beside packaged ones; whether that was needed.
+/// Writes both units, or drop-ins for packaged ones; returns whether a file was changed.
 fn write(context: &Context, repeat: &Repeat) -> Result<bool, String> {
     let files = &context.host.files;
     let program = program(files)?;
-    if let Some(config) = repeat.config.as_deref().filter(|path| is_below(path, &PASSING)) {
-        let place = settings::DEFAULT_PATH;
-        return Err(format!("the configuration {config} will not stay there; put it at {place}"));
+    if let Some(config) = repeat.config.as_deref().filter(|path| is_below(path, &TEMPORARY)) {
+        let path = settings::DEFAULT_PATH;
+        return Err(format!("the configuration {config} is in a temporary directory; put it at {path}"));
     }
     let values = units::values(&program, repeat, &context.settings);
     let mut is_changed = false;
@@ -178,12 +178,12 @@ fn write_unit(files: &Files, unit: &UnitFile, values: &str) -> Result<bool, File
             if let Some(packaged) = files.read(packaged)? {
                 path = unit.drop_in;
                 existing = files.read(path)?;
-                wanted = unit.beside(&packaged, values);
+                wanted = unit.drop_in_text(&packaged, values);
                 break;
             }
         }
     }
-    // An administrator forbids a unit by a link to /dev/null or an empty file (systemd.unit(5)); systemd says so.
+    // A link to /dev/null or an empty file masks a unit (systemd.unit(5)); `query_state` reports it.
     let is_masked = existing.as_ref().is_some_and(|text| text.trim().is_empty());
     if is_masked || wanted == existing {
         return Ok(false);
@@ -195,11 +195,11 @@ fn write_unit(files: &Files, unit: &UnitFile, values: &str) -> Result<bool, File
     Ok(true)
 }
 
-/// Removes what was written, and the link that starts the timer at boot; whether there was any of it.
+/// Removes the units, the drop-ins and the link that starts the timer; returns whether any existed.
 fn remove(files: &Files) -> Result<bool, FileError> {
     let mut is_changed = false;
     for path in UNITS.iter().flat_map(|unit| [unit.own, unit.drop_in]) {
-        // An administrator's link to /dev/null is not ours, and reads as nothing.
+        // An administrator's link to /dev/null reads as empty, and is kept.
         if files.read(path)?.is_some_and(|text| !text.is_empty()) {
             files.remove(path)?;
             is_changed = true;
@@ -212,20 +212,20 @@ fn remove(files: &Files) -> Result<bool, FileError> {
     Ok(is_changed)
 }
 
-/// Where the timer finds this program.
+/// The path of this program for the timer.
 fn program(files: &Files) -> Result<PathBuf, String> {
     if !files.is_real() {
-        // As `systemctl --root` sees it: where the user-data puts it.
+        // Below another root it is where the user-data installs it.
         return Ok(BINARY_PATH.into());
     }
-    let own = system::own_program().ok_or("where this program is cannot be read in /proc/self/exe")?;
-    lasting(&own, |path| files.exists(path))
+    let own = system::own_program().ok_or("the path of this program cannot be read from /proc/self/exe")?;
+    permanent_path(&own, |path| files.exists(path))
         .ok_or_else(|| format!("this program runs from {}; put it at {BINARY_PATH}", own.display()))
 }
 
-/// This program where it stays, else the one that is installed: a copy in /tmp or /home is not the timer's.
-fn lasting(own: &Path, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
-    if own.to_str().is_some_and(|path| is_below(path, &LASTING)) {
+/// The path of this program where it is permanent, else that of an installed one: not a copy in /tmp or /home.
+fn permanent_path(own: &Path, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    if own.to_str().is_some_and(|path| is_below(path, &PERMANENT)) {
         return Some(own.to_owned());
     }
     [BINARY_PATH, "/usr/bin/arc-enroll"].map(PathBuf::from).into_iter().find(|path| exists(path))
@@ -235,16 +235,16 @@ fn is_below(path: &str, directories: &[&str]) -> bool {
     directories.iter().any(|directory| path.starts_with(directory))
 }
 
-/// The standard output of a systemctl that succeeded, or what it said.
+/// Runs systemctl; returns its standard output, or an error message with the end of its output.
 async fn systemctl(host: &Host, args: &[&str]) -> Result<String, String> {
     let finished =
         host.commands.run(Program::new("systemctl", args, LIMIT)).await.map_err(|error| describe(&error))?;
     if finished.succeeded() {
         return Ok(finished.stdout);
     }
-    // The long list of properties says nothing to a person.
-    let words: Vec<&str> = args.iter().copied().filter(|word| *word != PROPERTIES).collect();
-    Err(format!("systemctl {}: {}", words.join(" "), tail(&finished.transcript)))
+    // The long list of properties would make the message unreadable.
+    let shown: Vec<&str> = args.iter().copied().filter(|arg| *arg != PROPERTIES).collect();
+    Err(format!("systemctl {}: {}", shown.join(" "), tail(&finished.transcript)))
 }
 
 #[cfg(test)]
@@ -252,15 +252,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_timer_runs_a_program_that_stays() {
+    fn the_timer_runs_a_program_in_a_permanent_directory() {
         let none = |_: &Path| false;
         for stays in ["/usr/local/bin/arc-enroll", "/usr/bin/arc-enroll", "/opt/a/b", "/var/lib/x"] {
-            assert_eq!(lasting(Path::new(stays), none).as_deref(), Some(Path::new(stays)));
+            assert_eq!(permanent_path(Path::new(stays), none).as_deref(), Some(Path::new(stays)));
         }
         for goes in ["/tmp/arc-enroll", "/home/me/arc-enroll", "/usrlocal/x", "/root/arc-enroll"] {
-            assert_eq!(lasting(Path::new(goes), none), None, "{goes}");
+            assert_eq!(permanent_path(Path::new(goes), none), None, "{goes}");
             let installed = Path::new("/usr/bin/arc-enroll");
-            assert_eq!(lasting(Path::new(goes), |path| path == installed).as_deref(), Some(installed));
+            let found = permanent_path(Path::new(goes), |path| path == installed);
+            assert_eq!(found.as_deref(), Some(installed));
         }
     }
 }

@@ -1,43 +1,42 @@
-//! The text of the two units, filled with this VM's own values.
+//! The text of the two units with the values of this VM.
 //!
-//! What packages ship in `packaging/systemd` is what is filled in here, line by line: a unit is written in one
-//! place only.
+//! The templates are the units that packages ship, in `packaging/systemd`; lines with values are replaced.
 //!
-//! The service is hardened as far as its job allows: it runs apt or dnf, whose maintainer scripts are root's. Left
-//! out for them are ProtectSystem and ReadOnlyPaths (packages), ProtectHome (scripts use `$HOME`), RestrictSUIDSGID
-//! (packages hold such files), ProtectKernelModules and ProtectKernelTunables (an interrupted dpkg that is finished
-//! may make an initrd or set sysctls), PrivateDevices and ProtectClock (both close the disks to GRUB's scripts),
-//! RestrictNamespaces (rpm's plug-in "unshare"), NoNewPrivileges (stops SELinux from giving scripts their domain),
-//! MemoryDenyWriteExecute (interpreters), SystemCallFilter (whatever a script may call). An old systemd says what it
-//! does not know of the rest, and goes on.
+//! The service is hardened as far as apt and dnf allow, which run maintainer scripts as root. These options are
+//! therefore not set: ProtectSystem and ReadOnlyPaths (packages write there), ProtectHome (scripts use `$HOME`),
+//! RestrictSUIDSGID (packages contain such files), ProtectKernelModules and ProtectKernelTunables (finishing an
+//! interrupted dpkg may build an initrd or set sysctls), PrivateDevices and ProtectClock (both hide disks from GRUB's
+//! scripts), RestrictNamespaces (rpm's plug-in "unshare"), NoNewPrivileges (prevents SELinux domain transitions of
+//! scripts), MemoryDenyWriteExecute (interpreters), SystemCallFilter (scripts may use any system call). An old systemd
+//! logs the options that it does not know, and ignores them.
 
 use std::path::Path;
 
 use crate::settings::targets::TARGETS;
 use crate::settings::{Overrides, Settings};
 
-/// The first look after a boot, unless looks come even more often.
+/// Delay of the first run after boot, in seconds, where the interval is not shorter.
 const AFTER_BOOT: u64 = 120;
 
-/// The widest spread of a fleet.
+/// Upper limit of the random delay, in seconds.
 const WIDEST_SPREAD: u64 = 300;
 
-/// What a run may take besides waiting: children that are told to stop, a connect that is finished.
+/// Time that a run may take in addition to its waiting time, in seconds: terminating children, finishing a connect.
 const GRACE: u64 = 300;
 
-/// One unit: where it is, and the text that packages ship, whose values are replaced.
+/// One unit: its paths, and the text that packages ship.
 pub struct UnitFile {
-    /// Where the administrator's is, and ours as long as no package brings one.
+    /// Path of the unit of an administrator, and of ours where no package installed one.
     pub own: &'static str,
-    /// What we set beside a packaged one.
+    /// Path of our drop-in for a packaged unit.
     pub drop_in: &'static str,
-    /// Where packages put theirs (file-hierarchy(7)); the second is the first where /usr is merged.
+    /// Paths of a packaged unit (file-hierarchy(7)); the same file where /usr is merged.
     pub packaged: [&'static str; 2],
     section: &'static str,
     shipped: &'static str,
 }
 
-/// Paths and text of a unit by its name.
+/// The paths and the text of a unit, by its name.
 macro_rules! unit {
     ($name:literal, $section:literal) => {
         UnitFile {
@@ -50,23 +49,23 @@ macro_rules! unit {
     };
 }
 
-/// The service and the timer, in the order in which they are written: the timer needs its service.
+/// The service and the timer, in the order in which they are written: the timer requires its service.
 pub static UNITS: [UnitFile; 2] =
     [unit!("arc-enroll.service", "Service"), unit!("arc-enroll.timer", "Timer")];
 
-/// How a run is repeated by the timer: what it was told besides the file at the default place.
+/// The arguments and environment with which the timer repeats a run.
 #[derive(Clone, Debug, Default)]
 pub struct Repeat {
-    /// The configuration file that was named.
+    /// The configuration file of `--config`.
     pub config: Option<String>,
-    /// More arguments, each quoted, with a space in front.
+    /// Arguments, quoted, each preceded by a space.
     arguments: String,
-    /// What has a name in the environment and no flag, quoted.
+    /// Variables without an equivalent flag, quoted.
     environment: String,
 }
 
 impl Repeat {
-    /// What flags and environment said about the target; the timer has neither.
+    /// The configuration file, and the target settings from flags and environment, which the timer does not inherit.
     pub fn new(config: Option<String>, overrides: &Overrides) -> Self {
         let mut arguments = String::new();
         if let Some(config) = &config {
@@ -77,7 +76,7 @@ impl Repeat {
                 arguments.push_str(&format!(" --{} {}", target.flag.name, systemd_quoted(&given.value)));
             }
         }
-        // A `$` means itself there.
+        // In `Environment=`, `$` is not special.
         let identity = overrides.get("identity");
         let environment =
             identity.map(|given| systemd_quoted(&format!("UAMI_ID={}", given.value)).replace("$$", "$"));
@@ -85,12 +84,12 @@ impl Repeat {
     }
 }
 
-/// How much later than its time a look may come, in seconds, so that a fleet does not come at the same moment.
+/// The random delay of a run in seconds, so that the VMs of a fleet do not run at the same time.
 pub fn spread(every: u64) -> u64 {
     (every / 10).clamp(1, WIDEST_SPREAD)
 }
 
-/// The lines of both units that hold a value of this VM.
+/// The lines of both units that contain values of this VM.
 pub fn values(program: &Path, repeat: &Repeat, settings: &Settings) -> String {
     let every = settings.repair.every.as_secs();
     format!(
@@ -110,7 +109,7 @@ fn key(line: &str) -> &str {
 }
 
 impl UnitFile {
-    /// The whole unit, with these values.
+    /// The complete unit with these values.
     pub fn text(&self, values: &str) -> String {
         let mut text = String::new();
         for line in self.shipped.lines() {
@@ -121,17 +120,17 @@ impl UnitFile {
         text
     }
 
-    /// What has to be set beside a unit that a package installed; nothing where that says the same.
-    pub fn beside(&self, packaged: &str, values: &str) -> Option<String> {
+    /// The drop-in for a packaged unit; `None` where the packaged unit has the same values.
+    pub fn drop_in_text(&self, packaged: &str, values: &str) -> Option<String> {
         let mut text =
             format!("# Written by `arc-enroll enroll` from its configuration.\n[{}]\n", self.section);
         let mut differs = false;
         for line in
             values.lines().filter(|line| self.shipped.lines().any(|shipped| key(shipped) == key(line)))
         {
-            differs |= !packaged.lines().any(|theirs| theirs == line);
+            differs |= !packaged.lines().any(|packaged| packaged == line);
             let key = key(line);
-            // Of these a unit may have several; nothing removes the ones before. OnBootSec stands for all times.
+            // These keys accumulate; an empty value resets them. OnBootSec resets all timer expressions.
             if matches!(key, "ExecStart" | "Environment" | "OnBootSec") {
                 text.push_str(key);
                 text.push_str("=\n");
@@ -143,7 +142,7 @@ impl UnitFile {
     }
 }
 
-/// One word of a command line as systemd.service(5) reads it; `%` and `$` would be replaced otherwise.
+/// Quotes a word for a command line in a unit (systemd.service(5)); `%` and `$` are doubled so that they are literal.
 fn systemd_quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,=+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -154,7 +153,7 @@ fn systemd_quoted(word: &str) -> String {
         match c {
             '"' | '\\' => text.extend(['\\', c]),
             '%' | '$' => text.extend([c, c]),
-            // A line of a unit ends where the file's line ends.
+            // Quotes do not protect line feeds in unit files.
             c if c.is_ascii_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
             c => text.push(c),
         }
@@ -175,31 +174,31 @@ mod tests {
     }
 
     #[test]
-    fn what_packages_ship_is_what_the_defaults_make() {
+    fn default_values_render_the_packaged_units() {
         let values = values(Path::new("/usr/bin/arc-enroll"), &Repeat::default(), &settings(""));
         for unit in &UNITS {
             assert_eq!(unit.text(&values), unit.shipped, "{}", unit.own);
-            assert_eq!(unit.beside(unit.shipped, &values), None);
+            assert_eq!(unit.drop_in_text(unit.shipped, &values), None);
         }
     }
 
     #[test]
-    fn a_drop_in_has_the_values_and_what_removes_the_old_ones() {
+    fn a_drop_in_resets_and_sets_the_values() {
         let settings = settings("repair: {every: 30s}\nwait: {boot: 1m}\n");
         let values = values(Path::new("/opt/arc-enroll"), &Repeat::default(), &settings);
         let [service, timer] = &UNITS;
-        let text = service.beside(service.shipped, &values).unwrap();
+        let text = service.drop_in_text(service.shipped, &values).unwrap();
         assert!(text.ends_with(
             "[Service]\nExecStart=\nExecStart=/opt/arc-enroll enroll --if-idle\nEnvironment=\nEnvironment=\n\
              TimeoutStartSec=360s\n"
         ));
-        let text = timer.beside(timer.shipped, &values).unwrap();
+        let text = timer.drop_in_text(timer.shipped, &values).unwrap();
         assert!(text
             .ends_with("[Timer]\nOnBootSec=\nOnBootSec=30s\nOnUnitInactiveSec=30s\nRandomizedDelaySec=3s\n"));
     }
 
     #[test]
-    fn what_a_run_was_told_is_repeated_and_quoted() {
+    fn arguments_and_environment_are_quoted() {
         let name = |name: &str| (name == "UAMI_ID").then(|| "/x/$a %b".to_owned());
         let mut overrides = Overrides::from_environment(&name);
         overrides.set_flag("tags", "A='50% of \"$HOME\"',B=a\\b;c\n".to_owned());
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_spread_is_a_part_of_the_interval() {
+    fn the_spread_is_a_tenth_of_the_interval_within_limits() {
         assert_eq!([10, 600, 3600, 86_400].map(spread), [1, 60, 300, 300]);
     }
 }

@@ -1,9 +1,9 @@
-//! Azure Resource Manager, asked with the VM's own token by the host's curl: only what the identity may ask.
+//! Client of Azure Resource Manager: requests with the VM's token, through the host's curl.
 
 mod reply;
 
 pub use reply::{
-    read_refusal, refused_action, role_of, Machine, Permissions, LIST_ACCESS, READ, REGISTER, WRITE,
+    classify_refusal, refused_action, role_for, Machine, Permissions, LIST_ACCESS, READ, REGISTER, WRITE,
 };
 
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::host::https::{self, HttpsError, HttpsReply, HttpsRequest};
 use crate::model::secret::Secret;
 use crate::settings::{Azure, Cloud, ProxyUrl};
 
-/// Time for one call, where the run has that much left.
+/// Upper limit of the time for one request.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 const MACHINES: &str = "api-version=2024-07-10";
 
-/// Host of ARM in a cloud.
+/// Host name of ARM in a cloud.
 pub fn host(cloud: Cloud) -> &'static str {
     match cloud {
         Cloud::Public => "management.azure.com",
@@ -32,46 +32,46 @@ pub fn host(cloud: Cloud) -> &'static str {
 pub struct Arm<'a> {
     /// Runs curl.
     pub commands: &'a Commands,
-    /// The proxy to go through.
+    /// The proxy, where there is one.
     pub proxy: Option<&'a ProxyUrl>,
     /// The target.
     pub azure: &'a Azure,
     /// The token.
     pub token: &'a Secret,
-    /// Time for one call.
+    /// Time limit of one request.
     pub limit: Duration,
 }
 
 impl Arm<'_> {
-    /// What the identity may do in the resource group: one entry an assignment.
+    /// The permissions of the identity in the resource group, one entry per assignment.
     ///
     /// # Errors
-    /// When there was no answer.
+    /// There was no response.
     pub async fn permissions(&self) -> Result<HttpsReply, Box<HttpsError>> {
         let path = "providers/Microsoft.Authorization/permissions?api-version=2022-04-01";
         self.send("GET", &self.in_group(path), None).await
     }
 
-    /// Whether the subscription is registered for Arc.
+    /// The registration of the subscription for Arc.
     ///
     /// # Errors
-    /// When there was no answer.
+    /// There was no response.
     pub async fn provider(&self) -> Result<HttpsReply, Box<HttpsError>> {
         self.send("GET", "providers/Microsoft.HybridCompute?api-version=2021-04-01", None).await
     }
 
-    /// The Arc machine of that name.
+    /// The Arc machine of this name.
     ///
     /// # Errors
-    /// When there was no answer.
+    /// There was no response.
     pub async fn machine(&self, name: &str) -> Result<HttpsReply, Box<HttpsError>> {
         self.on_machine("GET", name).await
     }
 
-    /// GET or DELETE of the Arc machine of that name; ARM may go on with a deletion after its answer.
+    /// GET or DELETE of the Arc machine of this name; ARM may complete a deletion after its response.
     ///
     /// # Errors
-    /// When there was no answer.
+    /// There was no response.
     pub async fn on_machine(&self, method: &str, name: &str) -> Result<HttpsReply, Box<HttpsError>> {
         self.send(method, &self.machine_path(name), None).await
     }
@@ -79,7 +79,7 @@ impl Arm<'_> {
     /// Replaces the tags of the Arc machine.
     ///
     /// # Errors
-    /// When there was no answer.
+    /// There was no response.
     pub async fn set_tags(&self, name: &str) -> Result<HttpsReply, Box<HttpsError>> {
         let body = object! { "tags": self.azure.tags }.to_string();
         self.send("PATCH", &self.machine_path(name), Some(&body)).await
@@ -93,7 +93,7 @@ impl Arm<'_> {
         self.in_group(&format!("providers/Microsoft.HybridCompute/machines/{name}?{MACHINES}"))
     }
 
-    /// One call; the path is below the subscription.
+    /// Sends one request; `path` is relative to the subscription.
     async fn send(
         &self,
         method: &str,

@@ -1,4 +1,4 @@
-//! What ARM's replies mean; unknown members are ignored, unknown errors passed on in ARM's own words.
+//! Interprets ARM's replies; unknown members are ignored, and unknown errors are reported unchanged.
 
 use serde_json::Value;
 
@@ -7,20 +7,20 @@ use crate::host::https::HttpsReply;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::secret::Mask;
 
-/// The action without which no Arc machine can be made.
+/// The action that creates an Arc machine.
 pub const WRITE: &str = "Microsoft.HybridCompute/machines/write";
 
-/// azcmagent looks for a machine of the name first.
+/// The action by which azcmagent first looks for a machine of the same name.
 pub const READ: &str = "Microsoft.HybridCompute/machines/read";
 
-/// What the second role of the guide is for.
+/// The action of the second role in the guide.
 pub const LIST_ACCESS: &str = "Microsoft.HybridCompute/machines/listAccessDetails/action";
 
-/// What registering the subscription for Arc takes.
+/// The action that registers the subscription for Arc.
 pub const REGISTER: &str = "Microsoft.HybridCompute/register/action";
 
-/// Which of the guide's two roles holds an action, if one does.
-pub fn role_of(action: &str) -> Option<&'static str> {
+/// The role in the guide that includes an action; `None` where neither does.
+pub fn role_for(action: &str) -> Option<&'static str> {
     let action = action.to_ascii_lowercase();
     if action == LIST_ACCESS.to_ascii_lowercase() {
         Some("HybridCompute Machine ListAccessDetails Action")
@@ -30,36 +30,36 @@ pub fn role_of(action: &str) -> Option<&'static str> {
     }
 }
 
-/// The action that a refusal names: `… does not have authorization to perform action '…'`.
+/// The action in an error message: `… does not have authorization to perform action '…'`.
 pub fn refused_action(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("perform action")?;
     let rest = rest.trim_start().strip_prefix(['\'', '"', '`'])?;
     rest.split(['\'', '"', '`']).next().filter(|action| action.contains('/'))
 }
 
-/// What an identity may do: a listing of permissions, one entry an assignment.
+/// The permissions of an identity, one entry per assignment.
 #[derive(Clone, Debug)]
 pub struct Permissions {
     assignments: Vec<Value>,
-    is_whole: bool,
+    is_complete: bool,
 }
 
 impl Permissions {
-    /// Reads a listing; `None` when it is none.
-    pub fn read(body: &str) -> Option<Self> {
-        Self::of_listing(serde_json::from_str(body).ok()?)
+    /// Parses a listing; `None` where it is malformed.
+    pub fn parse(body: &str) -> Option<Self> {
+        Self::from_listing(serde_json::from_str(body).ok()?)
     }
 
-    /// Takes a listing that is read already; `None` when it is none.
-    pub fn of_listing(mut listing: Value) -> Option<Self> {
+    /// Converts a parsed listing; `None` where it is malformed.
+    pub fn from_listing(mut listing: Value) -> Option<Self> {
         let more = listing.get("nextLink").and_then(Value::as_str).is_some_and(|link| !link.is_empty());
         match listing.get_mut("value")?.take() {
-            Value::Array(assignments) => Some(Self { assignments, is_whole: !more }),
+            Value::Array(assignments) => Some(Self { assignments, is_complete: !more }),
             _ => None,
         }
     }
 
-    /// Whether an action is allowed: by one assignment's actions without its exceptions.
+    /// Whether an assignment allows an action: in its `actions` and not in its `notActions`.
     pub fn grants(&self, action: &str) -> bool {
         let grants = |assignment: &Value| {
             matches_any(assignment.get("actions"), action)
@@ -68,13 +68,13 @@ impl Permissions {
         self.assignments.iter().any(grants)
     }
 
-    /// Whether an action is known not to be allowed; a listing that goes on elsewhere does not say.
+    /// Whether an action is known to be not allowed; an incomplete listing does not tell.
     pub fn lacks(&self, action: &str) -> bool {
-        self.is_whole && !self.grants(action)
+        self.is_complete && !self.grants(action)
     }
 
-    /// Some of the actions that it has, for people.
-    pub fn some(&self) -> String {
+    /// Some of the allowed actions, for a message.
+    pub fn describe_actions(&self) -> String {
         let actions = self.assignments.iter().filter_map(|one| one.get("actions")?.as_array()).flatten();
         let names: Vec<&str> = actions.filter_map(Value::as_str).take(8).collect();
         if names.is_empty() {
@@ -85,22 +85,22 @@ impl Permissions {
     }
 }
 
-/// What ARM knows of an Arc machine (azure-mgmt-hybridcompute, model Machine).
+/// An Arc machine in ARM (azure-mgmt-hybridcompute, model Machine).
 #[derive(Debug, Default)]
 pub struct Machine {
     /// `Connected`, `Disconnected`, `Expired`, `Error` …
     pub status: String,
-    /// The id of the VM that it was made by.
+    /// Id of the VM that created it.
     pub vm_id: String,
-    /// When the status changed last.
+    /// Time of the last change of status.
     pub changed: String,
-    /// Why the status is what it is, with the error of the agent.
+    /// Reason of the status, with the error of the agent.
     pub reason: String,
 }
 
 impl Machine {
-    /// Reads a machine; members that are missing are empty.
-    pub fn read(body: &str) -> Self {
+    /// Parses a machine; missing members are empty.
+    pub fn parse(body: &str) -> Self {
         let body: Value = serde_json::from_str(body).unwrap_or_default();
         let text = |name: &str| match body.get("properties").and_then(|properties| properties.get(name)) {
             Some(Value::String(text)) => excerpt(text),
@@ -113,7 +113,7 @@ impl Machine {
     }
 }
 
-/// Whether a list of action patterns covers an action; `*` stands for anything, letter case does not count.
+/// Whether a list of action patterns matches an action; `*` matches any text, and letter case is ignored.
 fn matches_any(patterns: Option<&Value>, action: &str) -> bool {
     let patterns = patterns.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     patterns
@@ -131,8 +131,8 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// The fault that a refusal of ARM stands for; `None` when the reply is none or not telling.
-pub fn read_refusal(reply: &HttpsReply) -> Option<Fault> {
+/// Classifies an error reply of ARM; `None` where the reply is a success or an unknown error.
+pub fn classify_refusal(reply: &HttpsReply) -> Option<Fault> {
     if (200..300).contains(&reply.status) {
         return None;
     }
@@ -142,7 +142,7 @@ pub fn read_refusal(reply: &HttpsReply) -> Option<Fault> {
         error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     let (code, message) = (member("code"), member("message"));
-    let entry: &'static FaultKind = match (reply.status, code.as_str()) {
+    let kind: &'static FaultKind = match (reply.status, code.as_str()) {
         (_, "InvalidAuthenticationTokenTenant") => &catalogue::IDENTITY_TENANT,
         (_, "InvalidAuthenticationTokenAudience") => &catalogue::IDENTITY_AUDIENCE,
         (401, _) | (_, "InvalidAuthenticationToken" | "ExpiredAuthenticationToken") => {
@@ -163,10 +163,10 @@ pub fn read_refusal(reply: &HttpsReply) -> Option<Fault> {
         },
         _ => return None,
     };
-    Some(entry.with_evidence(excerpt(&format!("HTTP {} {code}: {message}", reply.status))))
+    Some(kind.with_evidence(excerpt(&format!("HTTP {} {code}: {message}", reply.status))))
 }
 
-/// ARM's words, short and without secrets.
+/// A text of ARM, truncated and redacted.
 fn excerpt(text: &str) -> String {
     Mask::default().apply(text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect()
 }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_and_exceptions() {
+    fn wildcards_and_not_actions_are_applied() {
         for (actions, not_actions, granted) in [
             (r#""Microsoft.HybridCompute/machines/write""#, "", true),
             (r#""microsoft.hybridcompute/MACHINES/write""#, "", true),
@@ -191,33 +191,33 @@ mod tests {
             (r#""Microsoft.HybridCompute/machines/read""#, "", false),
             (r#""*""#, r#""Microsoft.HybridCompute/machines/*""#, false),
         ] {
-            let permissions = Permissions::read(&listing(actions, not_actions)).unwrap();
+            let permissions = Permissions::parse(&listing(actions, not_actions)).unwrap();
             assert_eq!(permissions.grants(WRITE), granted, "{actions} without {not_actions}");
             assert_eq!(permissions.lacks(WRITE), !granted);
         }
     }
 
     #[test]
-    fn an_exception_of_one_assignment_does_not_touch_another() {
+    fn not_actions_of_one_assignment_do_not_affect_another() {
         let body = r#"{"value":[{"actions":["*"],"notActions":["*/write"]},
                                 {"actions":["Microsoft.HybridCompute/machines/*"]}]}"#;
-        assert!(Permissions::read(body).unwrap().grants(WRITE));
+        assert!(Permissions::parse(body).unwrap().grants(WRITE));
     }
 
     #[test]
-    fn an_empty_listing_is_missing_and_nonsense_is_unknown() {
-        let empty = Permissions::read(r#"{"value":[]}"#).unwrap();
-        assert!(empty.lacks(WRITE) && empty.some() == "none at all");
+    fn an_empty_listing_lacks_every_action_and_a_malformed_one_is_none() {
+        let empty = Permissions::parse(r#"{"value":[]}"#).unwrap();
+        assert!(empty.lacks(WRITE) && empty.describe_actions() == "none at all");
         for body in ["", "[]", "<html>", "{}", r#"{"value":"x"}"#, r#"{"value":null}"#] {
-            assert!(Permissions::read(body).is_none(), "{body}");
+            assert!(Permissions::parse(body).is_none(), "{body}");
         }
         let first_page =
-            Permissions::read(r#"{"value":[7,{"actions":null}],"nextLink":"https://x"}"#).unwrap();
+            Permissions::parse(r#"{"value":[7,{"actions":null}],"nextLink":"https://x"}"#).unwrap();
         assert!(!first_page.grants(WRITE) && !first_page.lacks(WRITE));
     }
 
     #[test]
-    fn the_refused_action_is_found() {
+    fn the_refused_action_is_parsed() {
         let text = "The client 'x' does not have authorization to perform action \
                     'Microsoft.HybridCompute/machines/read' over scope '/x'";
         assert_eq!(refused_action(text), Some(READ));
@@ -225,30 +225,30 @@ mod tests {
         {
             assert_eq!(refused_action(text), None, "{text}");
         }
-        assert_ne!(role_of(LIST_ACCESS), role_of(WRITE));
-        assert_eq!((role_of(READ), role_of("Microsoft.Compute/x")), (role_of(WRITE), None));
+        assert_ne!(role_for(LIST_ACCESS), role_for(WRITE));
+        assert_eq!((role_for(READ), role_for("Microsoft.Compute/x")), (role_for(WRITE), None));
     }
 
     #[test]
-    fn a_machine_of_any_form_is_read() {
+    fn machines_are_parsed() {
         let body = r#"{"properties":{"status":"Expired","vmId":"v","lastStatusChange":"t",
                        "errorDetails":[{"code":"429","message":"Too Many Requests"}]}}"#;
-        let machine = Machine::read(body);
+        let machine = Machine::parse(body);
         assert_eq!(
             (machine.status.as_str(), machine.vm_id.as_str(), machine.changed.as_str()),
             ("Expired", "v", "t")
         );
         assert!(machine.reason.contains("Too Many Requests"), "{}", machine.reason);
         for body in ["", "null", "[]", "{\"properties\":7}", "{\"properties\":{\"status\":{\"a\":[]}}}"] {
-            assert!(Machine::read(body).vm_id.is_empty(), "{body}");
+            assert!(Machine::parse(body).vm_id.is_empty(), "{body}");
         }
     }
 
     #[test]
-    fn refusals_are_named() {
+    fn refusals_are_classified() {
         let fault = |status, code: &str| {
             let body = format!(r#"{{"error":{{"code":"{code}","message":"words"}}}}"#);
-            read_refusal(&HttpsReply { status, body }).map(|fault| fault.code())
+            classify_refusal(&HttpsReply { status, body }).map(|fault| fault.code())
         };
         assert_eq!(fault(403, "AuthorizationFailed"), Some("access.role-missing"));
         assert_eq!(fault(401, "ExpiredAuthenticationToken"), Some("identity.token-rejected"));
@@ -260,6 +260,6 @@ mod tests {
         assert_eq!(fault(500, "InternalServerError"), None);
         assert_eq!(fault(200, "AuthorizationFailed"), None);
         let empty = HttpsReply { status: 401, body: String::new() };
-        assert_eq!(read_refusal(&empty).unwrap().code(), "identity.token-rejected");
+        assert_eq!(classify_refusal(&empty).unwrap().code(), "identity.token-rejected");
     }
 }

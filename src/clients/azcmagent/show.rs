@@ -1,13 +1,13 @@
-//! `azcmagent show`: JSON where it prints JSON, the text layout otherwise; both change from version to version.
+//! Parses `azcmagent show`, as JSON or as text; both layouts differ between versions.
 
 use serde_json::Value;
 
-/// The members that are used; absent and empty are the same.
+/// The members that are used; an absent member is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Show {
-    /// `Connected`, `Disconnected`, `Expired`, or a word of a later version.
+    /// `Connected`, `Disconnected`, `Expired`, or a status of a later version.
     pub status: String,
-    /// ARM id of the machine; empty when it was never onboarded.
+    /// ARM id of the machine; empty where it was never onboarded.
     pub resource_id: String,
     /// Name of the machine.
     pub resource_name: String,
@@ -17,55 +17,55 @@ pub struct Show {
     pub subscription_id: String,
     /// Its tenant.
     pub tenant_id: String,
-    /// The id under which Azure knows this VM.
+    /// VM id in Azure.
     pub vm_id: String,
-    /// When Azure last heard from it; absent where this version does not say, empty when never.
+    /// Time of the last heartbeat; `None` where this version does not print it, empty where there was none.
     pub last_heartbeat: Option<String>,
     /// `agentErrorCode` and `agentErrorDetails`, joined.
     pub error: String,
 }
 
 impl Show {
-    /// Reads the output; `None` when there is no status in it.
-    pub fn read(output: &str) -> Option<Self> {
-        read_json(output).or_else(|| read_text(output)).filter(|show| !show.status.is_empty())
+    /// Parses the output; `None` where it has no status.
+    pub fn parse(output: &str) -> Option<Self> {
+        parse_json(output).or_else(|| parse_text(output)).filter(|show| !show.status.is_empty())
     }
 
-    /// Whether the machine was onboarded: `Disconnected` alone is also the word for one that never was.
+    /// Whether the machine was onboarded; a machine that never was has the status `Disconnected` too.
     pub fn is_onboarded(&self) -> bool {
         !self.resource_id.is_empty() || !self.resource_name.is_empty() && !self.subscription_id.is_empty()
     }
 
-    /// Whether it says that Azure has never heard from it: onboarding broke off in the middle.
-    pub fn was_never_heard(&self) -> bool {
-        // 0001-01-01 is how a time that was never set is written.
+    /// Whether the output shows that there was no heartbeat: the onboarding is incomplete.
+    pub fn lacks_heartbeat(&self) -> bool {
+        // An unset time is printed as 0001-01-01.
         self.last_heartbeat.as_deref().is_some_and(|time| time.is_empty() || time.starts_with("0001-"))
     }
 
-    /// The machine's name, from its id where it is not named.
+    /// The machine's name, else the name in its id.
     pub fn name(&self) -> Option<String> {
-        let named = Some(self.resource_name.clone()).filter(|name| !name.is_empty());
-        named.or_else(|| self.in_id("machines"))
+        let name = Some(self.resource_name.clone()).filter(|name| !name.is_empty());
+        name.or_else(|| self.id_segment("machines"))
     }
 
-    /// What stands behind a segment of the ARM id.
-    pub fn in_id(&self, segment: &str) -> Option<String> {
+    /// The value after a segment of the ARM id.
+    pub fn id_segment(&self, segment: &str) -> Option<String> {
         let mut parts = self.resource_id.split('/');
         parts.find(|part| part.eq_ignore_ascii_case(segment)).and_then(|_| parts.next()).map(str::to_owned)
     }
 
-    /// Status and error in azcmagent's own words.
-    pub fn words(&self) -> String {
+    /// Status and error as azcmagent prints them.
+    pub fn status_text(&self) -> String {
         joined(&self.status, &self.error, ", ")
     }
 
-    /// Whether it is connected, in any letter case.
-    pub fn is(&self, status: &str) -> bool {
+    /// Whether the machine has this status, in any letter case.
+    pub fn has_status(&self, status: &str) -> bool {
         self.status.eq_ignore_ascii_case(status)
     }
 
-    /// Where it is, as an ARM id: its own, or put together from the parts.
-    pub fn place(&self) -> String {
+    /// The ARM id, built from its parts where it is not printed.
+    pub fn arm_id(&self) -> String {
         if self.resource_id.is_empty() {
             format!(
                 "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.HybridCompute/machines/{}",
@@ -77,27 +77,27 @@ impl Show {
     }
 }
 
-/// The first JSON object in the output that tells of a machine; log lines may stand before and after it.
-fn read_json(output: &str) -> Option<Show> {
+/// The first JSON object in the output that describes a machine; log lines may surround it.
+fn parse_json(output: &str) -> Option<Show> {
     let mut rest = output;
     while let Some(at) = rest.find(['{', '[']) {
         rest = rest.get(at..)?;
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
         let found = values.next().and_then(Result::ok);
-        if let Some(show) = found.as_ref().and_then(|value| of_value(value, true)) {
+        if let Some(show) = found.as_ref().and_then(|value| find_machine(value, true)) {
             return Some(show);
         }
-        // What is inside of a value is not looked at a second time, as if it stood alone.
+        // The contents of a complete value are skipped.
         rest = rest.get(if found.is_some() { values.byte_offset() } else { 1 }..)?;
     }
     None
 }
 
-/// The machine in a value: the value itself, or what a later version has put around it.
-fn of_value(value: &Value, is_outermost: bool) -> Option<Show> {
+/// The machine in a value: the value itself, or a nested one.
+fn find_machine(value: &Value, is_outermost: bool) -> Option<Show> {
     let object = match value {
         Value::Object(object) => object,
-        Value::Array(list) => return list.iter().find_map(|value| of_value(value, false)),
+        Value::Array(list) => return list.iter().find_map(|value| find_machine(value, false)),
         _ => return None,
     };
     let member = |names: &[&str]| {
@@ -109,7 +109,7 @@ fn of_value(value: &Value, is_outermost: bool) -> Option<Show> {
         _ => String::new(),
     };
     let status = text(&["status", "agentStatus"]);
-    // Its services have a status too, and so has a command that failed; neither has an id.
+    // Services and failed commands have a status too, but no id.
     let is_machine = member(&["resourceId", "resourceName", "vmId", "agentVersion"]).is_some();
     let is_other =
         || member(&["error", "serviceName", "displayName"]).is_some_and(|(_, value)| !value.is_null());
@@ -126,12 +126,12 @@ fn of_value(value: &Value, is_outermost: bool) -> Option<Show> {
             error: joined(&text(&["agentErrorCode"]), &text(&["agentErrorDetails"]), ": "),
         });
     }
-    object.iter().filter(|(key, _)| *key != "services").find_map(|(_, value)| of_value(value, false))
+    object.iter().filter(|(key, _)| *key != "services").find_map(|(_, value)| find_machine(value, false))
 }
 
-/// `Label                 : value` lines, whatever stands between them and however the label is spaced.
-fn read_text(output: &str) -> Option<Show> {
-    let plain = |text: &str| -> String {
+/// Parses `Label : value` lines; other lines, and the spacing and letter case of labels, are ignored.
+fn parse_text(output: &str) -> Option<Show> {
+    let normalize = |text: &str| -> String {
         text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
     };
     let lines: Vec<(String, &str)> = output
@@ -139,7 +139,7 @@ fn read_text(output: &str) -> Option<Show> {
         .filter_map(|line| {
             let line = line.trim().trim_start_matches("INFO ");
             let (label, value) = line.split_once(':').or_else(|| line.split_once("  "))?;
-            Some((plain(label), value.trim()))
+            Some((normalize(label), value.trim()))
         })
         .collect();
     let value =
@@ -168,39 +168,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_among_log_lines() {
+    fn json_between_log_lines_is_parsed() {
         let output = "time=\"x\" level=info msg=\"{not json}\"\n{\"resourceName\":\"vm\",\"resourceGroup\":\"rg\",\
                       \"subscriptionId\":\"s\",\"status\":\"Connected\",\"resourceId\":\"/id\",\"services\":[{}],\
                       \"agentErrorCode\":null}\nbye\n";
-        let show = Show::read(output).unwrap();
-        assert!(show.is("connected") && show.is_onboarded() && !show.was_never_heard());
+        let show = Show::parse(output).unwrap();
+        assert!(show.has_status("connected") && show.is_onboarded() && !show.lacks_heartbeat());
         assert_eq!((show.resource_name.as_str(), show.error.as_str()), ("vm", ""));
     }
 
     #[test]
-    fn the_text_layout() {
+    fn the_text_layout_is_parsed() {
         let output = "Resource Name                           :\nResource Id                             :\n\
                       Agent Status                            : Disconnected\n\
                       Agent Error Code                        : AZCM0026\n\
                       Agent Error Details                     : no route: at all\n";
-        let show = Show::read(output).unwrap();
-        assert!(show.is("Disconnected") && !show.is_onboarded());
+        let show = Show::parse(output).unwrap();
+        assert!(show.has_status("Disconnected") && !show.is_onboarded());
         assert_eq!(show.error, "AZCM0026: no route: at all");
     }
 
     #[test]
-    fn a_machine_without_any_heartbeat_is_told_from_one_that_does_not_say() {
-        let heard = |text: &str| Show::read(text).unwrap().was_never_heard();
+    fn a_missing_heartbeat_is_distinguished_from_a_missing_member() {
+        let lacks_heartbeat = |text: &str| Show::parse(text).unwrap().lacks_heartbeat();
         for time in ["\"\"", "null", "\"0001-01-01T00:00:00Z\""] {
-            assert!(heard(&format!("{{\"status\":\"Disconnected\",\"lastHeartbeat\":{time}}}")), "{time}");
+            assert!(
+                lacks_heartbeat(&format!("{{\"status\":\"Disconnected\",\"lastHeartbeat\":{time}}}")),
+                "{time}"
+            );
         }
-        assert!(!heard("{\"status\":\"Disconnected\",\"lastHeartbeat\":\"2026-10-09T08:50:00Z\"}"));
-        assert!(!heard("Agent Status  : Disconnected\n"));
-        assert!(heard("Agent Status  : Disconnected\nAgent Last Heartbeat  :\n"));
+        assert!(!lacks_heartbeat("{\"status\":\"Disconnected\",\"lastHeartbeat\":\"2026-10-09T08:50:00Z\"}"));
+        assert!(!lacks_heartbeat("Agent Status  : Disconnected\n"));
+        assert!(lacks_heartbeat("Agent Status  : Disconnected\nAgent Last Heartbeat  :\n"));
     }
 
     #[test]
-    fn what_is_not_readable_is_none() {
+    fn unparsable_output_is_none() {
         for output in [
             "",
             "{",
@@ -211,12 +214,12 @@ mod tests {
             "[1,2]",
             "{\"status\":\" \"}",
         ] {
-            assert_eq!(Show::read(output), None, "{output}");
+            assert_eq!(Show::parse(output), None, "{output}");
         }
     }
 
     #[test]
-    fn other_layouts_of_other_versions() {
+    fn layouts_of_other_versions_are_parsed() {
         for output in [
             "AGENT STATUS: Connected\nResource ID: /subscriptions/s/resourceGroups/g/providers/x/machines/m\n",
             "INFO    Agent Status   : Connected\nINFO    Resource Id : /subscriptions/s/machines/m\r\n",
@@ -225,14 +228,14 @@ mod tests {
             "{\"result\":{\"services\":[{\"status\":\"active\"}],\"Status\":\"connected\",\"resourceId\":\"/machines/m\"}}",
             "[{\"status\":\"Connected\",\"resourceId\":\"/machines/m\",\"vmId\":null}]",
         ] {
-            let show = Show::read(output).unwrap_or_else(|| panic!("{output}"));
-            assert!(show.is("Connected") && show.is_onboarded(), "{output}");
+            let show = Show::parse(output).unwrap_or_else(|| panic!("{output}"));
+            assert!(show.has_status("Connected") && show.is_onboarded(), "{output}");
             assert_eq!(show.name().as_deref(), Some("m"), "{output}");
         }
     }
 
     #[test]
-    fn a_status_of_something_else_is_not_the_machines() {
+    fn a_status_without_a_machine_is_ignored() {
         for output in [
             "{\"status\":\"failed\",\"error\":{\"code\":\"AZCM0065\",\"message\":\"no agent metadata\"}}",
             "{\"services\":[{\"serviceName\":\"himds\",\"status\":\"active\"}]}",
@@ -241,24 +244,24 @@ mod tests {
             "Dependent Service Status\n  Agent Service (himdsd)  : active\n",
             "time=\"x\" level=error msg=\"{\\\"status\\\":\\\"Connected\\\"}\"",
         ] {
-            assert_eq!(Show::read(output), None, "{output}");
+            assert_eq!(Show::parse(output), None, "{output}");
         }
         let unnamed =
-            Show::read("{\"status\":\"Connected\",\"resourceId\":\"\",\"resourceName\":null}").unwrap();
-        assert!(!unnamed.is_onboarded(), "Connected to nothing is not connected");
+            Show::parse("{\"status\":\"Connected\",\"resourceId\":\"\",\"resourceName\":null}").unwrap();
+        assert!(!unnamed.is_onboarded(), "a machine without an id is not onboarded");
     }
 
     #[test]
-    fn no_part_of_an_output_makes_it_panic() {
+    fn truncated_output_does_not_panic() {
         let whole = "INFO    é [1] {\"a\":[{\"status\":\"Connected\",\"resourceId\":\"/subscriptions/s/machines/\"}]}\n\
                      Agent Status \u{a0}: \u{2713} Connected\nResource Id :::\n\u{feff}{\"status\":1}";
         for at in (0..=whole.len()).filter(|at| whole.is_char_boundary(*at)) {
             let (before, after) = whole.split_at(at);
             for part in [before, after] {
-                assert!(Show::read(part).is_none_or(|show| !show.status.is_empty()), "{part}");
+                assert!(Show::parse(part).is_none_or(|show| !show.status.is_empty()), "{part}");
             }
         }
         let deep = "[".repeat(100_000) + "{\"status\":";
-        assert_eq!(Show::read(&deep), None);
+        assert_eq!(Show::parse(&deep), None);
     }
 }

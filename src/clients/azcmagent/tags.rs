@@ -1,19 +1,18 @@
-//! The text form of `--tags`: `A=1,B='two words'`.
+//! Encodes the value of `--tags`: `A=1,B='two words'`.
 
 use crate::model::pairs::Pairs;
 
-/// Tags as `azcmagent connect` takes them.
+/// Encodes tags for `azcmagent connect`.
 ///
-/// Names and values with anything special stand in single quotes (connect reference). A quote or a backslash
-/// stands outside the quotes behind a backslash, which reads the same whether or not the reader knows escapes
-/// inside quotes (it does since 1.50).
+/// Names and values with special characters are in single quotes (connect reference). A quote or a backslash is escaped
+/// outside the quotes, so that the value is also valid for azcmagent before 1.50, which has no escapes inside quotes.
 pub fn encode(tags: &Pairs) -> String {
     let pairs: Vec<String> =
-        tags.iter().map(|(name, value)| format!("{}={}", word(name), word(value))).collect();
+        tags.iter().map(|(name, value)| format!("{}={}", quote(name), quote(value))).collect();
     pairs.join(",")
 }
 
-fn word(text: &str) -> String {
+fn quote(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '@');
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.to_owned();
@@ -34,7 +33,7 @@ fn word(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Reads the form back; `inside` says whether a backslash escapes inside quotes too.
+    /// Decodes the value; `inside` tells whether a backslash is an escape inside quotes.
     fn decode(text: &str, inside: bool) -> Pairs {
         let (mut tags, mut name, mut word) = (Pairs::default(), None, String::new());
         let (mut quoted, mut chars) = (false, text.chars());
@@ -56,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn any_tag_arrives_as_written_with_either_reader() {
+    fn tags_decode_to_the_original_with_and_without_escapes_inside_quotes() {
         let tags: Pairs = [
             ("site", "Zürich"),
             ("two words", "a, b=c"),
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_tags_stay_plain() {
+    fn plain_tags_are_not_quoted() {
         let tags = Pairs::from_iter([("env".to_owned(), "prod-1".to_owned())]);
         assert_eq!(encode(&tags), "env=prod-1");
         assert_eq!(encode(&Pairs::default()), "");

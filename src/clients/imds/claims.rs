@@ -1,4 +1,4 @@
-//! What a token says about itself. It is opaque by contract: this is for explanation, never for trust.
+//! The claims of a token. A token is opaque by contract; its claims are used for diagnosis only, never for trust.
 
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -9,16 +9,16 @@ use serde_json::Value;
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
-/// The claims that help a person (Entra access token reference); all optional.
+/// The claims that help with diagnosis (Entra access token reference); all are optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Claims {
-    /// Audiences: the resource that the token is for.
+    /// Audiences: the resources that the token is for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aud: Vec<String>,
     /// Tenant id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tid: Option<String>,
-    /// Object id of the principal: what a role is assigned to.
+    /// Object id of the principal, to which roles are assigned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oid: Option<String>,
     /// Client id.
@@ -30,19 +30,19 @@ pub struct Claims {
     /// Issue time, seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<u64>,
-    /// From when on it is valid, seconds since 1970.
+    /// Start of validity, seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
-    /// Resource id of the identity: the VM itself when system-assigned.
+    /// Resource id of the identity; that of the VM for a system-assigned identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub xms_mirid: Option<String>,
-    /// Resource id of the VM, with a user-assigned identity.
+    /// Resource id of the VM, for a user-assigned identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub xms_az_rid: Option<String>,
 }
 
 impl Claims {
-    /// The claims of a token; empty when it is not a JSON Web Token.
+    /// The claims of a token; empty where it is not a JSON Web Token.
     pub fn of(token: &str) -> Self {
         let Some(payload) = token.split('.').nth(1) else { return Self::default() };
         let decoded = GeneralPurpose::new(&URL_SAFE, LENIENT)
@@ -74,14 +74,14 @@ impl Claims {
         }
     }
 
-    /// Whether the identity is a resource of its own, as far as the token says.
+    /// Whether the token is of a user-assigned identity.
     pub fn is_user_assigned(&self) -> bool {
         self.xms_mirid
             .as_deref()
             .is_some_and(|id| id.to_ascii_lowercase().contains("/userassignedidentities/"))
     }
 
-    /// The VM's name in Azure: of the resource that asked, never of a user-assigned identity itself.
+    /// The VM's name in Azure; never the name of a user-assigned identity.
     pub fn vm_name(&self) -> Option<String> {
         let id = self.xms_az_rid.as_deref().or(self.xms_mirid.as_deref())?;
         let (path, name) = id.rsplit_once('/')?;
@@ -89,7 +89,7 @@ impl Claims {
     }
 }
 
-/// A time in seconds, written as a whole number, a fraction or text.
+/// A time in seconds from an integer, a fraction or a text.
 pub(super) fn seconds(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_useful_claims_are_read() {
+    fn claims_are_parsed() {
         let claims = Claims::of(&token(
             r#"{"aud":"https://management.azure.com/","tid":"t","oid":"o","exp":1760086700,"iat":1.76e9,
                 "xms_mirid":"/subscriptions/s/resourcegroups/g/providers/Microsoft.NetworkCloud/virtualMachines/vm1"}"#,
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_assigned_identity_is_not_the_vm() {
+    fn the_name_of_a_user_assigned_identity_is_not_the_vm_name() {
         let id =
             "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/u";
         let claims = Claims::of(&token(&format!(r#"{{"xms_mirid":"{id}"}}"#)));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_decode_is_no_claims() {
+    fn an_undecodable_token_has_no_claims() {
         let not_utf8 = format!("a.{}.c", BASE64_URL_SAFE_NO_PAD.encode([0xff, 0xfe]));
         for opaque in
             ["", "opaque-token-value-0123456789", "a.b", "a.!!!.c", &token("[1]"), &token("{"), &not_utf8]
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_types_are_passed_over() {
+    fn claims_of_unexpected_types_are_ignored() {
         let claims =
             Claims::of(&token(r#"{"aud":["a","b",3],"tid":7,"exp":"99","iat":-4,"oid":null,"sub":"s"}"#));
         assert_eq!(claims.aud, ["a", "b"]);

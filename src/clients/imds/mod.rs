@@ -1,13 +1,13 @@
-//! The IMDS sidecar: one request, and what its answers mean.
+//! Client of the IMDS sidecar.
 //!
-//! The protocol is Azure's (entra-docs, "How to use managed identities to get an access token"); the bodies of
-//! the Nexus sidecar are not published, so an answer is judged by its status first and JSON is never required.
+//! The protocol is Azure's (entra-docs, "How to use managed identities to get an access token"). The bodies of the
+//! Nexus sidecar are not documented, so a reply is classified by its status first, and JSON is not required.
 
 mod claims;
 mod reply;
 
 pub use claims::Claims;
-pub use reply::{is_page, read_token, signs_of_a_proxy, words, Refusal};
+pub use reply::{describe_reply, is_page, proxy_headers, read_token, Refusal};
 
 use std::time::{Duration, SystemTime};
 
@@ -16,17 +16,17 @@ use crate::host::link_local::{self, LinkLocalError, LinkLocalReply};
 use crate::model::secret::Secret;
 use crate::settings::Identity;
 
-/// The only api-version that is documented for Operator Nexus.
+/// The api-version that is documented for Operator Nexus.
 const API_VERSION: &str = "2018-02-01";
 
-/// An access token and what is known about it.
+/// An access token with its expiry and claims.
 #[derive(Clone, Debug)]
 pub struct Token {
     /// The token itself.
     pub secret: Secret,
-    /// When it expires, as the reply or the token says.
+    /// Expiry, from the reply or the token.
     pub expires: Option<SystemTime>,
-    /// Its claims, for explanation only; empty when it does not decode.
+    /// Claims, for diagnosis only; empty where the token cannot be decoded.
     pub claims: Claims,
 }
 
@@ -37,28 +37,28 @@ impl Token {
     }
 }
 
-/// The address of a token request; every value is URL-encoded.
+/// The URL of a token request; values are percent-encoded.
 pub fn token_url(endpoint: &str, resource: &str, identity: &Identity) -> String {
     let mut url = format!(
         "{endpoint}/metadata/identity/oauth2/token?api-version={API_VERSION}&resource={}",
         percent::encode(resource)
     );
-    let named = match identity {
+    let parameter = match identity {
         Identity::System => None,
         Identity::ResourceId(id) => Some(("msi_res_id", id.to_string())),
         Identity::ClientId(id) => Some(("client_id", id.to_string())),
         Identity::ObjectId(id) => Some(("object_id", id.to_string())),
     };
-    if let Some((name, value)) = named {
+    if let Some((name, value)) = parameter {
         url.push_str(&format!("&{name}={}", percent::encode(&value)));
     }
     url
 }
 
-/// One token request.
+/// Sends one token request.
 ///
 /// # Errors
-/// Transport errors; an HTTP status of failure is not one of them.
+/// Transport errors; an HTTP error status is not an error.
 pub async fn request_token(
     endpoint: &str,
     resource: &str,
@@ -68,7 +68,7 @@ pub async fn request_token(
     link_local::get(&token_url(endpoint, resource, identity), limit).await
 }
 
-/// The sidecar's health page; any status of it proves that the sidecar answers.
+/// Requests the sidecar's health page; a reply of any status shows that the sidecar is reachable.
 ///
 /// # Errors
 /// Transport errors.
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_request_is_the_documented_one() {
+    fn the_token_url_is_the_documented_one() {
         let url = token_url("http://169.254.169.254", "https://management.azure.com/", &Identity::System);
         assert_eq!(
             url,
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_encoded() {
+    fn values_of_the_token_url_are_encoded() {
         let url = token_url("http://169.254.169.254", "/a b/ü&=+%", &Identity::System);
         assert!(url.ends_with("&resource=%2Fa%20b%2F%C3%BC%26%3D%2B%25"), "{url}");
     }

@@ -1,4 +1,4 @@
-//! What a reply of the token endpoint means: pure, judged by status first, tolerant of every known form.
+//! Interprets replies of the token endpoint: by status first, and tolerant of every known form.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,34 +6,34 @@ use serde_json::Value;
 
 use super::claims::seconds;
 use super::{Claims, Token};
-use crate::host::commands::says_any;
+use crate::host::commands::contains_any;
 use crate::host::link_local::LinkLocalReply;
 use crate::model::secret::{Mask, Secret};
 
-/// Why there is no token, by what can be done about it.
+/// Why a reply has no token, classified by remediation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// A proxy answered: Via, X-Squid-Error …
+    /// A proxy responded: Via, X-Squid-Error …
     Proxied,
-    /// An HTML page: something else than IMDS answered.
+    /// An HTML page: something other than IMDS responded.
     Page,
-    /// 400 "Identity not found": on its way, or not there.
+    /// 400 "Identity not found": not yet available, or not assigned.
     IdentityNotFound,
     /// 400 "Multiple user assigned identities exist".
     SeveralIdentities,
     /// 400 `invalid_resource`.
     InvalidResource,
-    /// 400 about the Metadata header, which every request of ours has.
+    /// 400 about the Metadata header, which every request has.
     HeaderMissing,
-    /// 400 about the form of the identity's id.
+    /// 400 about the format of the identity's id.
     MalformedId,
-    /// 400 about the api-version, 405: the request itself is wrong.
+    /// 400 about the api-version, or 405: the request is invalid.
     InvalidRequest,
     /// 401 `unknown_source`.
     UnknownSource,
-    /// 404, 408: not there yet.
+    /// 404, 408: not available yet.
     NotReady,
-    /// 410: going through updates.
+    /// 410: being updated.
     Updating,
     /// 429.
     Throttled,
@@ -41,48 +41,48 @@ pub enum Refusal {
     ServerError,
     /// Any other 4xx.
     Refused,
-    /// 2xx or 3xx without a token in it.
+    /// 2xx or 3xx without a token.
     Unreadable,
 }
 
-/// How much of a reply is worth repeating to people, in characters.
+/// Longest excerpt of a reply, in characters.
 const EXCERPT: usize = 300;
 
-/// Takes the token out of a reply, or says why there is none.
+/// Reads the token of a reply.
 ///
 /// # Errors
-/// The kind of refusal.
+/// Why there is no token.
 pub fn read_token(reply: &LinkLocalReply, now: SystemTime) -> Result<Token, Refusal> {
-    if signs_of_a_proxy(reply).is_some() {
+    if proxy_headers(reply).is_some() {
         return Err(Refusal::Proxied);
     }
     if is_page(reply) {
         return Err(Refusal::Page);
     }
     if reply.status == 200 {
-        return token_of(&reply.body, now).ok_or(Refusal::Unreadable);
+        return parse_token(&reply.body, now).ok_or(Refusal::Unreadable);
     }
     Err(classify(reply.status, &reply.body))
 }
 
-/// What shows that a proxy stands between us and IMDS, if anything does.
-pub fn signs_of_a_proxy(reply: &LinkLocalReply) -> Option<String> {
-    let is_sign =
+/// The header fields that show a proxy between the VM and IMDS; `None` where there are none.
+pub fn proxy_headers(reply: &LinkLocalReply) -> Option<String> {
+    let is_of_proxy =
         |name: &str| matches!(name, "via" | "x-squid-error" | "x-cache") || name.starts_with("proxy-");
-    let signs = reply.headers.iter().filter(|(name, _)| is_sign(name));
-    let signs: Vec<String> = signs.map(|(name, value)| format!("{name}: {value}")).collect();
-    (!signs.is_empty()).then(|| signs.join(", "))
+    let headers = reply.headers.iter().filter(|(name, _)| is_of_proxy(name));
+    let headers: Vec<String> = headers.map(|(name, value)| format!("{name}: {value}")).collect();
+    (!headers.is_empty()).then(|| headers.join(", "))
 }
 
-/// Whether a reply is an HTML page, which IMDS has none of.
+/// Whether a reply is an HTML page, which IMDS never returns.
 pub fn is_page(reply: &LinkLocalReply) -> bool {
     let page = reply.body.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).to_ascii_lowercase();
     let content_type = reply.header("content-type").unwrap_or_default().to_ascii_lowercase();
     content_type.contains("text/html") || page.starts_with("<!doctype html") || page.starts_with("<html")
 }
 
-/// The service's own words: status, and the error members or the beginning of the body, masked.
-pub fn words(reply: &LinkLocalReply) -> String {
+/// The status, and the error members or the beginning of the body, redacted.
+pub fn describe_reply(reply: &LinkLocalReply) -> String {
     let parsed: Option<Value> = serde_json::from_str(strip_bom(&reply.body)).ok();
     let member = |name: &str| parsed.as_ref()?.get(name)?.as_str().map(str::to_owned);
     let text = match (member("error"), member("error_description")) {
@@ -95,14 +95,14 @@ pub fn words(reply: &LinkLocalReply) -> String {
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT).collect();
     match printable.trim() {
         "" => format!("HTTP {}, an empty body", reply.status),
-        words => format!("HTTP {}, {words}", reply.status),
+        text => format!("HTTP {}, {text}", reply.status),
     }
 }
 
-/// Words that say more than the status beside them; the first that stand in a body count.
-const TELLING: [(&[u16], &[&str], Refusal); 8] = [
+/// Statuses and patterns in the body that identify a refusal; the first match decides.
+const BODY_PATTERNS: [(&[u16], &[&str], Refusal); 8] = [
     (
-        // All three carry these words in the wild.
+        // All three statuses have been observed with these texts.
         &[400, 403, 404],
         &[
             "identity not found",
@@ -115,29 +115,29 @@ const TELLING: [(&[u16], &[&str], Refusal); 8] = [
     ),
     (&[400], &["multiple user assigned", "multiple user-assigned"], Refusal::SeveralIdentities),
     (&[400], &["invalid_resource", "aadsts500011", "aadsts50001"], Refusal::InvalidResource),
-    // IMDS wants to be asked by the VM itself (IMDS documentation, "Proxies").
+    // IMDS accepts requests of the VM itself only (IMDS documentation, "Proxies").
     (&[400], &["forwarded"], Refusal::UnknownSource),
-    // What a forwarder says that cannot reach IMDS, such as a desktop's container host.
+    // The error of a forwarder that cannot reach IMDS, such as a desktop's container host.
     (&[403, 502], &["connecting to 169.254"], Refusal::Proxied),
     (&[400], &["metadata header", "bad_request_102"], Refusal::HeaderMissing),
     (&[400], &["api-version"], Refusal::InvalidRequest),
     (&[400], &ID_NAMES, Refusal::MalformedId),
 ];
 
-/// The names under which an id is asked for.
+/// The parameter names of an id.
 const ID_NAMES: [&str; 8] =
     ["client_id", "clientid", "client id", "object_id", "objectid", "object id", "msi_res_id", "resource id"];
 
-/// What a 400 says of the form of an id; no wording of it is documented.
+/// Patterns of a 400 about the format of an id; no text of it is documented.
 const ID_FAULTS: [&str; 6] = ["malformed", "invalid", "format", "not a valid", "not valid", "guid"];
 
 fn classify(status: u16, body: &str) -> Refusal {
     let text = body.to_ascii_lowercase();
-    for (statuses, words, refusal) in TELLING {
-        // `invalid_request` stands in nearly every answer and says nothing of an id.
+    for (statuses, patterns, refusal) in BODY_PATTERNS {
+        // `invalid_request` occurs in nearly every reply and is not about an id.
         let fits =
-            refusal != Refusal::MalformedId || says_any(&text.replace("invalid_request", ""), &ID_FAULTS);
-        if fits && statuses.contains(&status) && says_any(&text, words) {
+            refusal != Refusal::MalformedId || contains_any(&text.replace("invalid_request", ""), &ID_FAULTS);
+        if fits && statuses.contains(&status) && contains_any(&text, patterns) {
             return refusal;
         }
     }
@@ -158,11 +158,11 @@ fn strip_bom(text: &str) -> &str {
     text.trim_start_matches('\u{feff}').trim()
 }
 
-/// Only `access_token` is required; the expiry is taken from whatever parses.
-fn token_of(body: &str, now: SystemTime) -> Option<Token> {
+/// Parses the body: only `access_token` is required; the expiry is taken from the first form that parses.
+fn parse_token(body: &str, now: SystemTime) -> Option<Token> {
     let Value::Object(members) = serde_json::from_str(strip_bom(body)).ok()? else { return None };
     let text = members.get("access_token")?.as_str()?.trim();
-    // A header cannot carry control characters or spaces; a "token" with them is something else.
+    // A value with control characters or spaces cannot be sent in a header, so it is not a token.
     if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
         return None;
     }
@@ -170,7 +170,7 @@ fn token_of(body: &str, now: SystemTime) -> Option<Token> {
     let from_claims = || claims.exp.and_then(epoch);
     let in_seconds =
         || members.get("expires_in").and_then(seconds).map(|left| now + Duration::from_secs(left));
-    let expires = members.get("expires_on").and_then(expiry).or_else(from_claims).or_else(in_seconds);
+    let expires = members.get("expires_on").and_then(parse_expiry).or_else(from_claims).or_else(in_seconds);
     Some(Token { secret: Secret::new(text), expires, claims })
 }
 
@@ -178,9 +178,9 @@ fn epoch(seconds: u64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// `expires_on` in the shapes that are known (azure-cli issue 20219): seconds as text or number, an ISO time
-/// with or without a zone, and `MM/DD/YYYY hh:mm:ss +00:00`.
-fn expiry(value: &Value) -> Option<SystemTime> {
+/// Parses `expires_on` in the known forms (azure-cli issue 20219): seconds as text or number, an ISO time with or without
+/// a zone, and `MM/DD/YYYY hh:mm:ss +00:00`.
+fn parse_expiry(value: &Value) -> Option<SystemTime> {
     if let Some(number) = seconds(value) {
         return epoch(number);
     }
@@ -214,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn refusals_by_status_and_words() {
-        let error = |words: &str| format!(r#"{{"error":"invalid_request","error_description":"{words}"}}"#);
+    fn refusals_are_classified_by_status_and_body() {
+        let error = |text: &str| format!(r#"{{"error":"invalid_request","error_description":"{text}"}}"#);
         let table = [
             (400, error("Identity not found"), Refusal::IdentityNotFound),
             (404, error("Identity not found"), Refusal::IdentityNotFound),
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_in_between_is_recognised_even_behind_a_200() {
+    fn a_proxy_is_recognized_with_any_status() {
         let squid = reply(503, &[("x-squid-error", "ERR_CANNOT_FORWARD 111")], "<html>");
         assert_eq!(read_token(&squid, SystemTime::now()).unwrap_err(), Refusal::Proxied);
         let page = reply(200, &[], "\n <!DOCTYPE HTML><html>");
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_expiry_is_read_in_all_its_shapes() {
+    fn the_expiry_is_parsed_in_every_known_form() {
         let at = epoch(1_760_086_700);
         for shape in [
             r#""1760086700""#,
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_readable_expiry_the_remaining_seconds_count() {
+    fn expires_in_is_used_where_expires_on_is_unreadable() {
         let now = SystemTime::now();
         let body = "\u{feff}{\"access_token\":\"opaque\",\"expires_on\":\"soon\",\"expires_in\":\"60\"}";
         let token = read_token(&reply(200, &[], body), now).unwrap();
@@ -311,11 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn the_words_are_the_services_own_without_tokens() {
+    fn replies_are_described_without_tokens() {
         let json = reply(400, &[], r#"{"error":"invalid_request","error_description":"Identity not found"}"#);
-        assert_eq!(words(&json), "HTTP 400, invalid_request: Identity not found");
+        assert_eq!(describe_reply(&json), "HTTP 400, invalid_request: Identity not found");
         let token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.e30.c2ln";
-        assert_eq!(words(&reply(500, &[], &format!("bad\u{1b}[0m {token}"))), "HTTP 500, bad [0m ***");
-        assert_eq!(words(&reply(503, &[], "")), "HTTP 503, an empty body");
+        assert_eq!(
+            describe_reply(&reply(500, &[], &format!("bad\u{1b}[0m {token}"))),
+            "HTTP 500, bad [0m ***"
+        );
+        assert_eq!(describe_reply(&reply(503, &[], "")), "HTTP 503, an empty body");
     }
 }

@@ -1,28 +1,26 @@
-//! The distributions that the agent supports, and where Microsoft keeps its packages for each.
+//! The supported distributions, and Microsoft's package repository for each.
 //!
-//! Which ones are supported: the prerequisites page of Azure Arc-enabled servers, and the install script
-//! where it goes further (Alma and Rocky 10, SLES 16, ARM64 on Debian 13 and RHEL 8 and 9). Which
-//! repository: the install script, which takes Alma, Oracle and Rocky Linux to Red Hat's, and installs from
-//! the distribution's own repositories on Azure Linux. Which key: "Linux package repositories for Microsoft
-//! products" (learn.microsoft.com/linux/packages): what was opened since 2025 (Debian 13, Ubuntu 25.10 and
-//! later, RHEL 10) is signed by the new key. Inferred: that SLES 16 is signed by it too, and the layout
-//! `<distribution>/<version>/prod` for Amazon Linux and SLES 16, which all the others share.
+//! Sources: the prerequisites page of Azure Arc-enabled servers, and the install script for further ones (Alma and Rocky
+//! 10, SLES 16, ARM64 on Debian 13 and RHEL 8 and 9). The install script maps Alma, Oracle and Rocky Linux to Red Hat's
+//! repository, and uses the distribution's own repositories on Azure Linux. Keys: "Linux package repositories for
+//! Microsoft products" (learn.microsoft.com/linux/packages): repositories since 2025 (Debian 13, Ubuntu 25.10 and
+//! later, RHEL 10) are signed by the new key. Inferred: SLES 16 is signed by it too, and Amazon Linux and SLES 16 have
+//! the same layout `<distribution>/<version>/prod` as the others.
 //!
-//! Decided: ID_LIKE does not count. Whether the agent and its extensions work on a derivative is not promised by
-//! anybody, and its versions are not those of what it is like; who knows that a package works names it
-//! (`agent.install: package`). Service packs and minor versions do not count either, since one repository
-//! serves them all; the prerequisites page asks for SLES 12 SP5 and 15 SP3.
+//! ID_LIKE is ignored, because the agent is not documented to work on derivatives and their versions differ; an operator
+//! can name a package that works (`agent.install: package`). Service packs and minor versions are ignored, because one
+//! repository serves all of them; the prerequisites page requires SLES 12 SP5 and 15 SP3.
 
 use super::os_release::OsRelease;
 
-/// A package manager, and with it the form of repositories and packages.
+/// A package manager, which determines the format of repositories and packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// Debian and Ubuntu.
     Apt,
-    /// Red Hat and its kin from 8 on, Amazon Linux 2023.
+    /// Red Hat and derivatives from version 8, Amazon Linux 2023.
     Dnf,
-    /// Red Hat and its kin up to 7, Amazon Linux 2.
+    /// Red Hat and derivatives up to version 7, Amazon Linux 2.
     Yum,
     /// Azure Linux.
     Tdnf,
@@ -31,10 +29,10 @@ pub enum Family {
 }
 
 impl Family {
-    /// Those of rpm, those first whose program is on no other's systems: dnf also goes by the name of yum.
+    /// The rpm package managers in the order of detection: systems with dnf also have a `yum` program.
     pub const OF_RPM: [Self; 4] = [Self::Zypper, Self::Tdnf, Self::Dnf, Self::Yum];
 
-    /// The program.
+    /// Name of the program.
     pub fn program(self) -> &'static str {
         match self {
             Self::Apt => "apt-get",
@@ -45,9 +43,9 @@ impl Family {
         }
     }
 
-    /// Whether an exit code says that the work was done.
+    /// Whether an exit code is a success.
     ///
-    /// zypper(8): 102 wants a reboot, 103 a restart of zypper, 106 tells that other repositories were skipped.
+    /// zypper(8): 102 requests a reboot, 103 a restart of zypper, 106 reports that other repositories were skipped.
     pub fn succeeded(self, code: i32) -> bool {
         code == 0 || (self == Self::Zypper && [102, 103, 106].contains(&code))
     }
@@ -63,7 +61,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// From the machine name that `uname` gives.
+    /// The architecture of a machine name of `uname -m`.
     pub fn from_machine(machine: &str) -> Option<Self> {
         match machine {
             "x86_64" | "amd64" => Some(Self::X86_64),
@@ -72,7 +70,7 @@ impl Architecture {
         }
     }
 
-    /// Debian's name for it.
+    /// Debian's name of the architecture.
     pub fn debian_name(self) -> &'static str {
         match self {
             Self::X86_64 => "amd64",
@@ -84,19 +82,19 @@ impl Architecture {
 /// A key that signs Microsoft's repositories.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RepositoryKey {
-    /// Where Microsoft publishes it.
+    /// URL at which Microsoft publishes it.
     pub url: &'static str,
-    /// Its fingerprint, as published beside it.
+    /// Its published fingerprint.
     pub fingerprint: &'static str,
 }
 
-/// Signs every repository that was opened before 2025.
+/// Signs repositories from before 2025.
 pub const KEY_2015: RepositoryKey = RepositoryKey {
     url: "https://packages.microsoft.com/keys/microsoft.asc",
     fingerprint: "BC528686B50D79E339D3721CEB3E94ADBE1229CF",
 };
 
-/// Signs the repositories opened since; made because the other one's SHA-1 signatures are no longer accepted.
+/// Signs repositories since 2025; SHA-1 signatures of the older key are no longer accepted.
 pub const KEY_2025: RepositoryKey = RepositoryKey {
     url: "https://packages.microsoft.com/keys/microsoft-2025.asc",
     fingerprint: "AA86F75E427A19DD33346403EE4D7792F748182B",
@@ -111,11 +109,11 @@ pub struct Distribution {
     pub version: &'static str,
     /// Its package manager.
     pub family: Family,
-    /// Where its packages are below <https://packages.microsoft.com/>; none when its own repositories have them.
+    /// Path of the repository below <https://packages.microsoft.com/>; `None` where the distribution has the package.
     pub path: Option<&'static str>,
     /// The suite, for apt.
     pub suite: Option<&'static str>,
-    /// What signs the repository.
+    /// The key that signs the repository.
     pub key: &'static RepositoryKey,
     /// Whether there are packages for ARM64.
     pub arm64: bool,
@@ -188,18 +186,18 @@ pub const DISTRIBUTIONS: [Distribution; 33] = [
     },
 ];
 
-/// Where the packages of one system come from.
+/// The repository of one system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
     /// The package manager.
     pub family: Family,
     /// The processor.
     pub architecture: Architecture,
-    /// Which repository.
+    /// The repository's owner and location.
     pub source: Source,
 }
 
-/// Whose repository has the package.
+/// The owner of the repository that has the package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Microsoft's.
@@ -208,15 +206,15 @@ pub enum Source {
         url: String,
         /// The suite, for apt.
         suite: Option<&'static str>,
-        /// What signs it.
+        /// The key that signs it.
         key: &'static RepositoryKey,
     },
-    /// The distribution's own, already set up.
+    /// The distribution, whose repositories are already configured.
     Own,
 }
 
 impl Repository {
-    /// The key to fetch, when one is needed.
+    /// The key to download; `None` where it is not needed.
     pub fn key(&self) -> Option<&'static RepositoryKey> {
         match &self.source {
             Source::Microsoft { key, .. } => Some(*key),
@@ -235,18 +233,18 @@ pub enum Unsupported {
         id: String,
         /// Its name.
         name: String,
-        /// The distributions and versions that are.
+        /// The supported distributions and versions.
         supported: String,
     },
-    /// This version of it is not.
+    /// The version of the distribution is not in the table.
     #[error("the agent is not packaged for {name}; of this distribution it is for {supported}")]
     Version {
         /// Its name.
         name: String,
-        /// The versions that are.
+        /// The supported versions.
         supported: String,
     },
-    /// The processor is not.
+    /// The processor is not supported on this distribution.
     #[error("the agent is not packaged for {machine} on {name}")]
     Architecture {
         /// The processor's name, as `uname` gives it.
@@ -256,7 +254,10 @@ pub enum Unsupported {
     },
 }
 
-/// The repository for a distribution on a machine of the kind that `uname -m` names.
+/// The repository for a distribution; `machine` is a machine name of `uname -m`.
+///
+/// # Errors
+/// [`Unsupported`].
 pub fn repository_for(release: &OsRelease, machine: &str) -> Result<Repository, Unsupported> {
     let row = find(release)?;
     let unsupported =
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_has_its_repository() {
+    fn every_row_has_the_expected_repository() {
         use Family::{Apt, Dnf, Tdnf, Yum, Zypper};
         let rows: [(&str, &str, Family, &str, &str, bool); 33] = [
             ("debian", "11", Apt, "debian/11/prod bullseye", "microsoft.asc", false),
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_table_is_told_apart() {
+    fn unsupported_systems_are_reported() {
         let text =
             |id, version, machine| repository_for(&release(id, version), machine).unwrap_err().to_string();
         assert_eq!(text("arch", "1", "x86_64"), "the agent is not packaged for arch 1 (ID=arch); it is for debian 11, 12, 13, ubuntu 18.04, 20.04, 22.04, 24.04, 26.04, rhel 7, 8, 9, 10, almalinux 8, 9, 10, rocky 8, 9, 10, ol 7, 8, 9, 10, centos 7, 8, amzn 2, 2023, sles 12, 15, 16, sles_sap 12, 15, 16, azurelinux 3");

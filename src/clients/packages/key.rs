@@ -1,9 +1,8 @@
-//! Fingerprints of OpenPGP keys, so that only a repository key that is known gets trusted.
+//! Fingerprints of OpenPGP keys, so that only known repository keys are trusted.
 //!
-//! RFC 4880: armor (6.2), packet headers (4.2), the fingerprint of a version 4 key (12.2). Nothing is verified
-//! here beyond that: a fingerprint that matches means that these are the key's own bytes. The file may
-//! hold nothing but public keys, and each of them has to be known, because the package manager will trust
-//! all that it finds in the file.
+//! RFC 4880: armor (6.2), packet headers (4.2), the fingerprint of a version 4 key (12.2). The file may contain only
+//! public keys and each must be known, because the package manager trusts all keys in the file. Signatures are not
+//! verified; a matching fingerprint identifies the bytes of the key.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
@@ -14,26 +13,29 @@ use super::distribution::{KEY_2015, KEY_2025};
 /// The fingerprints of the keys that sign Microsoft's repositories.
 pub const MICROSOFT: [&str; 2] = [KEY_2015.fingerprint, KEY_2025.fingerprint];
 
-/// Why a key is not to be trusted.
+/// Why a key is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Something else was served in its place, such as a proxy's page.
+    /// The file is not a key, such as a proxy's error page.
     #[error("this is not an OpenPGP public key: {0}")]
     NotAKey(&'static str),
-    /// It cannot be read.
+    /// The key cannot be parsed.
     #[error("the OpenPGP public key is damaged: {0}")]
     Damaged(&'static str),
-    /// It is a key, but not one of those expected.
+    /// The key is not an expected one.
     #[error("the repository's key is {}, expected {}", found.join(" and "), expected.join(" or "))]
     Unknown {
         /// The fingerprints of all keys in the file.
         found: Vec<String>,
-        /// The fingerprints that would be trusted.
+        /// The trusted fingerprints.
         expected: Vec<String>,
     },
 }
 
-/// Passes when every key in the armored text is one of the trusted fingerprints.
+/// Checks that every key in the armored text has a trusted fingerprint.
+///
+/// # Errors
+/// The text is not a key file, or a key is unknown.
 pub fn check<T: AsRef<str>>(armored: &str, trusted: &[T]) -> Result<(), KeyError> {
     let found = fingerprints(armored)?;
     let known = |one: &String| trusted.iter().any(|trusted| trusted.as_ref().eq_ignore_ascii_case(one));
@@ -47,7 +49,10 @@ pub fn check<T: AsRef<str>>(armored: &str, trusted: &[T]) -> Result<(), KeyError
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 
-/// The fingerprints of all primary keys in an armored text, 40 upper-case hex digits each, in its order.
+/// The fingerprints of all primary keys in an armored text, in order, 40 uppercase hexadecimal digits each.
+///
+/// # Errors
+/// The text has no public key, has other armored blocks, or cannot be parsed.
 pub fn fingerprints(armored: &str) -> Result<Vec<String>, KeyError> {
     let mut found = Vec::new();
     let mut lines = armored.lines().map(str::trim);
@@ -92,7 +97,7 @@ fn keys_of(bytes: &[u8]) -> Result<Vec<String>, KeyError> {
     Ok(found)
 }
 
-/// The first packet: its tag, its body and what follows it.
+/// The first packet: its tag, its body and the remaining bytes.
 fn packet(bytes: &[u8]) -> Result<(u8, &[u8], &[u8]), KeyError> {
     const SHORT: KeyError = KeyError::Damaged("a packet ends too early");
     let (&header, rest) = bytes.split_first().ok_or(SHORT)?;
@@ -125,7 +130,7 @@ fn packet(bytes: &[u8]) -> Result<(u8, &[u8], &[u8]), KeyError> {
     Ok((tag, body, after))
 }
 
-/// A big-endian number of some bytes, and what follows.
+/// A big-endian number of `width` bytes, and the remaining bytes.
 fn number(bytes: &[u8], width: usize) -> Option<(usize, &[u8])> {
     let (digits, rest) = bytes.split_at_checked(width)?;
     Some((digits.iter().fold(0, |number, byte| (number << 8) | usize::from(*byte)), rest))
@@ -147,7 +152,7 @@ fn fingerprint(body: &[u8]) -> Result<String, KeyError> {
 mod tests {
     use super::*;
 
-    /// Made for these tests with gpg; the private half is gone.
+    /// Generated for these tests with gpg; the private key was deleted.
     const FIRST: &str = include_str!("testdata/first.asc");
     const SECOND: &str = include_str!("testdata/second.asc");
     const BOTH: &str = include_str!("testdata/both.asc");
@@ -165,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_has_to_be_known() {
+    fn every_key_in_the_file_must_be_known() {
         assert_eq!(check(FIRST, &[FIRST_PRINT]), Ok(()));
         assert_eq!(check(FIRST, &[SECOND_PRINT, &FIRST_PRINT.to_ascii_lowercase()]), Ok(()));
         assert_eq!(check(BOTH, &[FIRST_PRINT, SECOND_PRINT]), Ok(()));
@@ -180,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_told_apart() {
+    fn other_files_and_damaged_keys_are_rejected() {
         let private = FIRST.replace("PUBLIC", "PRIVATE");
         for text in ["", "<html>blocked</html>", private.as_str(), &format!("{BEGIN}\n\n{END}\n")] {
             assert!(matches!(fingerprints(text), Err(KeyError::NotAKey(_))), "{text:?}");
@@ -195,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_packet_length_is_read() {
+    fn every_form_of_packet_length_is_parsed() {
         let body = [4u8; 300];
         let forms: [(&[u8], usize); 6] = [
             (&[0x98, 10], 10),

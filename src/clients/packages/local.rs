@@ -1,4 +1,4 @@
-//! The packages of this VM: which repository its distribution has, and which program installs them.
+//! The repository and the package manager of this VM.
 
 use super::distribution::{repository_for, Family, Repository};
 use super::os_release::OsRelease;
@@ -7,8 +7,8 @@ use crate::host::Host;
 use crate::model::fault::Fault;
 use crate::settings::{Agent, Install};
 
-/// There as long as a package manager installs: found later, the power or the run was cut in the middle of it. Only
-/// dpkg remembers that by itself.
+/// A marker file that exists while a package manager installs. If a later run finds it, the installation was interrupted;
+/// of the package managers, only dpkg records that itself.
 pub const INSTALL_BEGUN: &str = "/var/lib/arc-enroll/install-begun";
 
 /// The repository with azcmagent for this distribution.
@@ -24,7 +24,7 @@ pub fn repository(host: &Host) -> Result<Repository, Fault> {
         .map_err(|unsupported| catalogue::AGENT_DISTRIBUTION.with_evidence(unsupported.to_string()))
 }
 
-/// How this distribution installs packages; one that is not in the table, by the program of rpm's that it has.
+/// The package manager of this distribution; for one that is not in the table, the rpm package manager that is installed.
 ///
 /// # Errors
 /// `agent.distribution-unsupported`.
@@ -36,12 +36,12 @@ pub fn family(host: &Host) -> Result<Family, Fault> {
     repository(host).map(|repository| repository.family).or_else(by_program)
 }
 
-/// The program by which this distribution installs packages.
+/// The program of this distribution's package manager.
 pub fn manager(host: &Host) -> &'static str {
     family(host).unwrap_or(Family::Apt).program()
 }
 
-/// Whether an installation was begun here that never came to its end, and may be made again.
-pub fn was_cut_off(host: &Host, agent: &Agent) -> bool {
+/// Whether an installation was interrupted and may be repeated.
+pub fn was_interrupted(host: &Host, agent: &Agent) -> bool {
     agent.install != Install::Never && host.files.exists(INSTALL_BEGUN)
 }

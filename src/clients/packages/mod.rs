@@ -1,7 +1,7 @@
-//! How the Connected Machine agent's package gets onto a distribution.
+//! Installation of the Connected Machine agent's package on each distribution.
 //!
-//! Pure but for `local`, which reads what this VM has: from the text of os-release, of a key and of the package manager's words come the repository, the
-//! files to write, the commands to run and the reason of a failure.
+//! Pure functions, except `local`, which reads this VM: os-release gives the repository, the files to write and the
+//! commands to run; the package manager's output gives the reason of a failure.
 
 pub mod distribution;
 pub mod key;
@@ -10,7 +10,7 @@ pub mod os_release;
 pub mod outcome;
 pub mod plan;
 
-pub use local::{family, manager, repository, was_cut_off, INSTALL_BEGUN};
+pub use local::{family, manager, repository, was_interrupted, INSTALL_BEGUN};
 
-/// The agent's package, named alike on every distribution.
+/// Name of the agent's package, the same on every distribution.
 pub const PACKAGE: &str = "azcmagent";

@@ -1,24 +1,24 @@
-//! Reads `/etc/os-release` (os-release(5)): shell-like assignments, of which few matter here.
+//! Parses `/etc/os-release` (os-release(5)), shell-like assignments.
 //!
-//! It is our own, being a screen long: a broken line must not spoil the others.
+//! A custom parser is used because a malformed line must not invalidate the others.
 
-/// What a distribution says about itself.
+/// The fields of os-release that are used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OsRelease {
-    /// Which distribution, such as `debian`; `linux` when it does not say, as the manual page has it.
+    /// Id of the distribution, such as `debian`; `linux` where it is missing (os-release(5)).
     pub id: String,
-    /// The distributions it is like, nearest first.
+    /// Ids of similar distributions, nearest first.
     pub id_like: Vec<String>,
     /// Its version, such as `22.04`.
     pub version_id: Option<String>,
     /// The version's code name, such as `bookworm`.
     pub version_codename: Option<String>,
-    /// Its name for people.
+    /// Display name.
     pub pretty_name: Option<String>,
 }
 
 impl OsRelease {
-    /// Reads the text of the file; what it does not understand is passed over.
+    /// Parses the text of the file; malformed lines are ignored.
     pub fn parse(text: &str) -> Self {
         let mut found = Self { id: "linux".to_owned(), ..Self::default() };
         for (name, value) in text.lines().filter_map(assignment) {
@@ -36,7 +36,7 @@ impl OsRelease {
         found
     }
 
-    /// How to speak of it: its own name, or id and version.
+    /// The display name, else id and version.
     pub fn display_name(&self) -> String {
         match (&self.pretty_name, &self.version_id) {
             (Some(name), _) => name.clone(),
@@ -53,7 +53,7 @@ fn assignment(line: &str) -> Option<(&str, String)> {
     (!value.is_empty()).then_some((name.trim_end(), value))
 }
 
-/// Takes quotes and, where the shell would, backslashes away.
+/// Removes quotes, and backslashes as a shell does.
 fn unquoted(value: &str) -> String {
     if let Some(inner) = value.strip_prefix('\'') {
         return inner.strip_suffix('\'').unwrap_or(inner).to_owned();
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_real_file_is_read() {
+    fn the_file_of_debian_is_parsed() {
         let text = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n";
         let found = OsRelease::parse(text);
         assert_eq!((found.id.as_str(), found.version_id.as_deref()), ("debian", Some("12")));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_escapes_comments_and_nothing_at_all() {
+    fn quotes_escapes_comments_and_an_empty_file_are_parsed() {
         let found = OsRelease::parse("# ID=x\nID='Rocky'\r\nID_LIKE=\"rhel  centos fedora\"\nPRETTY_NAME=\"a \\\"b\\\"\"\nVERSION_ID=\nodd\n");
         assert_eq!(found.id, "rocky");
         assert_eq!(found.id_like, ["rhel", "centos", "fedora"]);

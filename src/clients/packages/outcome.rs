@@ -1,25 +1,25 @@
-//! What a package manager's words mean: why an installation failed, and whether waiting can help.
+//! Classifies the output of package managers: why an installation failed.
 //!
-//! The words are those of apt 2.6, dpkg 1.21, dnf 4.14 and zypper 1.14 in the C locale, provoked and
-//! recorded; those of yum 3 and tdnf are taken from their sources and from reports.
+//! The patterns are from recorded output of apt 2.6, dpkg 1.21, dnf 4.14 and zypper 1.14 in the C locale; those of yum 3
+//! and tdnf are from their sources and from bug reports.
 
-/// Why it failed.
+/// A failure of a package manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageFailure {
     /// The class.
     pub kind: PackageFailureKind,
-    /// The line of the output that says so.
+    /// The line of the output that shows it.
     pub line: String,
 }
 
 /// Classes of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackageFailureKind {
-    /// Another package manager is at work.
+    /// Another package manager holds the lock.
     Locked,
     /// The repository cannot be reached.
     Unreachable(UnreachableCause),
-    /// No repository knows the package.
+    /// No repository has the package.
     PackageNotFound,
     /// The package exists, but not in this version.
     VersionNotFound,
@@ -29,34 +29,34 @@ pub enum PackageFailureKind {
     BrokenSources,
     /// No space is left.
     DiskFull,
-    /// dpkg was stopped in the middle, and wants `dpkg --configure -a`.
+    /// dpkg was interrupted; `dpkg --configure -a` is required.
     Interrupted,
-    /// Something that the package depends on cannot be had.
+    /// A dependency is not available.
     UnmetDependencies,
-    /// What was fetched is not what the index announced: a mirror or proxy in transition.
+    /// A download does not match the index: a mirror or proxy is being updated.
     Mismatch,
-    /// Something else.
+    /// Another failure.
     Other,
 }
 
-/// What kept a repository from being reached.
+/// Why a repository cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnreachableCause {
-    /// Its name is not known.
+    /// Its name does not resolve.
     Name,
-    /// No connection.
+    /// The connection failed.
     Connection,
-    /// The proxy refused, with this status.
+    /// The proxy refused with this HTTP status.
     Proxy(u16),
-    /// It answered with this status.
+    /// The repository responded with this HTTP status.
     Status(u16),
     /// Its certificate was not accepted.
     Certificate,
-    /// It does not say.
+    /// The output does not tell.
     Unknown,
 }
 
-/// The class of a failed command's output; to be called when the command failed.
+/// Classifies the output of a failed command.
 pub fn classify(output: &str) -> PackageFailure {
     find(output).unwrap_or_else(|| PackageFailure {
         kind: PackageFailureKind::Other,
@@ -64,12 +64,12 @@ pub fn classify(output: &str) -> PackageFailure {
     })
 }
 
-/// The failure that an output tells of, if it does, whatever the exit code was.
+/// The failure in an output, independent of the exit code; `None` where no pattern matches.
 ///
-/// apt before 2.1 has no `APT::Update::Error-Mode`: its `update` ends with 0 though nothing was reached.
+/// apt before 2.1 has no `APT::Update::Error-Mode`: its `update` ends with 0 although no repository was reached.
 pub fn find(output: &str) -> Option<PackageFailure> {
     let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    // The lists begin with the most telling words.
+    // The lists begin with the most specific pattern.
     let first = |words: &[&str]| {
         words.iter().find_map(|words| lines.iter().find(|line| line.contains(words))).copied()
     };
@@ -95,7 +95,7 @@ pub fn find(output: &str) -> Option<PackageFailure> {
     if let Some(line) = first(&["Hash Sum mismatch", "File has unexpected size", "checksum doesn't match"]) {
         return with(PackageFailureKind::Mismatch, line);
     }
-    // Only now: apt says it of any repository whose index did not arrive.
+    // Checked late, because apt prints it for every repository whose index was not downloaded.
     if let Some(line) = first(&["is not signed", "is unsigned"]) {
         return with(PackageFailureKind::Untrusted, line);
     }
@@ -110,7 +110,7 @@ pub fn find(output: &str) -> Option<PackageFailure> {
     if let Some(line) = first(UNMET) {
         return with(PackageFailureKind::UnmetDependencies, line);
     }
-    // Said while waiting; it is the reason only when nothing else was said before the time was up.
+    // Printed while waiting for a lock; it is the reason only where no other pattern matches.
     let line =
         first(&["Waiting for cache lock", "Waiting for process with pid", "waiting for transaction lock"])?;
     with(PackageFailureKind::Locked, line)
@@ -132,7 +132,7 @@ const LOCKED: &[&str] = &[
     "System management is locked by the application",
     "currently holding the yum lock",
     "waiting for tdnf_instance lock",
-    // rpm's own lock; dnf goes on to say that the key or the package could not be imported.
+    // rpm's own lock; dnf then reports that the key or the package could not be imported.
     "can't create transaction lock",
 ];
 
@@ -178,7 +178,7 @@ const UNMET: &[&str] = &[
     "Requires:",
 ];
 
-/// Words that tell of a repository out of reach, the telling ones before those that always come along.
+/// Patterns of an unreachable repository, the specific ones before the general ones.
 const UNREACHABLE: &[(&str, UnreachableCause)] = &[
     ("Could not resolve", UnreachableCause::Name),
     ("Couldn't resolve host", UnreachableCause::Name),
@@ -218,7 +218,7 @@ fn unreachable<'a>(lines: &[&'a str]) -> Option<(UnreachableCause, &'a str)> {
         .find_map(|(words, cause)| lines.iter().find(|line| line.contains(words)).map(|line| (*cause, *line)))
 }
 
-/// The status with which a proxy refused to open a tunnel.
+/// The HTTP status with which a proxy refused a tunnel.
 fn refusal(line: &str) -> Option<UnreachableCause> {
     let after = |marker: &str| line.split_once(marker).map(|(_, rest)| rest);
     let rest = after("Invalid response from proxy: HTTP/1.0 ")
@@ -228,14 +228,14 @@ fn refusal(line: &str) -> Option<UnreachableCause> {
     leading_status(rest).map(UnreachableCause::Proxy)
 }
 
-/// The status with which a repository answered, as each tool prints it.
+/// The HTTP status of a repository, in the format of each package manager.
 fn status(line: &str) -> Option<u16> {
     let markers =
         ["Status code: ", "The requested URL returned error: ", "HTTP Error ", "HTTP response: ", "Error: "];
     let marked = markers
         .into_iter()
         .find_map(|marker| line.split_once(marker).and_then(|(_, rest)| leading_status(rest)));
-    // apt: the status at the start of a line, or behind two blanks after a URL.
+    // apt prints the status at the start of a line, or after a URL and two blanks.
     let plain = || leading_status(line).filter(|_| line.get(3..5) == Some("  "));
     let fetched = || {
         line.split_once("Failed to fetch ")
@@ -254,7 +254,7 @@ fn leading_status(text: &str) -> Option<u16> {
     digits.parse().ok().filter(|status| (400..600).contains(status))
 }
 
-/// Whether a package is named with a version.
+/// Whether a line contains the package with a version.
 fn names_version(line: &str) -> bool {
     let versioned = |separator: &str| {
         line.split_once(&format!("{}{separator}", super::PACKAGE))
@@ -263,10 +263,10 @@ fn names_version(line: &str) -> bool {
     line.contains("Version '") || ["-", "=", "<", ">"].into_iter().any(versioned)
 }
 
-/// The line that most likely says what went wrong, when none is known.
+/// The line that most likely shows the failure, where no pattern matches.
 fn last_meaningful(output: &str) -> &str {
     const BEGINNINGS: [&str; 6] = ["dpkg: error", "E: ", "Error: ", "error: ", "Error(", "Problem: "];
-    // Said after every failure of dpkg, which said more itself.
+    // Printed after every failure of dpkg, whose own line is more specific.
     const ECHOES: [&str; 2] = ["E: Sub-process", "Errors were encountered while processing"];
     let lines = || output.lines().rev().map(str::trim).filter(|line| !line.is_empty());
     let begins = |line: &&str, with: &[&str]| with.iter().any(|beginning| line.starts_with(beginning));
@@ -274,10 +274,10 @@ fn last_meaningful(output: &str) -> &str {
         .filter(|line| !begins(line, &ECHOES))
         .find(|line| begins(line, &BEGINNINGS))
         .or_else(|| lines().next())
-        .unwrap_or("it said nothing")
+        .unwrap_or("no output")
 }
 
-/// A line as it is shown: not longer than a log line should be.
+/// A line, truncated for a message.
 fn shown(line: &str) -> String {
     const LONGEST: usize = 300;
     match line.char_indices().nth(LONGEST) {

@@ -1,31 +1,31 @@
-//! What to write and what to run so that the agent's package gets installed.
+//! Plans the installation of the agent's package: the files to write and the commands to run.
 //!
-//! Two attempts are planned. The first one keeps to the one repository that is needed: the cloud services
-//! network often opens packages.microsoft.com and no mirror of the distribution, and what the agent depends
-//! on is mostly there already. When a dependency is missing, the second attempt takes all repositories.
+//! There are two attempts. The first uses only the required repository, because a cloud services network often allows
+//! packages.microsoft.com and no mirror of the distribution, and the dependencies are usually installed. Where one is
+//! missing, the second attempt uses all repositories.
 
 use super::distribution::{Family, Repository, Source};
 use super::PACKAGE;
 
-/// A file to write, readable by all.
+/// A file to write, of mode 0644.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Where.
+    /// Path of the file.
     pub path: &'static str,
-    /// Its whole content.
+    /// Content of the file.
     pub content: String,
 }
 
-/// What a command is for.
+/// The purpose of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Makes the repository's key known to rpm.
+    /// Imports the repository's key into rpm.
     Trust,
     /// Reads the repository's index.
     Refresh,
-    /// Reads the indexes of all repositories; may fail, since mirrors may be out of reach.
+    /// Reads the indexes of all repositories; may fail, because mirrors may be unreachable.
     RefreshAll,
-    /// Lists the versions that there are, for a package manager that takes no beginning of one.
+    /// Lists the available versions, for a package manager that does not accept the prefix of a version.
     Choose,
     /// Installs the package.
     Install,
@@ -34,9 +34,9 @@ pub enum Purpose {
 /// A command to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageCommand {
-    /// What for.
+    /// Purpose of the command.
     pub purpose: Purpose,
-    /// The program, to be looked up.
+    /// Name of the program.
     pub program: &'static str,
     /// Its arguments.
     pub arguments: Vec<String>,
@@ -44,7 +44,7 @@ pub struct PackageCommand {
     pub environment: &'static [(&'static str, &'static str)],
 }
 
-/// What to do, in order.
+/// The steps of an installation, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Files to write first.
@@ -53,9 +53,9 @@ pub struct Plan {
     pub attempts: [Vec<PackageCommand>; 2],
 }
 
-/// The same repository, found in a file that somebody else wrote.
+/// The same repository in an existing file.
 ///
-/// It is used as it stands: apt refuses a source that is listed twice with different `signed-by`.
+/// It is used unchanged, because apt rejects a source that is listed twice with different `signed-by`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// The file.
@@ -64,7 +64,7 @@ pub struct Listed {
     pub id: String,
 }
 
-/// The name that our repository has among the system's; also the middle of the file names.
+/// The id of our repository; also part of the file names.
 const NAME: &str = "packages-microsoft-prod";
 
 const APT_KEY: &str = "/usr/share/keyrings/packages-microsoft-prod.asc";
@@ -73,15 +73,15 @@ const RPM_KEY: &str = "/etc/pki/rpm-gpg/RPM-GPG-KEY-packages-microsoft-prod";
 const YUM_REPO: &str = "/etc/yum.repos.d/packages-microsoft-prod.repo";
 const ZYPP_REPO: &str = "/etc/zypp/repos.d/packages-microsoft-prod.repo";
 
-/// Seconds that apt and zypper wait for their lock by themselves; after that the caller decides.
+/// apt and zypper wait 60 s for their lock; after that the caller decides.
 const APT_LOCK: &str = "DPkg::Lock::Timeout=60";
 const APT_ENVIRONMENT: &[(&str, &str)] = &[("DEBIAN_FRONTEND", "noninteractive")];
 const ZYPP_ENVIRONMENT: &[(&str, &str)] = &[("ZYPP_LOCK_TIMEOUT", "60")];
 
 /// Plans the installation from a repository.
 ///
-/// `key` is the armored text of the repository's key, checked; it is not needed (and may be empty) when the
-/// repository is `listed` already or is the distribution's own.
+/// `key` is the armored text of the repository's verified key; it may be empty where the repository is already `listed`
+/// or is the distribution's own.
 pub fn from_repository(
     repository: &Repository,
     version: Option<&str>,
@@ -101,14 +101,14 @@ pub fn from_repository(
     let packages = packages(family, version);
     let mut first = Vec::new();
     if family == Family::Zypper && !files.is_empty() {
-        // zypper asks before it trusts a key, unless rpm knows it; this way only the checked key is trusted.
+        // zypper prompts before it trusts a key that rpm does not know.
         first.push(command(Purpose::Trust, "rpm", &["--import", RPM_KEY], &[]));
     }
     if let Some(scope) = &scope {
         first.push(refresh(family, scope));
     }
     let mut second = vec![refresh_all(family)];
-    if family == Family::Zypper && version.is_some_and(is_beginning) {
+    if family == Family::Zypper && version.is_some_and(is_prefix) {
         first.push(choose(scope.as_ref()));
         second.push(choose(None));
     }
@@ -117,17 +117,17 @@ pub fn from_repository(
     Plan { files, attempts: [first, second] }
 }
 
-/// Plans the installation of one package file, whose content has been checked by its digest.
+/// Plans the installation of one package file, whose digest has been verified.
 ///
-/// The path has to be absolute and to end as the family's package files do.
+/// The path must be absolute and have the suffix of the family's packages.
 pub fn from_file(family: Family, path: &str) -> Plan {
     let packages = [path.to_owned()];
     let nothing_else = Listed { path: String::new(), id: String::new() };
     let first = match family {
-        // apt takes missing dependencies from the indexes it has; there is nothing to narrow.
+        // apt takes missing dependencies from its existing indexes.
         Family::Apt => install(family, None, &packages, true),
-        // zypper refuses a package that is signed by a key it does not know, which is the usual case here, and
-        // its one option against that would hold for the packages of repositories too.
+        // zypper rejects a package that is signed by an unknown key, which is usual here, and its option against that
+        // would also apply to packages of repositories.
         Family::Zypper => {
             let options = ["--upgrade", "--oldpackage", "--replacepkgs", "--nosignature", path];
             command(Purpose::Install, "rpm", &options, &[])
@@ -135,12 +135,12 @@ pub fn from_file(family: Family, path: &str) -> Plan {
         _ => install(family, Some(&nothing_else), &packages, true),
     };
     let mut attempts = [vec![first], vec![refresh_all(family), install(family, None, &packages, true)]];
-    // The digest stands for the signature, whose key need not be known here. Inferred for yum and tdnf.
+    // The digest replaces the signature, whose key may be unknown. Inferred for yum and tdnf.
     let unsigned = match family {
         Family::Apt => None,
         Family::Zypper => Some("--allow-unsigned-rpm"),
         Family::Tdnf => Some("--nogpgcheck"),
-        // Hardened systems check files as well.
+        // Hardened systems also check the signature of local files.
         Family::Dnf | Family::Yum => Some("--setopt=localpkg_gpgcheck=False"),
     };
     let installs =
@@ -154,10 +154,10 @@ pub fn from_file(family: Family, path: &str) -> Plan {
     Plan { files: Vec::new(), attempts }
 }
 
-/// Finds the repository among the source lists that stand on the system, our own file excepted.
+/// Finds the repository in the existing source lists, except our own file.
 ///
-/// For apt: `/etc/apt/sources.list`, `/etc/apt/sources.list.d/*.{list,sources}`; otherwise `*.repo` in
-/// `/etc/yum.repos.d` or `/etc/zypp/repos.d`. Given as path and text.
+/// `files` are paths and texts; for apt `/etc/apt/sources.list` and `/etc/apt/sources.list.d/*.{list,sources}`,
+/// otherwise `*.repo` in `/etc/yum.repos.d` or `/etc/zypp/repos.d`.
 pub fn find_listed(repository: &Repository, files: &[(&str, &str)]) -> Option<Listed> {
     let Source::Microsoft { url, suite, .. } = &repository.source else { return None };
     let others = files.iter().filter(|(path, _)| ![APT_LIST, YUM_REPO, ZYPP_REPO].contains(path));
@@ -240,7 +240,7 @@ fn files(repository: &Repository, url: &str, suite: Option<&str>, key: &str) -> 
             content: format!(
                 "# Written by arc-enroll.\n[{NAME}]\nname=Microsoft packages\nbaseurl={url}/\nenabled=1\n\
                  gpgcheck=1\ngpgkey=file://{RPM_KEY}\nsslverify=1\n{}",
-                // Otherwise zypper probes for other kinds of repository first.
+                // Without a type, zypper probes for other kinds of repository first.
                 if family == Family::Zypper { "type=rpm-md\nautorefresh=1\n" } else { "" },
             ),
         },
@@ -248,24 +248,24 @@ fn files(repository: &Repository, url: &str, suite: Option<&str>, key: &str) -> 
     vec![key, list]
 }
 
-/// Whether a version stands for all that begin with it: it has fewer than three parts.
-pub fn is_beginning(version: &str) -> bool {
+/// Whether a version is a prefix that matches several versions: it has fewer than three parts.
+pub fn is_prefix(version: &str) -> bool {
     version.split(['.', '-']).count() < 3
 }
 
-/// How the package and its version are named.
+/// The package and its version in the syntax of the package manager.
 ///
-/// apt, dnf and zypper tried; yum and tdnf inferred (the install script passes full versions only).
+/// Tested with apt, dnf and zypper; inferred for yum and tdnf (the install script passes full versions only).
 fn packages(family: Family, version: Option<&str>) -> Vec<String> {
     let Some(version) = version else { return vec![PACKAGE.to_owned()] };
     let (separator, any) = match family {
         Family::Apt => ("=", ".*"),
-        // An upper bound would be met by any older version, and a lower bound beside it is solved on its own
-        // (tried): the version is chosen first, see `chosen`.
+        // zypper has no version ranges for one package (tested), so the version is selected first, see
+        // `newest_version`.
         Family::Zypper => ("=", ""),
         _ => ("-", ".*"),
     };
-    let any = if is_beginning(version) { any } else { "" };
+    let any = if is_prefix(version) { any } else { "" };
     vec![format!("{PACKAGE}{separator}{version}{any}")]
 }
 
@@ -279,10 +279,10 @@ fn choose(scope: Option<&Listed>) -> PackageCommand {
     command(Purpose::Choose, Family::Zypper.program(), &options, ZYPP_ENVIRONMENT)
 }
 
-/// The newest version in a list of zypper's that begins with this one.
-pub fn chosen(list: &str, beginning: &str) -> Option<String> {
+/// The newest version in zypper's list with this prefix.
+pub fn newest_version(list: &str, prefix: &str) -> Option<String> {
     let versions = list.lines().filter_map(|line| line.split('|').nth(3)).map(str::trim);
-    let rest = |version: &str| version.strip_prefix(beginning).map(|rest| rest.starts_with('.'));
+    let rest = |version: &str| version.strip_prefix(prefix).map(|rest| rest.starts_with('.'));
     versions.into_iter().find(|version| rest(version) == Some(true)).map(str::to_owned)
 }
 
@@ -311,10 +311,10 @@ fn refresh(family: Family, scope: &Listed) -> PackageCommand {
                 &list,
                 "-o",
                 "Dir::Etc::sourceparts=-",
-                // The other indexes stay, for the dependencies.
+                // Keeps the other indexes, for dependencies.
                 "-o",
                 "APT::Get::List-Cleanup=0",
-                // Otherwise a repository out of reach is a warning and the exit code 0 (tried with apt 2.6).
+                // Without this, an unreachable repository is a warning and the exit code is 0 (tested with apt 2.6).
                 "-o",
                 "APT::Update::Error-Mode=any",
                 "-o",
@@ -353,16 +353,16 @@ fn refresh_all(family: Family) -> PackageCommand {
     }
 }
 
-/// Installs; from one repository, or with an empty id from none, or from all.
+/// The install command: from one repository, from none (an empty id), or from all (`None`).
 ///
-/// `exact` says that a certain version is wanted, even if that is an older one than what is there.
+/// With `exact`, a downgrade is allowed.
 fn install(family: Family, scope: Option<&Listed>, packages: &[String], exact: bool) -> PackageCommand {
     let mut arguments: Vec<String> = Vec::new();
     let mut add = |more: &[&str]| arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
     let environment = match family {
         Family::Apt => {
-            // Recommended packages would have to come from mirrors that may be out of reach. Changed
-            // configuration files stay, since nobody is there to be asked.
+            // Recommended packages may be on unreachable mirrors. Changed configuration files are kept without a
+            // prompt.
             add(&["install", "-y", "--no-install-recommends", "-o", APT_LOCK]);
             add(&["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]);
             if exact {
@@ -392,7 +392,7 @@ fn install(family: Family, scope: Option<&Listed>, packages: &[String], exact: b
                         add(format!("--enablerepo={}", scope.id));
                     }
                 }
-                // A mirror out of reach must not stop the installation, as in the install script.
+                // An unreachable mirror must not stop the installation, as in the install script.
                 None if family != Family::Tdnf => add("--setopt=skip_if_unavailable=True".to_owned()),
                 None => {}
             }
@@ -404,7 +404,7 @@ fn install(family: Family, scope: Option<&Listed>, packages: &[String], exact: b
     PackageCommand { purpose: Purpose::Install, program: family.program(), arguments, environment }
 }
 
-/// dnf and yum wait for their lock for ever unless told to fail; tdnf has no such option.
+/// dnf and yum wait for their lock without limit unless this option is set; tdnf has no such option.
 fn fail_on_lock(family: Family) -> Option<String> {
     matches!(family, Family::Dnf | Family::Yum).then(|| "--setopt=exit_on_lock=True".to_owned())
 }
@@ -497,15 +497,15 @@ mod tests {
 
     /// Recorded from zypper 1.14.42.
     #[test]
-    fn newest_version_of_a_list() {
+    fn the_newest_version_is_selected() {
         let list = "S | Name      | Type    | Version        | Arch   | Repository\n--+-----------+---------+----------------+--------+-------------------\n  | azcmagent | package | 1.58.03228-700 | x86_64 | Microsoft packages\ni | azcmagent | package | 1.57.03160-512 | x86_64 | Microsoft packages\n  | azcmagent | package | 1.57.03100-1 | x86_64 | Microsoft packages\n";
-        assert_eq!(chosen(list, "1.57").as_deref(), Some("1.57.03160-512"));
-        assert_eq!(chosen(list, "1").as_deref(), Some("1.58.03228-700"));
-        assert_eq!((chosen(list, "1.5"), chosen("", "1.57")), (None, None));
+        assert_eq!(newest_version(list, "1.57").as_deref(), Some("1.57.03160-512"));
+        assert_eq!(newest_version(list, "1").as_deref(), Some("1.58.03228-700"));
+        assert_eq!((newest_version(list, "1.5"), newest_version("", "1.57")), (None, None));
     }
 
     #[test]
-    fn versions_are_spelt_as_each_package_manager_wants_them() {
+    fn versions_have_the_syntax_of_the_package_manager() {
         for (family, version, expected) in [
             (Family::Apt, "1.28.02260.736", "azcmagent=1.28.02260.736"),
             (Family::Apt, "1.63", "azcmagent=1.63.*"),
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_that_is_listed_already_is_used_as_it_stands() {
+    fn a_listed_repository_is_used_unchanged() {
         let debian = repository("debian", "12");
         let theirs = "# deb https://packages.microsoft.com/debian/12/prod bookworm main\ndeb [arch=amd64,arm64 signed-by=/usr/share/keyrings/microsoft-prod.gpg] https://packages.microsoft.com/debian/12/prod/ bookworm main\n";
         let path = "/etc/apt/sources.list.d/microsoft-prod.list";

@@ -8,14 +8,14 @@ const KEY: [&str; 3] = [
     "NMoSfm76oqFvAp8Gy0iz5sxjZmSnXyCdPEovGhLa0VzMaQ8s",
 ];
 
-/// What becomes of a text with what was learnt from it.
+/// The text after both passes.
 fn redacted(text: &str) -> String {
     let mask = SharedMask::default();
-    let once = first(text, &mask);
+    let once = redact(text, &mask);
     mask.apply(&once)
 }
 
-/// A row: what stands there, and what is left of it, `{}` being the secret and its mask.
+/// Checks rows in which `{}` is replaced by the secret, and after redaction by `***`.
 fn assert_masked(secret: &str, rows: &[&str]) {
     for row in rows {
         let text = row.replace("{}", secret);
@@ -24,7 +24,7 @@ fn assert_masked(secret: &str, rows: &[&str]) {
 }
 
 #[test]
-fn tokens_in_every_form() {
+fn tokens_are_redacted_in_every_syntax() {
     let rows = [
         r#"{"access_token":"{}","expires_in":"86399"}"#,
         r#"{"a": {"accessToken" : "{}" }}"#,
@@ -55,7 +55,7 @@ fn tokens_in_every_form() {
 }
 
 #[test]
-fn other_named_secrets() {
+fn other_named_secrets_are_redacted() {
     assert_masked(
         "q8-Secret.Value9",
         &[
@@ -76,21 +76,21 @@ fn other_named_secrets() {
 }
 
 #[test]
-fn a_password_of_a_url_goes_wherever_it_stands() {
+fn a_password_of_a_url_is_redacted_everywhere() {
     let text = "https_proxy=http://nexus:kan%2Fari-7@10.0.0.1:3128\nraw kan/ari-7, escaped kan%2Fari-7;\
                 header bmV4dXM6a2FuL2FyaS03 end";
     let clean = "https_proxy=http://***@10.0.0.1:3128\nraw ***, escaped ***;header *** end";
     assert_eq!(redacted(text), clean);
     let header = "Proxy-Authorization: Basic bmV4dXM6a2FuL2FyaS03\nraw kan/ari-7, escaped kan%2Fari-7";
     assert_eq!(redacted(header), "Proxy-Authorization: Basic ***\nraw ***, escaped ***");
-    // One text gives it away, another has it alone.
+    // A secret that one text identifies is redacted in another text.
     let mask = SharedMask::default();
-    let first_pass = [first("it was kanari-7", &mask), first("http://u:kanari-7@h:1/", &mask)];
+    let first_pass = [redact("it was kanari-7", &mask), redact("http://u:kanari-7@h:1/", &mask)];
     let second: Vec<String> = first_pass.iter().map(|text| mask.apply(text)).collect();
     assert_eq!(second, ["it was ***", "http://***@h:1/"]);
-    // A short one goes as a word only.
+    // A short one is redacted as a word only.
     assert_eq!(redacted("http://u:test@h:1 the latest test"), "http://***@h:1 the latest ***");
-    // What examples have for a password stays a word.
+    // The password of an example URL is not redacted elsewhere.
     assert_eq!(redacted("# http://user:password@proxy:80\npassword"), "# http://***@proxy:80\npassword");
 }
 
@@ -112,7 +112,7 @@ fn assert_no_key(text: &str) -> String {
 }
 
 #[test]
-fn private_keys_whole_and_cut() {
+fn complete_and_truncated_private_keys_are_redacted() {
     let kinds = ["PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "OPENSSH PRIVATE KEY"];
     for kind in kinds.iter().chain(&["PGP PRIVATE KEY BLOCK"]) {
         for between in ["\n", "\r\n", "\\n", "\\\\n", " ", "", "\nNov 23 15:00:00 vm himds[7]: "] {
@@ -139,7 +139,7 @@ fn private_keys_whole_and_cut() {
 }
 
 #[test]
-fn two_keys_and_a_certificate_between_them() {
+fn a_certificate_between_two_keys_is_kept() {
     let certificate = block("CERTIFICATE", "\n").replace("MIIEvQ", "MIIDxx").replace("MzEf", "Nxxx");
     let key = block("PRIVATE KEY", "\n");
     let text = format!("{key}\n{certificate}\n{key}\n");
@@ -148,7 +148,7 @@ fn two_keys_and_a_certificate_between_them() {
 }
 
 #[test]
-fn ordinary_text_stays_to_the_byte() {
+fn ordinary_text_is_unchanged() {
     for text in [
         "",
         "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQ==\n-----END CERTIFICATE-----\n",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::catalogue;
-use crate::host::commands::{says_any, CommandError, Program};
+use crate::host::commands::{contains_any, CommandError, Program};
 use crate::host::redaction;
 use crate::host::Host;
 use crate::model::fault::{Fault, FaultKind};
@@ -111,7 +111,7 @@ pub fn host(root: std::path::PathBuf, environment: &dyn Fn(&str) -> Option<Strin
     for name in KEPT {
         if let Some(value) = environment(name) {
             // The proxy of the workstation may have a password, and az repeats the address when it fails.
-            redaction::first(&value, &host.mask);
+            redaction::redact(&value, &host.mask);
             host.commands.set_environment(name, &value);
         }
     }
@@ -130,7 +130,7 @@ pub async fn ask(host: &Host, question: &str) -> AzReply {
     words.extend(["--output", "json"]);
     let outcome = host.commands.run(Program::new("az", &words, LIMIT)).await;
     let failed = |kind, words: &str| {
-        let words = redaction::first(words, &host.mask);
+        let words = redaction::redact(words, &host.mask);
         let words = words.trim().chars().take(LONGEST_WORDS).collect();
         Err(AzFailure { command: typed(question), kind, words })
     };
@@ -187,7 +187,7 @@ fn kind(code: Option<i32>, words: &str) -> AzFailureKind {
     const REFUSED: [&str; 4] =
         ["AuthorizationFailed", "does not have authorization", "Insufficient privileges", "(Forbidden)"];
     const MISSING: [&str; 4] = ["NotFound)", "could not be found", "was not found", "does not exist"];
-    let says = |texts: &[&str]| says_any(words, texts);
+    let says = |texts: &[&str]| contains_any(words, texts);
     match code {
         _ if says(&REFUSED) => AzFailureKind::Refused,
         _ if says(&ACCOUNT) => AzFailureKind::Account,

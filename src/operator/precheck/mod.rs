@@ -155,7 +155,7 @@ async fn ask_all(az: &Host, questions: Questions) -> Vec<Answer> {
 
 /// Looks at everything, in the time of four questions: what the answers name is asked for next.
 pub async fn examine(context: &Context, az: &Host, wanted: &PrecheckTarget) -> Vec<CheckResult> {
-    az.commands.end_by(Instant::now() + LIMIT);
+    az.commands.set_deadline(Instant::now() + LIMIT);
     let azure = &context.settings.azure;
     let of_arc = azure.resource_name.as_ref().and_then(|name| AzureResource::named(name.as_str(), VM, azure));
     let machine = wanted.vm.clone().or(of_arc);

@@ -119,7 +119,7 @@ pub fn learn<'v>(assignments: &mut [RoleAssignment], definition: &dyn Fn(&str) -
         let first = definition(&one.role_id).and_then(Value::as_array).and_then(|all| all.first());
         let permissions = first.and_then(|first| member(first, "permissions"));
         // As ARM lists what an identity may do.
-        one.definition = permissions.and_then(|all| Permissions::of_listing(object! { "value": all }));
+        one.definition = permissions.and_then(|all| Permissions::from_listing(object! { "value": all }));
     }
 }
 

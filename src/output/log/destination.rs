@@ -1,7 +1,7 @@
-//! Whether standard output is the log file already.
+//! Detects whether standard output already goes to the log file.
 #![expect(
     clippy::disallowed_methods,
-    reason = "looks at this process's own descriptors below /proc, never below --root"
+    reason = "reads this process's descriptors in /proc, which is not below --root"
 )]
 
 use std::fs;
@@ -9,19 +9,19 @@ use std::io::IsTerminal;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-/// Where standard output leads.
+/// The destination of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// Into the log file: by itself, or through a reader that writes there, as cloud-init's `tee` does.
+    /// The log file, directly or through a process that writes to it, such as cloud-init's `tee`.
     LogFile,
-    /// To a person's terminal.
+    /// A terminal.
     Terminal,
-    /// Anywhere else: a pipe, a file, the journal.
+    /// Another destination: a pipe, a file, the journal.
     Elsewhere,
 }
 
-/// Finds out where standard output leads, given the log file's real path.
-pub fn choose(log_file: &Path) -> Destination {
+/// Detects the destination of standard output; `log_file` is a real path.
+pub fn detect_destination(log_file: &Path) -> Destination {
     if leads_to(log_file) || is_child_of_cloud_init() {
         return Destination::LogFile;
     }
@@ -32,7 +32,7 @@ pub fn choose(log_file: &Path) -> Destination {
     }
 }
 
-/// Device and inode, which name a file or a pipe for good.
+/// Device and inode, which identify a file or a pipe.
 type FileId = (u64, u64);
 
 fn leads_to(log_file: &Path) -> bool {
@@ -40,11 +40,11 @@ fn leads_to(log_file: &Path) -> bool {
     let Ok(log) = fs::metadata(log_file) else { return false };
     let log: FileId = (log.dev(), log.ino());
     let stdout_id: FileId = (stdout.dev(), stdout.ino());
-    stdout_id == log || (stdout.file_type().is_fifo() && a_reader_writes(stdout_id, log))
+    stdout_id == log || (stdout.file_type().is_fifo() && has_relay(stdout_id, log))
 }
 
 /// Whether another process has our pipe open for reading and the log file for writing.
-fn a_reader_writes(pipe: FileId, log: FileId) -> bool {
+fn has_relay(pipe: FileId, log: FileId) -> bool {
     let own = std::process::id().to_string();
     let Ok(processes) = fs::read_dir("/proc") else { return false };
     processes.flatten().any(|process| {
@@ -59,7 +59,7 @@ fn a_reader_writes(pipe: FileId, log: FileId) -> bool {
             let Ok(facts) = fs::metadata(descriptor.path()) else { continue };
             let id = (facts.dev(), facts.ino());
             if id == pipe || id == log {
-                // The link's own permissions say how it was opened: r for reading, w for writing.
+                // The permissions of the link show how the descriptor was opened: r for reading, w for writing.
                 let mode =
                     fs::symlink_metadata(descriptor.path()).map(|link| link.mode()).unwrap_or_default();
                 reads |= id == pipe && mode & 0o400 != 0;
@@ -70,10 +70,10 @@ fn a_reader_writes(pipe: FileId, log: FileId) -> bool {
     })
 }
 
-/// Whether cloud-init started us, at whatever distance; its output goes to the log file by its own setting.
+/// Whether cloud-init is an ancestor of this process; its configuration sends output to the log file.
 fn is_child_of_cloud_init() -> bool {
     let mut pid = std::process::id();
-    // A chain of processes is short; the bound is against a race with a reused number.
+    // The limit prevents an endless loop where a process id is reused.
     for _ in 0..32 {
         let Some(parent) = parent_of(pid) else { return false };
         if parent <= 1 {
@@ -81,7 +81,7 @@ fn is_child_of_cloud_init() -> bool {
         }
         let command = fs::read(format!("/proc/{parent}/cmdline")).unwrap_or_default();
         let named = |word: &[u8]| word.rsplit(|byte| *byte == b'/').next() == Some(b"cloud-init".as_slice());
-        // The interpreter comes first: "/usr/bin/python3 /usr/bin/cloud-init modules --mode=final".
+        // The interpreter may come first: "/usr/bin/python3 /usr/bin/cloud-init modules --mode=final".
         if command.split(|byte| *byte == 0).take(2).any(named) {
             return true;
         }

@@ -1,13 +1,13 @@
-//! The log: one JSON object a line, written in one piece, masked, no longer than a pipe keeps whole.
+//! The log: one redacted JSON object per line, each written atomically.
 //!
-//! Under cloud-init standard output *is* the log file, so the lines go there and nowhere else. On a manual run
-//! they are appended to the file, and the terminal gets [`crate::output::progress`] instead.
+//! Under cloud-init, standard output is the log file, and lines are written to it only. On a manual run, they are
+//! appended to the file, and the terminal shows [`crate::output::progress`].
 //!
-//! The layer is our own because that of tracing-subscriber neither redacts nor keeps a line within a length.
+//! A custom layer is used because that of tracing-subscriber neither redacts values nor limits the length of a line.
 
 mod destination;
 
-pub use destination::{choose, Destination};
+pub use destination::{detect_destination, Destination};
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -24,45 +24,45 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::host::SharedMask;
 
-/// Writes to a pipe are whole up to this many bytes (PIPE_BUF), so that a concurrent writer tears no line.
+/// Longest line, in bytes: writes to a pipe are atomic up to this length (PIPE_BUF, pipe(7)).
 const LONGEST_LINE: usize = 4096;
 
-/// A field's value that stands for JSON's null: tracing itself leaves an absent value out.
+/// A field value that is logged as JSON null, because tracing omits absent values.
 pub const NULL: &str = "\0";
 
-/// The target of the line that ends a run, which is written at every level.
+/// The target of the last line of a run, which is written at every log level.
 pub const LAST_LINE: &str = "arc_enroll::last_line";
 
-/// Events that announce a change of the VM.
+/// Events that announce a change to the VM.
 const CHANGES: [&str; 2] = ["file.started", "repair.started"];
 
-/// The longest text of one field, in characters.
+/// Longest text of one field, in characters.
 const LONGEST_TEXT: usize = 1200;
 
-/// Where the lines go.
+/// The destinations of log lines.
 pub struct Sink {
     file: Option<std::fs::File>,
     stdout: bool,
-    /// Lines that are only worth keeping once there is news.
+    /// In quiet mode, the buffered lines, written once there is news.
     held: Option<Vec<u8>>,
 }
 
-/// The most that is held back, in bytes.
+/// Size limit of the buffer in quiet mode, in bytes.
 const MOST_HELD: usize = 256 << 10;
 
-/// How much a line matters to a log that is quiet as long as all is well.
+/// The importance of a line in quiet mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Weight {
-    /// Something is as it was.
+    /// Nothing is wrong or changed.
     Routine,
-    /// Something is wrong, or is changed.
+    /// A warning, an error or a change.
     News,
-    /// The end of a run in which nothing was.
+    /// The last line of a run.
     LastLine,
 }
 
 impl Sink {
-    /// Standard output alone: it is the log.
+    /// Standard output only.
     pub fn stdout() -> Self {
         Self { file: None, stdout: true, held: None }
     }
@@ -72,22 +72,22 @@ impl Sink {
         Self { file: Some(file), stdout: false, held: None }
     }
 
-    /// A log that cannot be written.
+    /// No destination, for a log that cannot be written.
     pub fn nowhere() -> Self {
         Self { file: None, stdout: false, held: None }
     }
 
-    /// Standard output too, for a program that asked for the lines.
+    /// Adds standard output.
     pub fn and_stdout(self) -> Self {
         Self { stdout: true, ..self }
     }
 
-    /// Of a run that finds all well only the last line: an hourly look must not fill the disk.
+    /// Quiet mode: of a run without news only the last line is written, so that the timer's runs do not fill the disk.
     pub fn quiet(self) -> Self {
         Self { held: Some(Vec::new()), ..self }
     }
 
-    fn take(&mut self, line: &[u8], weight: Weight) {
+    fn accept(&mut self, line: &[u8], weight: Weight) {
         match (&mut self.held, weight) {
             (Some(held), Weight::Routine) if held.len() < MOST_HELD => held.extend_from_slice(line),
             (_, Weight::LastLine) | (None, _) => self.write(line),
@@ -100,7 +100,7 @@ impl Sink {
     }
 
     fn write(&mut self, line: &[u8]) {
-        // A log that cannot be written is not the end of a run.
+        // A failure to write the log does not stop the run.
         if let Some(file) = &mut self.file {
             let _lost = file.write_all(line);
         }
@@ -113,7 +113,7 @@ impl Sink {
 /// Starts logging for this process.
 pub fn start(run_id: &str, level: Level, sink: Sink, mask: SharedMask) {
     let layer = JsonLines { run_id: run_id.to_owned(), level, mask, sink: Mutex::new(sink) };
-    // Only the first call in a process counts, and there is only one.
+    // It fails only on a second call in a process.
     let _first = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
 }
 
@@ -124,12 +124,12 @@ struct JsonLines {
     sink: Mutex<Sink>,
 }
 
-/// The condition of a span, kept with it.
+/// The condition of a span, stored in its extensions.
 struct InCondition(String);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
-        // Libraries log too; only our own events have the stable ids.
+        // Events of libraries have no stable ids.
         let is_wanted = *metadata.level() <= self.level || metadata.target() == LAST_LINE;
         is_wanted && metadata.target().starts_with("arc_enroll")
     }
@@ -152,7 +152,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
         let has = |wanted: &str, is: &dyn Fn(&str) -> bool| {
             fields.0.iter().any(|(name, value)| *name == wanted && value.as_str().is_some_and(is))
         };
-        // Every run writes its record; what else is written is a change.
+        // Every run writes the record; any other write is a change.
         let is_record = has("path", &|path| path.ends_with(crate::output::record::PATH));
         let changes = has("event", &|event| CHANGES.contains(&event)) && !is_record;
         let weight = match event.metadata().target() {
@@ -161,12 +161,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
             _ => Weight::Routine,
         };
         let line = self.line(level, condition, fields);
-        self.sink.lock().unwrap_or_else(PoisonError::into_inner).take(line.as_bytes(), weight);
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).accept(line.as_bytes(), weight);
     }
 }
 
 impl JsonLines {
-    /// The fixed members first, in the contract's order, then the event's own as long as they fit.
+    /// Renders a line: the fixed members in the documented order, then those of the event that fit.
     fn line(&self, level: Level, condition: Option<String>, mut fields: Fields) -> String {
         let level = level.to_string().to_ascii_lowercase();
         let own = |name: &str, fields: &mut Fields| fields.take(name).unwrap_or(Value::Null);
@@ -183,7 +183,7 @@ impl JsonLines {
         ];
         let mut line = String::from("{");
         for (name, value) in fixed.into_iter().chain(fields.0) {
-            let member = format!("{}:{}", Value::String(name.to_owned()), self.masked(value));
+            let member = format!("{}:{}", Value::String(name.to_owned()), self.redacted(value));
             let separator = usize::from(line.len() > 1);
             if line.len() + member.len() + separator + 2 > LONGEST_LINE {
                 continue;
@@ -197,7 +197,7 @@ impl JsonLines {
         line
     }
 
-    fn masked(&self, value: Value) -> Value {
+    fn redacted(&self, value: Value) -> Value {
         match value {
             Value::String(text) => {
                 let mut text = self.mask.apply(&text);
@@ -212,7 +212,7 @@ impl JsonLines {
     }
 }
 
-/// An event's fields in their order.
+/// The fields of an event, in order.
 #[derive(Default)]
 struct Fields(Vec<(&'static str, Value)>);
 
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_members_stand_in_the_contracts_order() {
+    fn members_are_in_the_documented_order() {
         let fields = Fields(vec![("message", "hello".into()), ("n", 3.into()), ("event", "a.b".into())]);
         let line = layer().line(Level::WARN, Some("imds".into()), fields);
         let rest = line.split_once("\"level\"").unwrap().1;
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_stays_whole_valid_and_masked_however_long_its_fields() {
+    fn a_line_with_long_fields_is_limited_valid_and_redacted() {
         let long = format!("opaque-secret {}", "ä\"".repeat(9000));
         let fields = Fields(vec![
             ("message", long.clone().into()),
@@ -293,19 +293,19 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_log_tells_everything_once_there_is_news() {
-        let told = |lines: &[(&str, Weight)]| {
+    fn a_quiet_log_writes_all_lines_once_there_is_news() {
+        let logged = |lines: &[(&str, Weight)]| {
             let mut file = tempfile::tempfile().unwrap();
             let mut sink = Sink::file(file.try_clone().unwrap()).quiet();
-            lines.iter().for_each(|(line, weight)| sink.take(format!("{line}\n").as_bytes(), *weight));
+            lines.iter().for_each(|(line, weight)| sink.accept(format!("{line}\n").as_bytes(), *weight));
             let mut text = String::new();
             std::io::Seek::rewind(&mut file).unwrap();
             std::io::Read::read_to_string(&mut file, &mut text).unwrap();
             text
         };
         let (routine, news, last) = (Weight::Routine, Weight::News, Weight::LastLine);
-        assert_eq!(told(&[("a", routine), ("b", routine), ("end", last)]), "end\n");
+        assert_eq!(logged(&[("a", routine), ("b", routine), ("end", last)]), "end\n");
         let lines = [("a", routine), ("b", news), ("c", routine), ("end", last)];
-        assert_eq!(told(&lines), "a\nb\nc\nend\n");
+        assert_eq!(logged(&lines), "a\nb\nc\nend\n");
     }
 }

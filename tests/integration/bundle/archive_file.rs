@@ -87,12 +87,12 @@ fn where_it_cannot_be_written_nothing_is_left_and_the_way_out_is_said() {
     let run = vm.run(&["bundle", "/no/such/folder/x.tar.gz"]);
     run.assert_code(1);
     assert!(unfolded(&run.stderr).contains("No such file or directory"), "{}", run.text());
-    // What is no regular file stays what it is, and a link is not followed.
+    // Anything but a regular file is not replaced, and a link is not followed.
     symlink("hostname", vm.path("etc/link")).expect("a link");
     let before = vm.tree();
     let run = vm.run(&["bundle", "/etc/link"]);
     run.assert_code(1);
-    assert!(unfolded(&run.stderr).contains("no regular file"), "{}", run.text());
+    assert!(unfolded(&run.stderr).contains("not a regular file"), "{}", run.text());
     assert!(before == vm.tree());
     // An archive of an earlier time gives way, and its readers with it.
     vm.write("etc/old.tar.gz", "old");

@@ -23,7 +23,7 @@ fn only_regular_files_of_a_folder_of_logs_are_taken() {
     let taken: Vec<&String> =
         archive.files.keys().filter(|name| name.starts_with("azcmagent/log/")).collect();
     assert_eq!(taken, ["azcmagent/log/a.log"]);
-    assert_eq!(archive.why("azcmagent/log/packed.log"), "it is no text");
+    assert_eq!(archive.why("azcmagent/log/packed.log"), "it is not text");
     assert!(archive.files.values().all(|content| !String::from_utf8_lossy(content).contains("root:x:1")));
 }
 

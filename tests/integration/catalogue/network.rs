@@ -24,7 +24,7 @@ faults! {
 
     imds_broken "imds.broken" => Met::by_doctor(quiet().imds(|imds| imds.healthz = always(HttpAct::Close)))
         .exit(75)
-        .seen("closed without a word")
+        .seen("closed without a response")
         .remedy("curl -v --noproxy '*' --max-time 3 -H Metadata:true http://169.254.169.254/healthz");
 
     imds_proxied "imds.proxied" => Met::by_doctor(quiet().imds(|imds| {
@@ -72,7 +72,7 @@ faults! {
 
     proxy_broken "proxy.broken" => Met::by_doctor(csn(|csn| csn.connect = always(HttpAct::Close)))
         .exit(75)
-        .seen("it closed the connection without a word")
+        .seen("it closed the connection without a response")
         .remedy("see proxy.url in /etc/arc-enroll/config.yaml");
 
     proxy_authentication "proxy.authentication" =>

@@ -2,7 +2,7 @@ use super::*;
 
 /// Recorded from apt 2.6.2 and dpkg 1.21.22.
 #[test]
-fn words_of_apt_and_dpkg() {
+fn output_of_apt_and_dpkg_is_classified() {
     let rows = [
         (
             "Reading package lists...\nE: Could not get lock /var/lib/apt/lists/lock. It is held by process 3535 (python3)\nE: Unable to lock directory /var/lib/apt/lists/\n",
@@ -79,7 +79,7 @@ fn words_of_apt_and_dpkg() {
 
 /// Recorded from dnf 4.14.0, but for the last ones, of yum and tdnf.
 #[test]
-fn words_of_dnf_yum_and_tdnf() {
+fn output_of_dnf_yum_and_tdnf_is_classified() {
     let metadata = "Error: Failed to download metadata for repo 'packages-microsoft-prod': Cannot download repomd.xml: Cannot download repodata/repomd.xml: All mirrors were tried\n";
     let rows = [
         (
@@ -130,7 +130,7 @@ fn words_of_dnf_yum_and_tdnf() {
 
 /// Recorded from zypper 1.14.42.
 #[test]
-fn words_of_zypper() {
+fn output_of_zypper_is_classified() {
     let rows = [
         (
             "System management is locked by the application with pid 8827 (/usr/bin/zypper).\nClose this application before trying again.\n",
@@ -165,14 +165,14 @@ fn check(rows: &[(&str, PackageFailureKind)]) {
 }
 
 #[test]
-fn what_is_not_known_shows_its_last_telling_line() {
+fn an_unknown_failure_shows_the_most_specific_line() {
     let rows = [
         (
             "Setting up azcmagent ...\ndpkg: error processing package azcmagent (--configure):\n installed azcmagent package post-installation script subprocess returned error exit status 1\nErrors were encountered while processing:\n azcmagent\nE: Sub-process /usr/bin/dpkg returned an error code (1)\n",
             "dpkg: error processing package azcmagent (--configure):",
         ),
         ("strange\nwords\n\n", "words"),
-        ("", "it said nothing"),
+        ("", "no output"),
     ];
     for (output, line) in rows {
         assert_eq!(
@@ -185,7 +185,7 @@ fn what_is_not_known_shows_its_last_telling_line() {
 }
 
 #[test]
-fn what_a_success_says_is_no_failure() {
+fn the_output_of_a_success_is_not_a_failure() {
     for output in [
         "Get:1 https://packages.microsoft.com/debian/12/prod bookworm InRelease [3618 B]\nFetched 404 kB in 1s (403 kB/s)\nReading package lists...\n",
         "The following NEW packages will be installed:\n  azcmagent\nSetting up azcmagent (1.63.2.1) ...\n",
