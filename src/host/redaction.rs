@@ -14,7 +14,7 @@ use base64::Engine as _;
 
 use super::SharedMask;
 use crate::formats::percent;
-use crate::model::secret::{is_token_character, masked, url_credentials, Secret};
+use crate::model::secret::{is_token_character, redact_ranges, url_credentials, Secret};
 use crate::settings::ProxyUrl;
 
 /// How the names end whose values are secrets; without their dashes and underscores, in lower case.
@@ -67,9 +67,9 @@ pub fn first(text: &str, mask: &SharedMask) -> String {
         learn_credentials(text.get(credentials).unwrap_or_default(), mask);
     }
     let keys = private_keys(text);
-    let text = masked(text, keys);
+    let text = redact_ranges(text, keys);
     let values = named_values(&text, mask);
-    mask.apply(&masked(&text, values))
+    mask.apply(&redact_ranges(&text, values))
 }
 
 /// `user:password` as it stands in a URL or an option, in every form in which it may be met again.

@@ -99,7 +99,7 @@ fn without_root_doctor_looks_as_far_as_it_can_and_says_what_it_could_not_see() {
     assert_eq!(errors, "", "{text}");
     // The proxy settings are judged by the defaults, since the configuration cannot be read.
     assert_eq!(output.status.code(), Some(12), "{text}");
-    assert!(text.contains("host not root, which only looking does not need"), "{text}");
+    assert!(text.contains("host not root (not needed to observe)"), "{text}");
     assert!(text.contains("Not seen: the configuration: cannot read"), "{text}");
     assert!(text.contains("Not seen: what only root may read"), "{text}");
     assert!(text.contains("root/etc/environment: Permission denied"), "{text}");
@@ -275,8 +275,13 @@ fn a_remedy_can_be_pasted_into_a_shell() {
         ["gbl.his.arc.azure.com", "pas.windows.net", "agentserviceapi.guestconfiguration.azure.com"];
     let vm = Vm::new().installed().csn(|csn| csn.refused = refused.map(str::to_owned).to_vec()).start();
     let run = vm.run(&["doctor"]);
-    let after = run.stdout.split("Add them:\n").nth(1).expect("the remedy is there");
-    let command = after.split("             (this").next().unwrap_or_default();
+    let after = run.stdout.split_once("Add them;").expect("the remedy is there").1;
+    let (sentence, after) = after.split_once("has:\n").expect("the sentence ends with a colon");
+    let sentence = sentence.split_whitespace().collect::<Vec<&str>>().join(" ");
+    assert_eq!(sentence, "this replaces the list, so keep what it already");
+    // The command continues over lines that end in a backslash.
+    let lines = after.lines().take_while(|line| line.ends_with('\\')).count() + 1;
+    let command = after.lines().take(lines).map(|line| format!("{line}\n")).collect::<String>();
     assert!(
         command.lines().count() > 3 && command.lines().all(|line| line.chars().count() <= 80),
         "{command}"

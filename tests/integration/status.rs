@@ -191,7 +191,7 @@ fn status_without_root_says_what_it_cannot_see() {
     let output = command.args(["status", "--root"]).arg(&vm.root).output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("not root, which only looking does not need"), "{text}");
+    assert!(text.contains("not root (not needed to observe)"), "{text}");
     assert!(text.contains("Last run:   enrolled") && text.contains("Next try:   20"), "{text}");
 }
 

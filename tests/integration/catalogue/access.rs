@@ -51,7 +51,7 @@ faults! {
         }),
     )
         .exit(75)
-        .seen("the action Microsoft.HybridCompute/machines/read is of the role Azure Connected Machine Resource Manager")
+        .seen("the action Microsoft.HybridCompute/machines/read is part of the role Azure Connected Machine Resource Manager")
         .remedy(ROLE);
 
     list_access "access.list-access-role-missing" => Met::by_enroll(
@@ -64,7 +64,7 @@ faults! {
         ),
     )
         .exit(75)
-        .seen("is of the role HybridCompute Machine ListAccessDetails Action")
+        .seen("is part of the role HybridCompute Machine ListAccessDetails Action")
         .seen("AZCM0042")
         .remedy(LIST_ROLE);
 

@@ -226,7 +226,7 @@ faults! {
         Playbook::new().forever(Outcome::exit(65, "FATAL   dial unix himds.sock: connection refused\n")),
     ))
         .exit(75)
-        .seen("azcmagent show (exit code 65) said nothing readable")
+        .seen("the output of azcmagent show (exit code 65) cannot be parsed")
         .seen("dial unix himds.sock")
         .remedy("systemctl restart himdsd arcproxyd");
 

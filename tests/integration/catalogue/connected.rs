@@ -52,14 +52,14 @@ faults! {
         Met::by_enroll(Vm::new().connected(&machine_id(VM_NAME).replace("contoso-nexus-rg", "another-rg")))
         .exit(21)
         .seen("another-rg")
-        .seen("the resource group asked for is contoso-nexus-rg")
+        .seen("the configured resource group is contoso-nexus-rg")
         .remedy("azcmagent disconnect");
 
     elsewhere_by_name "connected.elsewhere" => Met::by_enroll(Vm::new().connected(&machine_id("golden")).config(
         &crate::assertions::with_azure(&crate::nexus::vm::config(), "  resource_name: contoso-vm-01\n"),
     ))
         .exit(21)
-        .seen("the name asked for is contoso-vm-01")
+        .seen("the configured name is contoso-vm-01")
         .remedy("azcmagent disconnect");
 
     disconnected_for_now "connected.disconnected" => Met::by_enroll(showing(disconnected()))

@@ -13,14 +13,14 @@ faults! {
         .exit(18)
         .seen("HTTP 400, invalid_request: Identity not found")
         .remedy("--query identity")
-        .remedy("create the VM anew with --mi-system-assigned --system-assigned");
+        .remedy("recreate the VM with --mi-system-assigned --system-assigned");
 
     not_assigned "identity.not-assigned" => Met::by_doctor(naming("client_id", USER_CLIENT))
         .exit(18)
         .seen("Identity not found; asked for: user-assigned, client id 66666666-6666-4666-8666-666666666666")
         .seen("the VM has system-assigned /subscriptions/")
         .seen("object id 33333333-3333-4333-8333-333333333333")
-        .remedy("az networkcloud virtualmachine show --name \"contoso-vm-01\"")
+        .remedy("az networkcloud virtualmachine show --name contoso-vm-01")
         .remedy("Correct identity in /etc/arc-enroll/config.yaml");
 
     ambiguous "identity.ambiguous" => Met::by_doctor(quiet().imds(|imds| {
@@ -89,7 +89,7 @@ faults! {
     token_service "identity.token-service" => Met::by_doctor(token(named("imds-500")))
         .exit(75)
         .seen("HTTP 500")
-        .seen("/healthz says otherwise: HTTP 200, ok")
+        .seen("but /healthz: HTTP 200, ok")
         .remedy("arc-enroll bundle");
 
     sidecar_unhealthy "identity.sidecar-unhealthy" =>
@@ -106,13 +106,13 @@ faults! {
 
     token_expired "identity.token-expired" => Met::by_doctor(shaped(|shape| shape.lifetime_s = Some(-60)))
         .exit(75)
-        .seen("it had expired when it came, and so had the fresh ones")
+        .seen("it had expired when it was issued, and so had the new ones")
         .remedy("arc-enroll token --output json");
 
     token_not_yet_valid "identity.token-not-yet-valid" =>
         Met::by_doctor(shaped(|shape| shape.not_before_s = Some(3600)))
             .exit(75)
-            .seen("it begins to be valid later than now")
+            .seen("its validity begins in the future")
             .remedy("arc-enroll token --output json");
 
     wrong_tenant "identity.wrong-tenant" => Met::by_doctor(
@@ -125,7 +125,7 @@ faults! {
     tenant_unknown "identity.tenant-unknown" => Met::by_enroll(
             Vm::new().installed().imds(|imds| imds.token = always(shape(|shape| shape.opaque = true))))
         .exit(18)
-        .seen("the token's text tells nothing, and azure.tenant_id is not set")
+        .seen("the token's claims cannot be read, and azure.tenant_id is not set")
         .remedy("Set azure.tenant_id in /etc/arc-enroll/config.yaml")
         .remedy("az account show --subscription 11111111-1111-4111-8111-111111111111");
 
@@ -253,7 +253,7 @@ fn an_unhealthy_page_beside_a_token_is_said_and_nothing_more() {
     let run = vm.run(&["doctor"]);
     run.assert_code(0);
     let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains("/healthz says otherwise: HTTP 503"), "{}", run.text());
+    assert!(text.contains("but /healthz: HTTP 503"), "{}", run.text());
 }
 
 /// Whatever the sidecar says instead of a token: no panic, no success, its own words.

@@ -57,7 +57,7 @@ faults! {
         .seen("http://169.254.0.11:3128, CONNECT management.azure.com:443")
         .seen("refused the connection")
         .remedy("curl -v --proxy http://169.254.0.11:3128 --max-time 10 -I https://management.azure.com/")
-        .remedy("az networkcloud virtualmachine show --name \"contoso-vm-01\"");
+        .remedy("az networkcloud virtualmachine show --name contoso-vm-01");
 
     proxy_timeout "proxy.timeout" => Met::by_enroll(short().csn(|csn| csn.connect = always(HttpAct::Hang)))
         .exit(75)

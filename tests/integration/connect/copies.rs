@@ -61,7 +61,7 @@ fn machine_that_works_under_another_name_is_left_alone_but_a_fresh_vm_with_one_i
     let vm = Vm::new().connected(&machine_id("chosen-by-hand")).start();
     let run = vm.run(&["enroll"]);
     run.assert_code(0).assert_last("enrolled", None);
-    assert!(run.stdout.contains("mind that it is enrolled as chosen-by-hand"), "{}", run.text());
+    assert!(run.stdout.contains("note: it is enrolled as chosen-by-hand"), "{}", run.text());
     vm.run(&["doctor"]).assert_code(0);
     let fresh = Vm::new().connected(&machine_id("golden")).start();
     let run = fresh.first_boot(&["enroll"]);
