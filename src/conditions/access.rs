@@ -53,7 +53,7 @@ fn evaluate(
 ) -> Result<Evidence, Fault> {
     if let Some(action) = [WRITE, READ].into_iter().find(|action| permissions.lacks(action)) {
         let fault = catalogue::ACCESS_ROLE.with_evidence(format!(
-            "it lacks {action} (role {}); in this scope it has {}",
+            "it lacks {action} (role {}); its actions there: {}",
             role_of(action).unwrap_or_default(),
             permissions.some()
         ));

@@ -41,16 +41,14 @@ pub fn required(settings: &Settings, is_absent: bool) -> Vec<String> {
     if azure.private_link_scope.is_none() {
         let (arc_endpoint, policy, notification) = match azure.cloud {
             Cloud::Public => (
-                "gbl.arc_endpoint.arc.azure.com",
+                "gbl.his.arc.azure.com",
                 "agentserviceapi.guestconfiguration.azure.com",
                 "guestnotificationservice.azure.com",
             ),
             Cloud::UsGovernment => {
-                ("gbl.arc_endpoint.arc.azure.us", "agentserviceapi.guestconfiguration.azure.us", "")
+                ("gbl.his.arc.azure.us", "agentserviceapi.guestconfiguration.azure.us", "")
             }
-            Cloud::China => {
-                ("gbl.arc_endpoint.arc.azure.cn", "agentserviceapi.guestconfiguration.azure.cn", "")
-            }
+            Cloud::China => ("gbl.his.arc.azure.cn", "agentserviceapi.guestconfiguration.azure.cn", ""),
         };
         names.push(arc_endpoint);
         if azure.gateway_id.is_none() {

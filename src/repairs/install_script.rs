@@ -15,9 +15,9 @@ use crate::settings::Cloud;
 /// Runs the official script under a time limit, with workarounds for its documented defects.
 pub(super) async fn run(context: &Context) -> Result<(), Fault> {
     let arc_endpoint = match context.settings.azure.cloud {
-        Cloud::Public => "https://gbl.arc_endpoint.arc.azure.com/azcmagent-linux",
-        Cloud::UsGovernment => "https://gbl.arc_endpoint.arc.azure.us/azcmagent-linux",
-        Cloud::China => "https://gbl.arc_endpoint.arc.azure.cn/azcmagent-linux",
+        Cloud::Public => "https://gbl.his.arc.azure.com/azcmagent-linux",
+        Cloud::UsGovernment => "https://gbl.his.arc.azure.us/azcmagent-linux",
+        Cloud::China => "https://gbl.his.arc.azure.cn/azcmagent-linux",
     };
     let script = Path::new(WORK).join("install_linux_azcmagent.sh");
     // Arc needs the first host anyway; the short link leads to the same file.

@@ -24,7 +24,7 @@ pub const CONDITIONS: [&str; 11] = [
 ];
 
 /// The usual configuration with other windows, given by name: `("endpoint", "3s")`.
-pub fn patient(windows: &[(&str, &str)]) -> String {
+pub fn with_windows(windows: &[(&str, &str)]) -> String {
     let mut lines: Vec<String> = config().lines().map(str::to_owned).collect();
     for (name, value) in windows {
         let start = format!("  {name}: ");

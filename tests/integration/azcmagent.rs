@@ -11,14 +11,14 @@ mod repository;
 /// Its services.
 mod services;
 
-use crate::assertions::{assert_stopped, patient};
+use crate::assertions::{assert_stopped, with_windows};
 use crate::nexus::run::Run;
 use crate::nexus::vm::Vm;
 
 /// The usual configuration with more lines for azcmagent, and this many seconds of patience.
 fn config(lines: &[&str], endpoint: u32) -> String {
     let agent = lines.iter().map(|line| format!("  {line}\n")).collect::<String>();
-    patient(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{agent}"))
+    with_windows(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{agent}"))
 }
 
 fn is_installed(vm: &Vm) -> bool {

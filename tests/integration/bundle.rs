@@ -72,7 +72,7 @@ impl Unpacked {
     }
 
     /// Every entry is as the manifest says.
-    fn assert_told(&self) {
+    fn assert_reported(&self) {
         let manifest = self.manifest();
         let told: BTreeMap<String, usize> = manifest["entries"]
             .as_array()

@@ -88,13 +88,13 @@ impl Met {
                 run.text()
             );
         }
-        assert_told(&run, code, &remedy, &self.remedy);
+        assert_reported(&run, code, &remedy, &self.remedy);
         assert_no_secret_left(&vm, &run);
     }
 }
 
 /// The remedy is complete, filled in, and shown to the person in 80 columns.
-pub fn assert_told(run: &Run, code: &str, remedy: &str, wanted: &[&str]) {
+pub fn assert_reported(run: &Run, code: &str, remedy: &str, wanted: &[&str]) {
     let shown = run.unfolded();
     for words in wanted {
         assert!(remedy.contains(words), "{code}: {words:?} is not in the remedy {remedy:?}\n{}", run.text());
@@ -163,7 +163,7 @@ macro_rules! faults {
 use faults;
 
 #[test]
-fn every_fault_of_the_catalogue_is_met() {
+fn every_fault_of_the_catalogue_is_tested() {
     let vm = Vm::new().start();
     let run = vm.run(&["explain", "--output", "json"]);
     let listed: Value = serde_json::from_str(&run.stdout).expect("it is JSON");

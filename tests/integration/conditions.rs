@@ -15,7 +15,7 @@ mod imds;
 /// The CSN proxy.
 mod proxy;
 
-use crate::assertions::{assert_stopped, met, patient};
+use crate::assertions::{assert_stopped, met, with_windows};
 use crate::nexus::spec::Door;
 use crate::nexus::vm::Vm;
 
@@ -25,7 +25,7 @@ fn the_deadline_of_the_run_is_shorter_than_every_window() {
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.door = Door::Closed)
-        .config(&patient(&[("boot", "2s"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]))
+        .config(&with_windows(&[("boot", "2s"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "imds.refused");

@@ -18,14 +18,14 @@ mod token;
 
 use serde_json::json;
 
-use crate::assertions::{assert_no_secret_left, patient};
+use crate::assertions::{assert_no_secret_left, with_windows};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{machine_id, Outcome, Playbook, Reply, VM_NAME};
 use crate::nexus::vm::{Builder, Vm};
 
 /// The usual configuration with more lines for azcmagent, and this many seconds of patience.
 fn config(lines: &str, endpoint: u32) -> String {
-    patient(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{lines}"))
+    with_windows(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{lines}"))
 }
 
 /// A VM with azcmagent, whose connect goes like this, with this many seconds of patience.
@@ -75,6 +75,6 @@ fn azure_vm() -> Builder {
 fn saying(code: u8, words: &str) -> Builder {
     Vm::new()
         .installed()
-        .config(&patient(&[("endpoint", "1s"), ("token", "1s"), ("access", "1s")]))
+        .config(&with_windows(&[("endpoint", "1s"), ("token", "1s"), ("access", "1s")]))
         .call("azcmagent connect", Playbook::new().forever(Outcome::exit(code, words)))
 }

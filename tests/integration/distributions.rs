@@ -146,7 +146,7 @@ fn debian_and_ubuntu_have_their_repository() {
 }
 
 #[test]
-fn red_hat_and_its_kin_have_their_repository() {
+fn red_hat_family_has_its_repository() {
     play_all(RED_HAT);
 }
 
@@ -163,7 +163,7 @@ const SUPPORTED: &str =
 
 /// What is like a supported distribution is not supported for that: nobody promises that the agent works there.
 #[test]
-fn what_is_not_supported_is_told_with_what_is() {
+fn unsupported_distribution_lists_the_supported_ones() {
     let rows = [
         ("openSUSE Leap 15.6", "opensuse-leap", "15.6", "suse opensuse", SUPPORTED),
         ("openSUSE Tumbleweed", "opensuse-tumbleweed", "20250110", "opensuse suse", SUPPORTED),
@@ -217,7 +217,7 @@ fn what_is_not_supported_is_told_with_what_is() {
 
 /// Whoever knows that a package works names it: the program that is there installs it.
 #[test]
-fn package_that_is_named_is_installed_where_the_table_ends() {
+fn configured_package_is_installed_on_any_distribution() {
     for (name, id, like, file, call) in [
         ("openSUSE Leap 15.6", "opensuse-leap", "suse opensuse", "/srv/azcmagent.rpm", "rpm --upgrade"),
         ("Fedora Linux 41", "fedora", "", "/srv/azcmagent.rpm", "dnf install"),
@@ -238,7 +238,7 @@ fn package_that_is_named_is_installed_where_the_table_ends() {
 
 /// systemd's os-release(5): /usr/lib/os-release where /etc has none, and the defaults where a line is missing.
 #[test]
-fn os_release_of_the_vendor_counts_where_etc_has_none() {
+fn os_release_falls_back_to_usr_lib() {
     let vm = Vm::new().start();
     vm.write("usr/lib/os-release", &os_release("Rocky Linux 9.5 (Blue Onyx)", "rocky", "9.5", "rhel"));
     std::fs::remove_file(vm.path("etc/os-release")).expect("there was one");
@@ -254,7 +254,7 @@ fn os_release_of_the_vendor_counts_where_etc_has_none() {
 /// Killed while the package manager installs, the services being there and their scripts not done: the next run
 /// installs anew, since rpm takes the package for installed.
 #[test]
-fn installation_that_was_cut_off_is_finished() {
+fn interrupted_installation_is_finished() {
     for (id, version, install, finish) in
         [("rocky", "9.4", "dnf install", "rpm --erase"), ("sles", "15.6", "zypper install", "rpm --erase")]
     {

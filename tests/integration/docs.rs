@@ -152,7 +152,7 @@ fn the_layout_names_every_folder_of_the_sources() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     for file in PAGES {
         let folder = repository().join(file).parent().expect("a folder").to_owned();
         let page = text(file);
@@ -204,7 +204,7 @@ fn the_readme_is_short_and_leads_to_every_page() {
 }
 
 #[test]
-fn log_and_record_are_as_told() {
+fn log_and_record_are_as_documented() {
     let page = text(LOG_AND_RECORD);
     let section = between(&page, "# Log and record", "\n## Events");
     let vm = Vm::new().start();

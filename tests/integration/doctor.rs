@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::assertions::{assert_enrolled, patient};
+use crate::assertions::{assert_enrolled, with_windows};
 use crate::catalogue::machine::quiet;
 use crate::file_systems::without;
 use crate::nexus::run::{Mode, Run};
@@ -31,7 +31,7 @@ fn conditions(run: &Run) -> BTreeMap<String, Value> {
 
 /// What hangs here does so for ever. How long doctor takes then is measured by `tests/bench/run`.
 #[test]
-fn where_everything_hangs_doctor_ends_and_changes_nothing() {
+fn doctor_ends_when_everything_hangs_and_changes_nothing() {
     let vm = Vm::new()
         .enrolled()
         .silent_dns()
@@ -81,7 +81,7 @@ fn without_a_proxy_and_with_a_silent_name_server_doctor_ends() {
 }
 
 #[test]
-fn without_root_doctor_looks_as_far_as_it_can_and_says_what_it_could_not_see() {
+fn doctor_without_root_lists_what_was_not_checked() {
     let vm = quiet().start();
     // As the file of another user looks to an ordinary one.
     for file in [CONFIG, "etc/environment"] {
@@ -208,7 +208,7 @@ fn doctor_on_a_fresh_vm_names_the_first_fault_and_changes_nothing() {
 }
 
 #[test]
-fn doctor_names_causes_and_not_their_echoes() {
+fn doctor_names_causes_and_not_their_consequences() {
     let masked = Unit { load: "masked".into(), file: "masked".into(), ..Unit::stopped() };
     let vm = Vm::new()
         .enrolled()
@@ -238,7 +238,7 @@ fn doctor_names_causes_and_not_their_echoes() {
 #[test]
 fn doctor_does_not_wait_for_what_is_down() {
     // Windows that outlast the test's limit: waiting for one of them would be noticed.
-    let config = patient(&[("boot", "1h"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]);
+    let config = with_windows(&[("boot", "1h"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]);
     let vm = Vm::new().imds(|imds| imds.door = Door::Closed).csn(|csn| csn.door = Door::Closed);
     let vm = vm.config(&config).start();
     let before = vm.tree();
@@ -249,7 +249,7 @@ fn doctor_does_not_wait_for_what_is_down() {
 }
 
 #[test]
-fn doctor_looks_while_another_run_is_at_work() {
+fn doctor_runs_beside_another_run() {
     let hang = Outcome::Hang { stdout: "INFO    Connecting\n".to_owned() };
     let vm = Vm::new().call("azcmagent connect", Playbook::new().forever(hang)).start();
     let mut going = vm.agent(&["enroll"]).spawn();

@@ -46,7 +46,7 @@ fn a_fresh_vm_gets_azcmagent_and_is_enrolled() {
 }
 
 #[test]
-fn azcmagent_that_is_there_is_used_as_it_is() {
+fn installed_azcmagent_is_kept() {
     let vm = Vm::new().installed().start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);

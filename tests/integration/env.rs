@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::nexus::vm::{agent_program, Vm};
 
 #[test]
-fn environment_is_what_a_shell_takes() {
+fn environment_is_valid_shell_syntax() {
     let vm = Vm::new().start();
     let script =
         format!("eval \"$('{}' env --root '{}')\" && env", agent_program().display(), vm.root.display());

@@ -31,7 +31,7 @@ fn row(workstation: &Workstation, arguments: &[&str], check: &str, state: &str) 
 }
 
 #[test]
-fn after_the_vm_exists_everything_is_looked_at() {
+fn an_existing_vm_is_checked_completely() {
     let workstation = Workstation::new(&world());
     let run = workstation.run(&["--vm", VM]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
@@ -77,7 +77,7 @@ fn after_the_vm_exists_everything_is_looked_at() {
 }
 
 #[test]
-fn before_the_vm_exists_the_network_and_a_user_assigned_identity_are_looked_at() {
+fn before_the_vm_exists_network_and_user_assigned_identity_are_checked() {
     let world = changed(|world| world["virtualMachines"] = json!([]));
     let identity: &'static str =
         Box::leak(format!("identity: {{resource_id: {}}}\n", uami_id("uami")).into());
@@ -91,7 +91,7 @@ fn before_the_vm_exists_the_network_and_a_user_assigned_identity_are_looked_at()
 }
 
 #[test]
-fn before_the_vm_exists_its_own_identity_is_said_to_come_with_it() {
+fn before_the_vm_exists_its_system_identity_is_not_checked() {
     let workstation = Workstation::new(&changed(|world| world["virtualMachines"] = json!([])));
     assert_eq!(workstation.run(&[]).code, 0);
     let said = row(&workstation, &["--resource-name", VM], "roles", "skipped");
@@ -167,7 +167,7 @@ fn a_network_of_another_resource_group_is_found_by_the_vm_and_by_its_id() {
 }
 
 #[test]
-fn what_is_let_out_is_judged_by_names_wildcards_and_ports() {
+fn egress_lists_are_matched_by_name_wildcard_and_port() {
     let with = |enabled: Value, additional: Value, defaults: &str| {
         let csn = json!({"enabledEgressEndpoints": enabled, "additionalEgressEndpoints": additional,
             "enableDefaultEgressEndpoints": defaults, "provisioningState": "Succeeded"});
@@ -221,7 +221,7 @@ fn what_is_let_out_is_judged_by_names_wildcards_and_ports() {
 }
 
 #[test]
-fn roles_are_judged_by_what_they_allow_and_where() {
+fn roles_are_checked_by_actions_and_scope() {
     let group = group_id();
     let subscription = format!("/subscriptions/{SUBSCRIPTION}");
     let owner = ("Owner", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635");
@@ -275,7 +275,7 @@ fn roles_are_judged_by_what_they_allow_and_where() {
 }
 
 #[test]
-fn the_cluster_that_is_not_shown_is_information() {
+fn a_hidden_cluster_is_information() {
     let refused =
         "ERROR: (AuthorizationFailed) The client 'a' does not have authorization to perform action 'b'\n";
     for said in [
@@ -290,7 +290,7 @@ fn the_cluster_that_is_not_shown_is_information() {
 }
 
 #[test]
-fn answers_that_are_none_are_never_taken_for_good() {
+fn unreadable_answers_are_inconclusive() {
     let none = ["", "{\"name\": \"csn-1\", ", "<html><body>{Sign in}</body></html>"];
     let questions = [
         "version",
@@ -322,7 +322,7 @@ fn answers_that_are_none_are_never_taken_for_good() {
 }
 
 #[test]
-fn a_warning_before_the_answer_and_user_data_of_a_megabyte_are_no_harm() {
+fn warnings_and_large_user_data_in_the_answer_are_accepted() {
     let mut machine = vm(workstation::system());
     machine["userDataContent"] = "QUFB".repeat(260_000).into();
     machine["userData"] = machine["userDataContent"].clone();
@@ -335,7 +335,7 @@ fn a_warning_before_the_answer_and_user_data_of_a_megabyte_are_no_harm() {
 }
 
 #[test]
-fn az_gets_the_operators_environment_and_is_kept_from_asking() {
+fn az_gets_the_operators_environment_and_does_not_prompt() {
     let workstation = Workstation::new(&world());
     let mut command = workstation.command(&["--vm", VM]);
     for (name, value) in
@@ -364,7 +364,7 @@ fn az_gets_the_operators_environment_and_is_kept_from_asking() {
 }
 
 #[test]
-fn what_azure_says_of_the_proxys_password_is_masked() {
+fn proxy_password_in_azure_errors_is_redacted() {
     let words = "ERROR: HTTPSConnectionPool: Cannot connect to proxy http://operator:dG9wLXNlY3JldC11c2VyLWRhdGE@proxy\n";
     let workstation = Workstation::new(&changed(|world| {
         world["said"] = json!([{"to": "group show", "code": 1, "stderr": words}])
@@ -374,7 +374,7 @@ fn what_azure_says_of_the_proxys_password_is_masked() {
 }
 
 #[test]
-fn what_is_wrong_comes_before_what_could_not_be_judged() {
+fn faults_rank_above_inconclusive_checks() {
     let refused =
         "ERROR: (AuthorizationFailed) The client 'a' does not have authorization to perform action 'b'\n";
     let world = changed(|world| {
@@ -389,7 +389,7 @@ fn what_is_wrong_comes_before_what_could_not_be_judged() {
 }
 
 #[test]
-fn names_that_are_none_are_refused_before_az_is_asked() {
+fn invalid_names_are_refused_before_az_runs() {
     for (option, value) in
         [("--vm", "a b"), ("--csn", "/subscriptions/x"), ("--vm", "$(id)"), ("--csn", "--query")]
     {
@@ -401,7 +401,7 @@ fn names_that_are_none_are_refused_before_az_is_asked() {
 }
 
 #[test]
-fn told_to_stop_it_ends_az_too() {
+fn a_signal_ends_az_too() {
     let workstation =
         Workstation::new(&changed(|world| world["said"] = json!([{"to": "group show", "hang": true}])));
     let mut child = workstation.command(&[]).spawn().expect("it starts");

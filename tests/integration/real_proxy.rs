@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, with_windows};
 use crate::nexus::run::wait_until;
 use crate::nexus::vm::Vm;
 
@@ -63,7 +63,7 @@ fn start(vm: &Vm, more: &str) -> Tinyproxy {
 
 /// A configuration whose proxy is tinyproxy.
 fn through(credentials: &str) -> String {
-    format!("{}proxy: {{url: \"http://{credentials}{PROXY}\"}}\n", patient(&[("endpoint", "2s")]))
+    format!("{}proxy: {{url: \"http://{credentials}{PROXY}\"}}\n", with_windows(&[("endpoint", "2s")]))
 }
 
 /// Lines that let only these names through.

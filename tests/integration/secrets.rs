@@ -46,7 +46,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["token", "-vv", "--output", "json"],
 ];
 
-fn assert_silent(vm: &Vm, command: &[&str], run: &Run) {
+fn assert_no_secret(vm: &Vm, command: &[&str], run: &Run) {
     let name = command.join(" ");
     assert_no_password(&format!("stderr of {name}"), &run.stderr);
     assert_no_password(&format!("the log of {name}"), &run.log);
@@ -73,11 +73,11 @@ fn no_command_shows_a_token_or_the_proxys_password() {
         .start();
     let first = vm.agent(&["enroll", "-vv"]).run();
     assert_enrolled(&vm, &first);
-    assert_silent(&vm, &["enroll"], &first);
+    assert_no_secret(&vm, &["enroll"], &first);
     for command in COMMANDS {
         let run = vm.agent(command).run();
         run.assert_code(0);
-        assert_silent(&vm, command, &run);
+        assert_no_secret(&vm, command, &run);
     }
     let arguments: Vec<String> = vm.calls().into_iter().flat_map(|call| call.argv).collect();
     assert_no_password("the arguments of a child", &arguments.join("\n"));
@@ -100,7 +100,7 @@ fn files_with_the_password_are_not_for_everyone() {
 }
 
 #[test]
-fn failing_commands_show_nothing_either() {
+fn failing_commands_show_no_secret() {
     let words =
         format!("FATAL   proxy http://nexus:{}@169.254.0.11:3128 and {{token}} failed\n", PASSWORD[0]);
     let vm = behind_a_password()
@@ -109,14 +109,14 @@ fn failing_commands_show_nothing_either() {
         .start();
     for command in [["enroll", "-vv"], ["doctor", "-vv"], ["status", "-vv"]] {
         let run = vm.agent(&command).run();
-        assert_silent(&vm, &command, &run);
+        assert_no_secret(&vm, &command, &run);
         assert_no_secret_left(&vm, &run);
     }
     assert_no_password("the record", &vm.record().expect("a record").to_string());
 }
 
 #[test]
-fn faults_of_the_configuration_do_not_show_what_was_written() {
+fn configuration_errors_do_not_show_values() {
     let url = format!("proxy:\n  url: http://nexus:{}@169.254.0.11:3128/path\n", PASSWORD[0]);
     let vm = Vm::new().file_with_mode(vm::CONFIG, 0o600, &(vm::config() + &url)).start();
     for command in [&["validate"][..], &["validate", "--output", "json"], &["enroll"], &["doctor"], &["env"]]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 
-use crate::assertions::{assert_enrolled, assert_stopped, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, with_windows};
 use crate::nexus::run::{wait_until, Mode, Run};
 use crate::nexus::spec::{Door, GuestPlan, Outcome, Playbook};
 use crate::nexus::vm::{agent_program, Vm};
@@ -41,7 +41,7 @@ fn hang() -> Outcome {
 }
 
 /// Runs until a stand-in was called, then signals.
-fn stop_in_the_middle_of(vm: &Vm, call: &str, signal: Signal, mode: Mode) -> Run {
+fn signal_during(vm: &Vm, call: &str, signal: Signal, mode: Mode) -> Run {
     let mut going = vm.agent(&["enroll"]).mode(mode).spawn();
     going.wait_until(call, |vm| !vm.calls_of(call).is_empty());
     going.signal(signal);
@@ -49,9 +49,9 @@ fn stop_in_the_middle_of(vm: &Vm, call: &str, signal: Signal, mode: Mode) -> Run
 }
 
 #[test]
-fn told_to_stop_while_it_waits() {
+fn sigterm_during_a_wait() {
     // Windows that outlast the test's limit: only the signal can end this run.
-    let config = patient(&[("boot", "1h"), ("endpoint", "1h")]);
+    let config = with_windows(&[("boot", "1h"), ("endpoint", "1h")]);
     let vm = Vm::new().imds(|imds| imds.door = Door::Closed).config(&config).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
@@ -62,7 +62,7 @@ fn told_to_stop_while_it_waits() {
 }
 
 #[test]
-fn told_to_stop_while_connect_runs() {
+fn sigterm_while_connect_runs() {
     let vm = stuck("azcmagent connect", hang());
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_until("the secret file", |vm| !vm.calls_of("azcmagent connect").is_empty());
@@ -79,7 +79,7 @@ fn told_to_stop_while_connect_runs() {
 }
 
 #[test]
-fn child_that_does_not_listen_is_killed() {
+fn child_that_ignores_sigterm_is_killed() {
     let vm = stuck("azcmagent connect", Outcome::Deaf { stdout: "INFO    Connecting\n".to_owned() });
     let mut going = vm.agent(&["enroll"]).spawn();
     // Its line says that it has begun not to listen.
@@ -91,42 +91,42 @@ fn child_that_does_not_listen_is_killed() {
 }
 
 #[test]
-fn told_to_stop_while_the_package_manager_runs_and_then_goes_on() {
+fn sigterm_while_the_package_manager_runs_and_next_run_continues() {
     let vm = stuck("apt-get install", hang());
-    let run = stop_in_the_middle_of(&vm, "apt-get install", Signal::SIGTERM, Mode::Pipe);
+    let run = signal_during(&vm, "apt-get install", Signal::SIGTERM, Mode::Pipe);
     assert_interrupted(&vm, &run, "SIGTERM");
     vm.set_guest(&GuestPlan::default());
     assert_enrolled(&vm, &vm.run(&["enroll"]));
 }
 
 #[test]
-fn interrupted_by_a_person_at_a_terminal() {
+fn sigint_at_a_terminal() {
     let vm = stuck("azcmagent connect", hang());
-    let run = stop_in_the_middle_of(&vm, "azcmagent connect", Signal::SIGINT, Mode::Terminal);
+    let run = signal_during(&vm, "azcmagent connect", Signal::SIGINT, Mode::Terminal);
     assert_interrupted(&vm, &run, "SIGINT");
     assert!(run.stdout.contains("NOT YET: run.interrupted"), "{}", run.text());
     assert!(run.stdout.contains("arc-enroll enroll"), "{}", run.text());
 }
 
 #[test]
-fn terminal_that_goes_away_ends_the_run_cleanly() {
+fn sighup_ends_the_run_cleanly() {
     let vm = stuck("azcmagent connect", hang());
-    let run = stop_in_the_middle_of(&vm, "azcmagent connect", Signal::SIGHUP, Mode::Terminal);
+    let run = signal_during(&vm, "azcmagent connect", Signal::SIGHUP, Mode::Terminal);
     assert_interrupted(&vm, &run, "SIGHUP");
 }
 
 #[test]
-fn told_to_stop_at_first_boot_the_last_line_is_in_cloud_inits_log() {
+fn sigterm_at_first_boot_leaves_the_last_line_in_cloud_inits_log() {
     let vm = Vm::new()
         .file("etc/machine-id", "00000000000000000000000000000000\n")
         .call("azcmagent connect", Playbook::new().forever(hang()))
         .start();
-    let run = stop_in_the_middle_of(&vm, "azcmagent connect", Signal::SIGTERM, Mode::CloudInit);
+    let run = signal_during(&vm, "azcmagent connect", Signal::SIGTERM, Mode::CloudInit);
     assert_interrupted(&vm, &run, "SIGTERM");
 }
 
 #[test]
-fn told_to_stop_before_it_has_begun_to_work() {
+fn sigterm_during_the_start_delay() {
     // The spread of a fleet: this machine-id waits longest.
     let vm = Vm::new().file("etc/machine-id", "ffffffffffffffffffffffffffffffff\n").start();
     let mut going = vm.agent(&["enroll"]).mode(Mode::CloudInit).spawn();
@@ -138,9 +138,9 @@ fn told_to_stop_before_it_has_begun_to_work() {
 }
 
 #[test]
-fn what_a_killed_run_left_in_memory_is_removed_by_the_next() {
+fn memory_files_of_a_killed_run_are_removed_by_the_next() {
     let vm = stuck("azcmagent connect", hang());
-    let run = stop_in_the_middle_of(&vm, "azcmagent connect", Signal::SIGKILL, Mode::Pipe);
+    let run = signal_during(&vm, "azcmagent connect", Signal::SIGKILL, Mode::Pipe);
     assert_eq!((run.code, run.signal), (None, Some(9)));
     let orphan = vm.calls_of("azcmagent connect")[0].pid;
     kill(Pid::from_raw(i32::try_from(orphan).expect("a process id")), Signal::SIGKILL).expect("it hangs");
@@ -152,7 +152,7 @@ fn what_a_killed_run_left_in_memory_is_removed_by_the_next() {
 }
 
 #[test]
-fn second_signal_does_not_cut_the_end_short() {
+fn second_signal_does_not_interrupt_shutdown() {
     let vm = stuck("azcmagent connect", Outcome::Deaf { stdout: "INFO    Connecting\n".to_owned() });
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("connect.output");
@@ -164,7 +164,7 @@ fn second_signal_does_not_cut_the_end_short() {
 }
 
 #[test]
-fn hang_up_that_was_to_be_ignored_is_ignored() {
+fn ignored_sighup_stays_ignored() {
     let vm = stuck("azcmagent connect", hang());
     let root = vm.folder().join("root");
     let ca = root.join(".nexus/ca.pem");
@@ -189,7 +189,7 @@ fn hang_up_that_was_to_be_ignored_is_ignored() {
 }
 
 #[test]
-fn told_to_stop_while_it_only_looks() {
+fn sigterm_while_observing() {
     let vm = Vm::new().enrolled().call("azcmagent show", Playbook::new().forever(hang())).start();
     let before = vm.tree();
     let mut going = vm.agent(&["doctor"]).spawn();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::assertions::{assert_enrolled, patient};
+use crate::assertions::{assert_enrolled, with_windows};
 use crate::nexus::spec::{machine_id, Door, GuestPlan, Outcome, Playbook, VM_NAME};
 use crate::nexus::vm::{self, Vm, RECORD};
 
@@ -56,7 +56,7 @@ fn status_before_the_first_run() {
 }
 
 #[test]
-fn status_of_an_enrolled_vm_says_when_the_timer_looks_again() {
+fn status_of_an_enrolled_vm_has_the_next_timer_run() {
     let vm = Vm::new().file("proc/uptime", "4000.25 100.00\n").start();
     vm.run(&["enroll"]).assert_code(0);
     let asked = std::time::Instant::now();
@@ -91,7 +91,8 @@ fn status_of_an_enrolled_vm_says_when_the_timer_looks_again() {
 
 #[test]
 fn status_of_a_vm_that_waits_names_fault_evidence_and_steps() {
-    let vm = Vm::new().config(&patient(&[("endpoint", "1s")])).csn(|csn| csn.door = Door::Closed).start();
+    let vm =
+        Vm::new().config(&with_windows(&[("endpoint", "1s")])).csn(|csn| csn.door = Door::Closed).start();
     vm.run(&["enroll"]).assert_code(75);
     let (text, told) = status(&vm, 75);
     assert!(text.starts_with("Last run:   waiting: proxy.refused (exit code 75)\n"), "{text}");
@@ -107,7 +108,7 @@ fn status_of_a_vm_that_waits_names_fault_evidence_and_steps() {
 }
 
 #[test]
-fn status_reads_what_systemd_says_of_the_next_elapse() {
+fn status_parses_the_next_elapse_of_systemd() {
     let says = |sub: &str, next: &str| {
         let text = format!(
             "NextElapseUSecMonotonic={next}\nLoadState=loaded\nActiveState=active\nSubState={sub}\n\
@@ -146,7 +147,7 @@ fn status_reads_what_systemd_says_of_the_next_elapse() {
 }
 
 #[test]
-fn status_tells_the_repairs_and_reads_the_record_of_a_later_version() {
+fn status_shows_repairs_and_reads_records_of_later_versions() {
     let record = r#"{"version":1,"agent":"9.0","run_id":"r","started":"2026-01-01T00:00:00.000Z",
         "finished":"2026-01-01T00:01:05.000Z","outcome":"enrolled","fault":null,"evidence":null,"exit_code":0,
         "next":"nothing to do","later":[1],"repairs":[{"repair":"start-services","fault":"agent.service-down","helped":true},
@@ -183,7 +184,7 @@ fn status_needs_no_configuration() {
 }
 
 #[test]
-fn status_without_root_says_what_it_cannot_see() {
+fn status_without_root_lists_what_was_not_checked() {
     let vm = Vm::new().enrolled().start();
     vm.run(&["enroll"]).assert_code(0);
     let mut command = vm.command("unshare");
@@ -196,8 +197,9 @@ fn status_without_root_says_what_it_cannot_see() {
 }
 
 #[test]
-fn status_tells_of_the_last_run_and_of_azcmagent() {
-    let vm = Vm::new().config(&patient(&[("endpoint", "1s")])).csn(|csn| csn.door = Door::Closed).start();
+fn status_shows_the_last_run_and_azcmagent() {
+    let vm =
+        Vm::new().config(&with_windows(&[("endpoint", "1s")])).csn(|csn| csn.door = Door::Closed).start();
     let run = vm.run(&["status"]);
     run.assert_code(75);
     assert!(run.stdout.contains("none") && run.stdout.contains("not installed"), "{}", run.text());

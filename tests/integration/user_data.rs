@@ -50,7 +50,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn debug_program_is_over_the_ceiling_and_nothing_is_written() {
+fn debug_program_exceeds_the_limit_and_nothing_is_written() {
     let folder = Folder::new();
     let secret = "kanarienvogel";
     let url = format!("proxy:\n  url: http://nexus:{secret}@169.254.0.11:3128\n");
@@ -111,7 +111,7 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn static_program_and_configuration_arrive_as_they_are() {
+fn static_program_and_configuration_are_unchanged() {
     let Some(program) = static_program("user-data of the static program") else { return };
     let folder = Folder::new();
     let output = folder.user_data(&program, &[]);
@@ -133,7 +133,7 @@ fn static_program_and_configuration_arrive_as_they_are() {
 }
 
 #[test]
-fn own_cloud_config_is_joined_without_a_loss() {
+fn included_cloud_config_is_merged_completely() {
     let Some(program) = static_program("user-data with --include") else { return };
     let folder = Folder::new();
     let own = "#cloud-config\nwrite_files:\n- path: /etc/motd\n  permissions: 0644\n  content: hello\nruncmd:\n- [echo, \"12:30:45\"]\n";
@@ -184,7 +184,7 @@ fn user_data_that_fetches_names_the_endpoint_and_hides_the_key() {
 }
 
 #[test]
-fn wrong_wishes_make_no_user_data() {
+fn invalid_options_make_no_user_data() {
     let folder = Folder::new();
     for (options, word) in [
         (&["--fetch-url", "https://h/a b"][..], "--fetch-url holds ' '"),

@@ -33,7 +33,7 @@ fn archive_goes_to_standard_output() {
     assert_eq!((&told["file"], &told["bytes"]), (&json!("-"), &json!(output.stdout.len())));
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(&output.stdout).expect("it can be written");
-    Unpacked::of(file.path()).assert_told();
+    Unpacked::of(file.path()).assert_reported();
     assert!(before == vm.tree(), "nothing is left on the VM");
 
     // A terminal is no place for it, and a full disk behind it is no success.
@@ -65,7 +65,7 @@ fn fill(vm: &Vm, folder: &str) {
 }
 
 #[test]
-fn where_it_cannot_be_written_nothing_is_left_and_the_way_out_is_said() {
+fn failed_write_leaves_nothing_and_suggests_an_alternative() {
     let vm = Vm::new().enrolled().file("etc/fifo/x", "").start();
     fill(&vm, "var/tmp");
     let run = vm.run(&["bundle"]);
@@ -98,11 +98,11 @@ fn where_it_cannot_be_written_nothing_is_left_and_the_way_out_is_said() {
     vm.write("etc/old.tar.gz", "old");
     vm.run(&["bundle", "/etc/old.tar.gz"]).assert_code(0);
     assert_eq!(vm.mode("etc/old.tar.gz"), 0o600);
-    Unpacked::of(&vm.path("etc/old.tar.gz")).assert_told();
+    Unpacked::of(&vm.path("etc/old.tar.gz")).assert_reported();
 }
 
 #[test]
-fn told_to_stop_it_leaves_nothing() {
+fn a_signal_leaves_no_archive() {
     let vm = Vm::new()
         .enrolled()
         .file_with_mode("usr/bin/journalctl", 0o755, "#!/bin/sh\nexec sleep 600\n")

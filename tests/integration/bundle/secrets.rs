@@ -52,7 +52,7 @@ fn assert_clean(archive: &Unpacked, more: &[String]) {
 }
 
 #[test]
-fn secrets_planted_everywhere_do_not_come_out() {
+fn planted_secrets_are_redacted_everywhere() {
     let text = planted();
     let script = format!("#!/bin/sh\ncat <<'PLANTED'\n{text}PLANTED\n");
     let failing = format!("#!/bin/sh\ncat >&2 <<'PLANTED'\n{text}PLANTED\nexit 7\n");
@@ -122,7 +122,7 @@ fn secrets_planted_everywhere_do_not_come_out() {
 }
 
 #[test]
-fn password_of_one_file_goes_from_all_others() {
+fn password_of_one_file_is_redacted_in_all_files() {
     let vm = Vm::new()
         .file("etc/environment", "https_proxy=http://nexus:Kanarienvogel@169.254.0.11:3128\n")
         .file("var/log/cloud-init.log", "the proxy said: bad password Kanarienvogel for nexus\n")
@@ -153,7 +153,7 @@ fn environment_of_himds_is_there_without_its_password() {
 }
 
 #[test]
-fn ordinary_text_comes_out_to_the_byte() {
+fn ordinary_text_is_unchanged() {
     let text = "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQ==\n\
         -----END CERTIFICATE-----\nsubscription 11111111-1111-4111-8111-111111111111, mail support@contoso.com\n\
         ERROR: Failed to retrieve access token\nWWW-Authenticate: Bearer authorization_uri=\"https://x.org/\"\n\

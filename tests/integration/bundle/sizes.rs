@@ -16,7 +16,7 @@ fn lines(bytes: usize) -> String {
 }
 
 #[test]
-fn of_a_long_log_the_end_is_kept_and_the_manifest_says_so() {
+fn long_log_is_truncated_at_the_start() {
     let long = lines(3 * MIB) + "the last line\n";
     // A secret where the log is cut: whatever of it is read goes.
     let key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n".repeat(1500);
@@ -30,7 +30,7 @@ fn of_a_long_log_the_end_is_kept_and_the_manifest_says_so() {
         .start();
     let run = vm.run(&["bundle"]);
     let archive = archive_of(&vm, &run);
-    archive.assert_told();
+    archive.assert_reported();
     let kept = archive.text("cloud-init/cloud-init.log");
     assert!(kept.len() <= MIB && kept.len() > MIB - 200, "{}", kept.len());
     assert!(long.ends_with(&kept) && kept.starts_with("line "), "{}", &kept[..80]);
@@ -45,7 +45,7 @@ fn of_a_long_log_the_end_is_kept_and_the_manifest_says_so() {
 }
 
 #[test]
-fn the_whole_has_a_limit_too() {
+fn total_size_is_limited() {
     // Thirty of these are well over the 16 MiB of the whole.
     let log = lines(MIB * 5 / 8);
     let mut builder = Vm::new().enrolled();

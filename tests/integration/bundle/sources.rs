@@ -28,7 +28,7 @@ fn only_regular_files_of_a_folder_of_logs_are_taken() {
 }
 
 #[test]
-fn without_root_it_has_what_everybody_may_read() {
+fn bundle_without_root_has_world_readable_files() {
     let vm = Vm::new().enrolled().file("var/log/cloud-init.log", "for all\n").start();
     for (path, mode) in [("", 0o777), ("var/tmp", 0o777), (LOG, 0), (CONFIG, 0)] {
         fs::set_permissions(vm.path(path), fs::Permissions::from_mode(mode)).expect("a mode");

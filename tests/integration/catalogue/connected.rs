@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::agent::looked_at_with_agent;
+use super::agent::observed_vm_with_agent;
 use super::{faults, Met};
-use crate::assertions::patient;
+use crate::assertions::with_windows;
 use crate::nexus::spec::{machine, machine_id, GuestPlan, Outcome, Playbook, Reply, VM_NAME};
 use crate::nexus::vm::{Builder, Vm};
 
@@ -13,13 +13,13 @@ const DELETE: &str = "az connectedmachine delete --name contoso-vm-01 --resource
 
 /// A VM with azcmagent, whose connect always goes like this, with a second of patience.
 fn connecting(outcome: Outcome) -> Builder {
-    let vm = Vm::new().installed().config(&patient(&[("endpoint", "1s")]));
+    let vm = Vm::new().installed().config(&with_windows(&[("endpoint", "1s")]));
     vm.call("azcmagent connect", Playbook::new().forever(outcome))
 }
 
 /// An enrolled VM, whose azcmagent shows these members otherwise.
 fn showing(members: serde_json::Value) -> Builder {
-    let vm = Vm::new().enrolled().config(&patient(&[("endpoint", "1s")]));
+    let vm = Vm::new().enrolled().config(&with_windows(&[("endpoint", "1s")]));
     vm.call("azcmagent show", Playbook::new().forever(Outcome::Patch(members)))
 }
 
@@ -34,14 +34,14 @@ fn known_to_azure(vm: Builder, reply: Reply) -> Builder {
 }
 
 faults! {
-    not_enrolled "connected.not-enrolled" => Met::by_doctor(looked_at_with_agent())
+    not_enrolled "connected.not-enrolled" => Met::by_doctor(observed_vm_with_agent())
         .exit(75)
         .seen("azcmagent says Disconnected and names no resource")
         .remedy("arc-enroll enroll");
 
     pending "connected.pending" => Met::by_enroll(
         Vm::new()
-            .config(&patient(&[("endpoint", "2s")]))
+            .config(&with_windows(&[("endpoint", "2s")]))
             .guest(|guest| *guest = GuestPlan { connected_after_shows: u32::MAX, ..GuestPlan::default() }),
     )
         .exit(75)
@@ -76,7 +76,7 @@ faults! {
 
     recreate_failed "connected.recreate-failed" => Met::by_enroll(
         showing(json!({"status": "Expired"}))
-            .config(&(patient(&[("endpoint", "1s")]) + "repair: {recreate_expired: true}\n"))
+            .config(&(with_windows(&[("endpoint", "1s")]) + "repair: {recreate_expired: true}\n"))
             .azure(|azure| {
                 let own = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
                 azure.machines.insert(VM_NAME.into(), machine(VM_NAME, "Expired", own));
@@ -184,7 +184,7 @@ faults! {
         .remedy("https://aka.ms/arc/azcmerror");
 
     connect_timeout "connected.connect-timeout" => Met::by_enroll(
-        connecting(Outcome::Hang { stdout: "INFO    Connecting\n".into() }).config(&patient(&[("boot", "3s")])),
+        connecting(Outcome::Hang { stdout: "INFO    Connecting\n".into() }).config(&with_windows(&[("boot", "3s")])),
     )
         .exit(75)
         .seen("INFO    Connecting")

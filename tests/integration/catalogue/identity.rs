@@ -1,6 +1,6 @@
 //! Faults of the token.
 
-use super::machine::{impatient, quiet};
+use super::machine::{quiet, with_short_windows};
 use super::{faults, Met};
 use crate::assertions::{assert_enrolled, met, with_azure};
 use crate::nexus::spec::{
@@ -135,7 +135,7 @@ faults! {
             .seen("the token is for https://vault.azure.net")
             .remedy("Correct imds.resource in /etc/arc-enroll/config.yaml");
 
-    token_rejected "identity.token-rejected" => Met::by_enroll(impatient().installed().azure(|azure| {
+    token_rejected "identity.token-rejected" => Met::by_enroll(with_short_windows().installed().azure(|azure| {
             drop(azure.routes.insert("permissions".into(), always(named("arm-401-expired"))));
         }))
         .exit(75)
@@ -182,14 +182,14 @@ fn naming(key: &str, value: &str) -> Builder {
 
 /// The configuration names no identity, and there is a user-assigned one without a role.
 fn only_user_assigned() -> Builder {
-    impatient()
+    with_short_windows()
         .installed()
         .imds(|imds| imds.identities = vec![Identity::user()])
         .azure(|azure| azure.access.never = true)
 }
 
 #[test]
-fn ids_that_stand_under_the_wrong_key_are_recognised() {
+fn ids_under_the_wrong_key_are_recognised() {
     for (key, value, words) in [
         ("client_id", USER_OBJECT, "what is configured as client_id is its object_id"),
         ("object_id", USER_CLIENT, "what is configured as object_id is its client_id"),
@@ -203,7 +203,7 @@ fn ids_that_stand_under_the_wrong_key_are_recognised() {
 }
 
 #[test]
-fn a_named_identity_on_a_vm_without_any_is_told_to_be_none() {
+fn a_named_identity_on_a_vm_without_identities_is_none() {
     let vm = naming("client_id", USER_CLIENT).imds(|imds| imds.identities.clear()).start();
     let run = vm.run(&["doctor"]);
     run.assert_code(18);
@@ -215,8 +215,8 @@ fn a_named_identity_on_a_vm_without_any_is_told_to_be_none() {
 }
 
 #[test]
-fn the_only_identity_is_used_where_none_is_named_and_it_is_said_which() {
-    let vm = impatient().installed().imds(|imds| imds.identities = vec![Identity::user()]).start();
+fn the_only_identity_is_used_and_reported_when_none_is_named() {
+    let vm = with_short_windows().installed().imds(|imds| imds.identities = vec![Identity::user()]).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     let holds = run.events("condition.holds").into_iter().find(|line| line["condition"] == "identity");
@@ -225,7 +225,7 @@ fn the_only_identity_is_used_where_none_is_named_and_it_is_said_which() {
 }
 
 #[test]
-fn a_listing_without_the_role_is_seen_the_same_way_as_a_refusal() {
+fn a_listing_without_the_role_gives_the_same_fault_as_a_refusal() {
     let vm = only_user_assigned().azure(|azure| azure.access.form = Denial::Empty).start();
     let run = vm.run(&["doctor", "--output", "json"]);
     let value: serde_json::Value = serde_json::from_str(&run.stdout).expect("it is JSON");
@@ -239,7 +239,7 @@ fn a_listing_without_the_role_is_seen_the_same_way_as_a_refusal() {
 }
 
 #[test]
-fn a_role_that_comes_while_the_identity_is_in_doubt_is_used() {
+fn a_role_that_arrives_for_an_unexpected_identity_is_used() {
     let vm =
         only_user_assigned().azure(|azure| (azure.access.never, azure.access.denials) = (false, 1)).start();
     let run = vm.run(&["enroll"]);
@@ -248,7 +248,7 @@ fn a_role_that_comes_while_the_identity_is_in_doubt_is_used() {
 }
 
 #[test]
-fn an_unhealthy_page_beside_a_token_is_said_and_nothing_more() {
+fn an_unhealthy_sidecar_with_a_token_is_only_reported() {
     let vm = quiet().imds(|imds| imds.healthz = always(named("healthz-503"))).start();
     let run = vm.run(&["doctor"]);
     run.assert_code(0);
@@ -258,7 +258,7 @@ fn an_unhealthy_page_beside_a_token_is_said_and_nothing_more() {
 
 /// Whatever the sidecar says instead of a token: no panic, no success, its own words.
 #[test]
-fn replies_of_no_known_form_are_faults_with_their_own_words() {
+fn malformed_replies_are_faults_with_the_reply_as_evidence() {
     for (status, content_type, body, words) in [
         (200, "application/json", "[]", "HTTP 200"),
         (200, "application/json", "{\"access_token\": 7}", "HTTP 200"),

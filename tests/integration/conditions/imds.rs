@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient, waits};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, waits, with_windows};
 use crate::nexus::spec::{Door, HttpAct, ImdsPlan, Playbook, Reply};
 use crate::nexus::vm::{Builder, Vm};
 
@@ -18,7 +18,7 @@ fn named(name: &str) -> HttpAct {
 }
 
 #[test]
-fn a_sidecar_that_comes_up_late_is_waited_for() {
+fn a_late_sidecar_is_waited_for() {
     let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
@@ -33,11 +33,11 @@ fn a_sidecar_that_comes_up_late_is_waited_for() {
 }
 
 #[test]
-fn a_sidecar_that_never_comes_up_is_not_yet() {
+fn a_missing_sidecar_ends_with_a_retryable_fault() {
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.door = Door::Closed)
-        .config(&patient(&[("boot", "1h"), ("endpoint", "3s")]))
+        .config(&with_windows(&[("boot", "1h"), ("endpoint", "3s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "imds.refused");
@@ -54,7 +54,7 @@ fn a_sidecar_that_never_comes_up_is_not_yet() {
 }
 
 #[test]
-fn a_sidecar_that_hangs_is_given_up_on_and_asked_again() {
+fn a_hanging_sidecar_is_retried_after_the_timeout() {
     let vm = token(Playbook::new().once(HttpAct::Hang)).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -62,7 +62,7 @@ fn a_sidecar_that_hangs_is_given_up_on_and_asked_again() {
 }
 
 #[test]
-fn a_sidecar_that_closes_the_connection_is_asked_again() {
+fn a_closed_connection_is_retried() {
     let vm = token(Playbook::new().once(HttpAct::Close)).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -70,7 +70,7 @@ fn a_sidecar_that_closes_the_connection_is_asked_again() {
 }
 
 #[test]
-fn an_unhealthy_health_page_does_not_matter_while_there_are_tokens() {
+fn an_unhealthy_sidecar_is_accepted_while_tokens_are_issued() {
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.healthz = Playbook::new().forever(named("healthz-503")))
@@ -105,14 +105,14 @@ fn a_login_page_in_place_of_a_token_ends_the_run_at_once() {
 }
 
 #[test]
-fn a_via_header_on_the_health_page_ends_the_run_before_a_token_is_asked_for() {
+fn a_via_header_on_the_health_page_ends_the_run_before_a_token_request() {
     let reply = Reply::text(200, "ok").header("Via", "1.1 cache.example");
     let vm = Vm::new().installed().imds(|imds| imds.healthz = Playbook::new().forever(reply.act()));
     assert_not_imds(vm, "imds.proxied", 0, "via: 1.1 cache.example");
 }
 
 #[test]
-fn server_errors_are_retried_with_a_pause_between() {
+fn server_errors_are_retried_with_a_delay() {
     let vm = token(Playbook::new().times(2, named("imds-503"))).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -128,9 +128,10 @@ fn server_errors_are_retried_with_a_pause_between() {
 }
 
 #[test]
-fn server_errors_for_ever_are_not_yet() {
-    let vm =
-        token(Playbook::new().forever(named("imds-500-pods"))).config(&patient(&[("token", "1s")])).start();
+fn permanent_server_errors_end_with_a_retryable_fault() {
+    let vm = token(Playbook::new().forever(named("imds-500-pods")))
+        .config(&with_windows(&[("token", "1s")]))
+        .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "identity.token-service");
     assert!(vm.calls_of("azcmagent connect").is_empty());
@@ -139,7 +140,7 @@ fn server_errors_for_ever_are_not_yet() {
 #[test]
 fn an_update_of_the_sidecar_gets_75_seconds_whatever_the_settings() {
     let vm = token(Playbook::new().forever(named("imds-410")))
-        .config(&patient(&[("boot", "10m"), ("token", "2s")]))
+        .config(&with_windows(&[("boot", "10m"), ("token", "2s")]))
         .start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
@@ -166,8 +167,9 @@ fn retry_after_as_a_date_is_honoured() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
     let reply =
         Reply::json(429, &serde_json::json!({"error": "too_many_requests"})).header("Retry-After", &date);
-    let vm =
-        token(Playbook::new().once(reply.act())).config(&patient(&[("boot", "2h"), ("token", "1h")])).start();
+    let vm = token(Playbook::new().once(reply.act()))
+        .config(&with_windows(&[("boot", "2h"), ("token", "1h")]))
+        .start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
     going.signal(Signal::SIGINT);
@@ -179,9 +181,9 @@ fn retry_after_as_a_date_is_honoured() {
 }
 
 #[test]
-fn a_wish_longer_than_the_window_is_cut_to_it() {
+fn retry_after_is_limited_to_the_window() {
     let reply = Reply::json(429, &serde_json::json!({})).header("Retry-After", "86400");
-    let vm = token(Playbook::new().once(reply.act())).config(&patient(&[("token", "1s")])).start();
+    let vm = token(Playbook::new().once(reply.act())).config(&with_windows(&[("token", "1s")])).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     let waited = waits(&run, "identity.throttled");
@@ -189,7 +191,7 @@ fn a_wish_longer_than_the_window_is_cut_to_it() {
 }
 
 #[test]
-fn a_token_endpoint_that_is_not_there_yet_is_waited_for() {
+fn a_missing_token_endpoint_is_retried() {
     let vm = token(Playbook::new().once(named("imds-404"))).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -197,7 +199,7 @@ fn a_token_endpoint_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_asked_for_again_and_its_half_token_is_not_shown() {
+fn a_truncated_answer_is_retried_and_its_partial_token_is_not_shown() {
     let half = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL21hbmFnZW1lbnQuYXp1cmUuY29tLyJ9";
     let reply =
         Reply::json(200, &serde_json::json!({"access_token": format!("{half}.sig"), "expires_in": "86399"}));
@@ -210,7 +212,7 @@ fn an_answer_that_is_cut_off_is_asked_for_again_and_its_half_token_is_not_shown(
 }
 
 #[test]
-fn a_success_without_a_token_is_asked_for_again() {
+fn a_success_without_a_token_is_retried() {
     let vm = token(Playbook::new().once(named("imds-200-no-token"))).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);

@@ -121,7 +121,7 @@ fn check_commands(page: &str, commands: &[(&'static str, Tried)]) -> Vec<&'stati
             Tried::Here => here.push(*line),
             Tried::Ci(command) => assert!(ci.lines().any(|step| step == *command), ".ci/run lacks {command}"),
             Tried::CiFromReadme => assert!(ci_commands_from_readme().iter().any(|taken| taken == line)),
-            // `user_data_as_told` compares it with the one that the program prints.
+            // `user_data_matches_readme` compares it with the one that the program prints.
             Tried::NeedsAzure => assert!(line.starts_with(CREATE)),
             Tried::WritesDocument => assert_eq!(*line, WRITE_TABLE),
         }
@@ -148,7 +148,7 @@ fn run_here(lines: &[&str]) {
     for line in lines {
         let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "sudo").collect();
         match words.as_slice() {
-            ["dist/arc-enroll", "user-data", ..] => user_data_as_told(line),
+            ["dist/arc-enroll", "user-data", ..] => user_data_matches_readme(line),
             ["dist/arc-enroll", "precheck", "--config", _, rest @ ..] => {
                 let mut world = workstation::world();
                 world["cloudServicesNetworks"] = [workstation::csn("my-csn")].as_slice().into();
@@ -188,7 +188,7 @@ fn run_here(lines: &[&str]) {
 }
 
 /// `user-data` with the README's own configuration, by the binary that users ship where there is one.
-fn user_data_as_told(line: &str) {
+fn user_data_matches_readme(line: &str) {
     let Some(shipped) = std::env::var_os("ARC_ENROLL_STATIC").map(PathBuf::from) else {
         eprintln!("SKIPPED {line}: ARC_ENROLL_STATIC names no static binary");
         return;
@@ -207,11 +207,11 @@ fn user_data_as_told(line: &str) {
     }
     let size = fs::metadata(folder.path().join("user-data.b64")).map(|data| data.len()).unwrap_or(0);
     assert!((100_000..=1_000_000).contains(&size), "{size} bytes");
-    forms_have_the_sizes_that_are_told(&line.replace("dist/arc-enroll", "\"$SHIPPED\""), size, folder.path());
+    forms_have_the_documented_sizes(&line.replace("dist/arc-enroll", "\"$SHIPPED\""), size, folder.path());
 }
 
 /// The table of the forms: each is a form of the same command line.
-fn forms_have_the_sizes_that_are_told(line: &str, whole: u64, folder: &Path) {
+fn forms_have_the_documented_sizes(line: &str, whole: u64, folder: &Path) {
     let rows = table(&text(CLOUD_INIT), "form");
     assert_eq!(rows.len(), 4);
     for row in rows {
@@ -261,7 +261,7 @@ fn programs_that_are_named_are_there_and_ci_runs_them() {
 }
 
 #[test]
-fn every_subcommand_is_in_the_readme_and_the_other_way_round() {
+fn readme_and_help_have_the_same_subcommands() {
     let (readme, known) = (readme(), subcommands());
     assert_eq!(known.len(), 10);
     let prose: String = readme.split("```").step_by(2).collect();

@@ -133,7 +133,7 @@ fn a_user_installs_by_sudo() {
 }
 
 #[test]
-fn without_root_and_sudo_the_command_is_told() {
+fn without_root_and_sudo_the_command_is_printed() {
     let machine = Machine::debian(DEBIAN_12, USER, &[]);
     let (code, said) = machine.set_up("rust c-compiler curl");
     assert_eq!((code, machine.installed()), (1, None), "{said}");

@@ -63,7 +63,7 @@ fn conditions_are_those_of_the_program() {
 }
 
 #[test]
-fn the_way_is_not_walked_again_where_the_goal_is_reached() {
+fn prerequisites_are_skipped_on_a_connected_vm() {
     assert!(text(SOURCES).contains("the way there (3 to 8 and 10) is not walked again"));
     let numbers: BTreeMap<String, String> = conditions().into_iter().map(|(n, name)| (name, n)).collect();
     let vm = Vm::new().enrolled().start();

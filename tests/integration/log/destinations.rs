@@ -97,7 +97,7 @@ fn standard_output_that_is_the_log_file_gets_every_line_once() {
 }
 
 #[test]
-fn by_hand_into_a_pipe_it_is_text_and_the_log_file_has_the_lines() {
+fn a_pipe_gets_text_and_the_log_file_gets_json() {
     let vm = Vm::new().installed().start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -113,7 +113,7 @@ fn by_hand_into_a_pipe_it_is_text_and_the_log_file_has_the_lines() {
 }
 
 #[test]
-fn on_a_terminal_it_is_coloured_text_of_eighty_columns() {
+fn a_terminal_gets_coloured_text_of_eighty_columns() {
     use crate::nexus::spec::{Door, ImdsPlan};
     let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
     let mut going = vm.agent(&["enroll"]).mode(Mode::Terminal).spawn();
@@ -148,7 +148,7 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn asked_for_json_it_gives_the_lines_to_the_program_and_to_the_log() {
+fn output_json_writes_lines_to_stdout_and_log() {
     let vm = Vm::new().installed().start();
     let run = vm.run(&["enroll", "--output", "json"]);
     assert_enrolled(&vm, &run);
@@ -169,7 +169,7 @@ fn a_log_file_that_cannot_be_written_is_a_warning() {
 }
 
 #[test]
-fn reader_that_goes_away_does_not_matter() {
+fn closed_standard_output_is_ignored() {
     let vm = Vm::new().start();
     let script = format!(
         "'{}' explain | head -n 1; '{0}' --help | true; echo \"${{PIPESTATUS[0]}}\"",

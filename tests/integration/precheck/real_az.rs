@@ -11,7 +11,7 @@ use crate::nexus::spec::{RESOURCE_GROUP, SUBSCRIPTION, USER_OBJECT};
 use crate::nexus::vm::{agent_program, config, Vm, CONFIG};
 
 /// The program in the VM's network, with the environment of an operator.
-fn at_desk(vm: &Vm, program: &std::path::Path, az: &std::path::Path) -> Command {
+fn operator_command(vm: &Vm, program: &std::path::Path, az: &std::path::Path) -> Command {
     let mut command = vm.inside(program);
     let path = format!("{}:/usr/bin:/bin", az.parent().expect("a folder").display());
     let proxy = "http://169.254.0.11:3128";
@@ -53,7 +53,7 @@ fn the_real_az_is_understood() {
         .azure(|azure| azure.access.actions = vec!["*".to_owned()])
         .start();
     let precheck = |more: &[&str]| {
-        let mut command = at_desk(&vm, &agent_program(), &az);
+        let mut command = operator_command(&vm, &agent_program(), &az);
         command.args(["precheck", "--output", "json", "--config"]).arg(vm.path(CONFIG)).args(more);
         let (code, rows) = rows(&mut command);
         eprintln!("{code:?} {rows:#}");
@@ -62,8 +62,10 @@ fn the_real_az_is_understood() {
     let (code, found) = precheck(&[]);
     assert_eq!((code, &found["az"]["fault"]), (Some(3), &"host.az-not-signed-in".into()), "{found}");
 
-    let login =
-        at_desk(&vm, &az, &az).args(["login", "--identity", "--output", "none"]).output().expect("az runs");
+    let login = operator_command(&vm, &az, &az)
+        .args(["login", "--identity", "--output", "none"])
+        .output()
+        .expect("az runs");
     assert!(login.status.success(), "{}", String::from_utf8_lossy(&login.stderr));
     let (_, found) = precheck(&["--subscription-id", "99999999-9999-4999-8999-999999999999"]);
     assert_eq!(found["az"]["fault"], "host.az-wrong-account", "{found}");

@@ -79,7 +79,7 @@ fn sidecar_plays_failures_and_then_is_healthy() {
 }
 
 #[test]
-fn sidecar_opens_when_it_is_told_to() {
+fn sidecar_opens_on_command() {
     let vm = Vm::new().imds(|imds| imds.door = Door::ClosedFor(3000)).start();
     assert_eq!(imds(&vm, "/healthz", &[]).0, "000");
     let output = vm
