@@ -1,12 +1,12 @@
 //! What each condition waits for, what ends the run at once, and that log, record and exit code agree.
 
-/// The role, the resource group, and what else Azure says to the identity.
+/// The role, the resource group, and other replies of Azure.
 mod access;
 /// The clock against that of the sidecar.
 mod clock;
 /// The endpoints behind the proxy.
 mod egress;
-/// Rights, systemd, a read-only /etc, another run at work.
+/// Rights, systemd, a read-only /etc, another active run.
 mod host;
 /// The token: who it is for, and what is wrong with it.
 mod identity;
@@ -21,7 +21,7 @@ use crate::nexus::vm::Vm;
 
 #[test]
 fn the_deadline_of_the_run_is_shorter_than_every_window() {
-    // The other windows outlast the test's limit, so that the deadline alone can end this run.
+    // The other windows exceed the test's limit, so only the deadline can end this run.
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.door = Door::Closed)

@@ -1,4 +1,4 @@
-//! The configuration file, flags and environment variables: what is refused, where and why.
+//! The configuration file, flags and environment variables: rejected values and their messages.
 
 use crate::command_line::agent;
 

@@ -1,4 +1,4 @@
-//! `doctor`: what it names, that it changes nothing, and that it ends where nothing answers, without root, without
+//! `doctor`: what it reports, that it changes nothing, and that it ends if nothing answers, without root, without
 //! curl.
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ fn conditions(run: &Run) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// What hangs here does so for ever. How long doctor takes then is measured by `tests/bench/run`.
+/// The stand-ins hang for ever. `tests/bench/run` measures how long doctor takes then.
 #[test]
 fn doctor_ends_when_everything_hangs_and_changes_nothing() {
     let vm = Vm::new()
@@ -83,7 +83,7 @@ fn without_a_proxy_and_with_a_silent_name_server_doctor_ends() {
 #[test]
 fn doctor_without_root_lists_what_was_not_checked() {
     let vm = quiet().start();
-    // As the file of another user looks to an ordinary one.
+    // Like a file of another user for an ordinary user.
     for file in [CONFIG, "etc/environment"] {
         std::fs::set_permissions(vm.path(file), std::os::unix::fs::PermissionsExt::from_mode(0o000))
             .expect("a mode can be set");
@@ -97,7 +97,7 @@ fn doctor_without_root_lists_what_was_not_checked() {
     let text = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(errors, "", "{text}");
-    // The proxy settings are judged by the defaults, since the configuration cannot be read.
+    // The proxy settings are compared with the defaults, since the configuration cannot be read.
     assert_eq!(output.status.code(), Some(12), "{text}");
     assert!(text.contains("host not root (not needed to observe)"), "{text}");
     assert!(text.contains("Not seen: the configuration: cannot read"), "{text}");
@@ -139,7 +139,7 @@ fn without_curl_doctor_says_that_tls_was_not_checked() {
     assert!(!endpoints.is_empty() && endpoints.iter().all(|row| row["verdict"] == "skipped"), "{rows:?}");
 }
 
-/// What `doctor` may not do: anything but look.
+/// Asserts that `doctor` changed nothing.
 fn assert_only_looked(vm: &Vm, before: &BTreeMap<String, Vec<u8>>) {
     let after = vm.tree();
     let changed: Vec<&String> = after
@@ -237,7 +237,7 @@ fn doctor_names_causes_and_not_their_consequences() {
 
 #[test]
 fn doctor_does_not_wait_for_what_is_down() {
-    // Windows that outlast the test's limit: waiting for one of them would be noticed.
+    // The windows exceed the test's limit, so a wait would fail the test.
     let config = with_windows(&[("boot", "1h"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]);
     let vm = Vm::new().imds(|imds| imds.door = Door::Closed).csn(|csn| csn.door = Door::Closed);
     let vm = vm.config(&config).start();

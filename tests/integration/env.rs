@@ -1,4 +1,4 @@
-//! `env`: the proxy variables as a shell takes them.
+//! `env`: the proxy variables in shell syntax.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,8 +1,8 @@
-//! The lines of the log: whole, short, and the last one always there.
+//! The lines of the log: complete, short, and always with a last one.
 
 /// Which lines go to which output, at first boot and by hand.
 mod destinations;
-/// How often a repeated failure is told.
+/// How often a repeated failure is logged.
 mod repeats;
 
 use std::fs::File;
@@ -56,7 +56,7 @@ fn write_beside(path: &Path, stop: &'static AtomicBool) -> std::thread::JoinHand
     })
 }
 
-/// Connect that says more in one line than a line of the log may hold.
+/// A connect whose output line is longer than a log line may be.
 fn verbose_connect() -> Outcome {
     let long = "ä\"\\ \u{7}".repeat(20_000);
     Outcome::exit(44, &format!("INFO    {long}\nFATAL   {long} already exists\n"))

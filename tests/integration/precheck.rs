@@ -1,4 +1,4 @@
-//! What `precheck` says on the operator's workstation, with a stand-in for az.
+//! `precheck` on the operator's workstation, with a stand-in for az.
 
 mod real_az;
 pub mod workstation;
@@ -181,7 +181,7 @@ fn egress_lists_are_matched_by_name_wildcard_and_port() {
     for (enabled, additional, defaults, state) in [
         (json!([endpoints("default", &ARC)]), json!([packages]), "True", "holds"),
         (json!([endpoints("own", &ARC)]), json!([packages]), "False", "holds"),
-        // What is enabled is not listed: the guide's word for the defaults, nothing for the rest.
+        // Enabled endpoints are not listed: the defaults are assumed as in the guide, the rest is not.
         (json!(null), json!([packages]), "True", "holds"),
         (json!([]), json!([packages]), "false", "fails"),
         (json!(null), json!(null), "True", "fails"),
@@ -307,7 +307,7 @@ fn unreadable_answers_are_inconclusive() {
         assert_eq!(run.code, 3, "{to} {stdout:?}\n{}", run.stdout);
         assert!(run.stdout.contains("host.az-failed"), "{to} {stdout:?}\n{}", run.stdout);
     }
-    // JSON of another form: what it does not say is no ground for advice.
+    // JSON of another form: a missing member is not a reason for a remediation.
     let others = ["{}", "[[]]", "\"text\"", "{\"properties\": 3, \"extensions\": [], \"identity\": \"x\"}"];
     for (to, stdout) in questions.iter().cycle().zip(others.iter().flat_map(|other| [other; 3])) {
         let said = json!({"to": to, "stdout": stdout});
@@ -358,7 +358,7 @@ fn az_gets_the_operators_environment_and_does_not_prompt() {
         }
         assert_eq!(env["HOME"], workstation.path("").to_string_lossy().trim_end_matches('/'));
         assert!(env["HTTPS_PROXY"].as_str().is_some_and(|proxy| proxy.ends_with("@proxy.contoso:8080")));
-        // Neither the VM's proxy nor what nobody named.
+        // Neither the VM's proxy nor options that were not given.
         assert!(env.get("HTTP_PROXY").is_none() && env.get("MY_OWN").is_none(), "{env}");
     }
 }

@@ -9,7 +9,7 @@ const SYSTEMD: &str = "etc/systemd/system.conf.d/50-arc-enroll-proxy.conf";
 const APT: &str = "etc/apt/apt.conf.d/95arc-enroll-proxy";
 const FILES: [&str; 4] = ["etc/environment", PROFILE, SYSTEMD, APT];
 
-/// A VM with systemd's folder, which makes its drop-in count.
+/// A VM with systemd's folder, so that its drop-in is written.
 fn with_all_files() -> crate::nexus::vm::Builder {
     Vm::new().installed().file("etc/systemd/system.conf", "[Manager]\n#LogLevel=info\n")
 }
@@ -18,7 +18,7 @@ fn environment(vm: &Vm) -> Vec<String> {
     vm.read("etc/environment").lines().map(str::to_owned).collect()
 }
 
-/// The lines that say something to a program.
+/// The lines that assign a variable.
 fn assignments(vm: &Vm) -> Vec<String> {
     environment(vm).into_iter().filter(|line| !line.starts_with('#')).collect()
 }
@@ -48,7 +48,7 @@ fn six_variables_are_in_every_file() {
     );
     assert!(FILES.iter().all(|file| vm.mode(file) == 0o644));
     assert_eq!(vm.calls_of("systemctl daemon-reexec").len(), 1);
-    // A shell that sources the file has what the file says.
+    // A shell that sources the file has its variables.
     let script = format!(". {} && printf %s \"$no_proxy\"", vm.root.join(PROFILE).display());
     let shell = vm.command("sh").arg("-c").arg(script).output().expect("a shell runs");
     assert_eq!(String::from_utf8_lossy(&shell.stdout), NO_PROXY);
@@ -74,12 +74,12 @@ fn user_settings_are_kept_and_the_rest_is_merged_once() {
         let wanted = format!("{name}={merged}");
         assert_eq!(lines.iter().filter(|line| **line == wanted).count(), 1, "{lines:?}");
     }
-    // The other places know of the user's exceptions too, and apt's own proxy for http stays theirs.
+    // The other files have the user's exceptions, too, and apt's http proxy is kept.
     assert!(vm.read(PROFILE).contains(&format!("NO_PROXY='{merged}'")), "{}", vm.read(PROFILE));
     assert!(vm.read(SYSTEMD).contains(&merged), "{}", vm.read(SYSTEMD));
     let apt = vm.read(APT);
     assert!(!apt.contains("Acquire::http::Proxy") && apt.contains("Acquire::https::Proxy"), "{apt}");
-    // azcmagent is told the same.
+    // azcmagent gets the same value.
     let connects = vm.calls_of("azcmagent connect");
     assert_eq!(connects[0].env["no_proxy"], merged);
     let before: Vec<String> = FILES.iter().map(|file| vm.read(file)).collect();
@@ -108,7 +108,7 @@ fn children_get_the_configured_proxy_instead_of_the_environment() {
         "{}",
         run.text()
     );
-    // The sidecar was asked by ourselves, not by way of the CSN proxy either.
+    // The agent's requests to the sidecar do not go through the CSN proxy either.
     assert!(vm.observed().csn.iter().all(|seen| !seen.host.starts_with("169.254.")));
     for call in vm.calls() {
         for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] {
@@ -154,7 +154,7 @@ fn a_proxy_password_is_used_and_never_shown() {
         vm.calls_of("azcmagent connect")[0].env["https_proxy"],
         format!("http://user:{WORD}@169.254.0.11:3128")
     );
-    // Whatever file holds it is for root and root's group.
+    // Only root and its group can read the files that contain it.
     let mut holders = 0;
     for (path, content) in vm.tree() {
         if String::from_utf8_lossy(&content).contains(WORD) {
@@ -185,7 +185,7 @@ fn a_world_readable_proxy_file_with_a_password_is_made_private() {
 
 #[test]
 fn without_a_proxy_only_the_exceptions_are_written() {
-    // Nothing leads to Azure then; what counts is what was written on the way.
+    // Azure cannot be reached then; the test checks the files written before.
     let vm =
         with_all_files().config(&(with_windows(&[("endpoint", "1s")]) + "proxy:\n  url: null\n")).start();
     let run = vm.run(&["enroll"]);

@@ -1,4 +1,4 @@
-//! The same path through a real proxy: tinyproxy in front of the simulated CSN, with its own refusals.
+//! Enrolling through a real proxy: tinyproxy in front of the simulated CSN.
 
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -20,7 +20,7 @@ const NAMES: [&str; 6] = [
     "guestnotificationservice.azure.com",
 ];
 
-/// tinyproxy in a VM's network, ended with this value.
+/// tinyproxy in a VM's network, stopped when dropped.
 struct Tinyproxy(Child);
 
 impl Drop for Tinyproxy {
@@ -30,7 +30,7 @@ impl Drop for Tinyproxy {
     }
 }
 
-/// Whether tinyproxy is here; where the project's own checks run, it has to be.
+/// Whether tinyproxy is installed; under CI it must be.
 fn is_here() -> bool {
     let found =
         Command::new("tinyproxy").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();

@@ -11,7 +11,7 @@ fn himds(unit: Unit) -> impl FnOnce(&mut crate::nexus::spec::System) {
     }
 }
 
-/// What the record says of the repairs of a fault.
+/// The repairs of a fault in the record.
 fn repairs(vm: &Vm, fault: &str) -> Vec<Value> {
     let record = vm.record().expect("a record");
     let all = record["repairs"].as_array().cloned().unwrap_or_default();

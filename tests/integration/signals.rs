@@ -1,4 +1,4 @@
-//! A run that is told to stop, or killed: children gone, secrets gone, record written, the log finished.
+//! Runs that are stopped by a signal: no children, no secrets, a record, and a complete log.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -12,18 +12,18 @@ use crate::nexus::run::{wait_until, Mode, Run};
 use crate::nexus::spec::{Door, GuestPlan, Outcome, Playbook};
 use crate::nexus::vm::{agent_program, Vm};
 
-/// Dead is what counts: without an init that reaps them, the killed stay as zombies.
+/// Zombies count as gone: without an init nothing reaps them.
 fn is_gone(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.is_empty() || stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
 fn assert_all_gone(vm: &Vm) {
-    // Nothing but the signal ends them: the stand-ins hang for longer than the limit of this wait.
+    // Only the signal can end them: the stand-ins hang for longer than the limit of this wait.
     wait_until("every child is gone", || vm.calls().iter().all(|call| is_gone(call.pid)));
 }
 
-/// The run was told to stop by a signal of this name, and ended as it should.
+/// Asserts that the run was stopped by this signal and ended properly.
 fn assert_interrupted(vm: &Vm, run: &Run, signal: &str) {
     assert_stopped(vm, run, 75, "run.interrupted");
     let message = run.last()["message"].as_str().unwrap_or_default().to_owned();
@@ -31,7 +31,7 @@ fn assert_interrupted(vm: &Vm, run: &Run, signal: &str) {
     assert_all_gone(vm);
 }
 
-/// A VM on which this call of a stand-in never ends by itself.
+/// A VM on which this call of a stand-in hangs.
 fn stuck(call: &str, outcome: Outcome) -> Vm {
     Vm::new().call(call, Playbook::new().forever(outcome)).start()
 }
@@ -50,7 +50,7 @@ fn signal_during(vm: &Vm, call: &str, signal: Signal, mode: Mode) -> Run {
 
 #[test]
 fn sigterm_during_a_wait() {
-    // Windows that outlast the test's limit: only the signal can end this run.
+    // The windows exceed the test's limit, so only the signal can end this run.
     let config = with_windows(&[("boot", "1h"), ("endpoint", "1h")]);
     let vm = Vm::new().imds(|imds| imds.door = Door::Closed).config(&config).start();
     let mut going = vm.agent(&["enroll"]).spawn();
@@ -82,10 +82,10 @@ fn sigterm_while_connect_runs() {
 fn child_that_ignores_sigterm_is_killed() {
     let vm = stuck("azcmagent connect", Outcome::Deaf { stdout: "INFO    Connecting\n".to_owned() });
     let mut going = vm.agent(&["enroll"]).spawn();
-    // Its line says that it has begun not to listen.
+    // Its output line shows that it ignores the signal now.
     going.wait_for_event("connect.output");
     going.signal(Signal::SIGTERM);
-    // The child goes on for ever, so the end of the run is the end of it.
+    // The child never exits by itself, so the run can end only by killing it.
     let run = going.finish();
     assert_interrupted(&vm, &run, "SIGTERM");
 }
@@ -127,7 +127,7 @@ fn sigterm_at_first_boot_leaves_the_last_line_in_cloud_inits_log() {
 
 #[test]
 fn sigterm_during_the_start_delay() {
-    // The spread of a fleet: this machine-id waits longest.
+    // This machine-id has the longest start delay.
     let vm = Vm::new().file("etc/machine-id", "ffffffffffffffffffffffffffffffff\n").start();
     let mut going = vm.agent(&["enroll"]).mode(Mode::CloudInit).spawn();
     going.wait_for_event("start.delayed");

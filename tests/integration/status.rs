@@ -1,4 +1,4 @@
-//! `status`: the last run, what holds now, and when the timer tries next, in text and JSON.
+//! `status`: the last run, the present state, and the next timer run, in text and JSON.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ fn status(vm: &Vm, code: i32) -> (String, BTreeMap<String, Value>) {
     let text = vm.run(&["status"]);
     text.assert_code(code);
     for line in text.stdout.lines() {
-        // A command stands whole.
+        // A command is not wrapped.
         let is_step = line.trim_start().starts_with(|c: char| c.is_ascii_digit());
         let one_word = is_step || line.split_whitespace().any(|word| word.len() > 53);
         assert!(line.chars().count() <= 80 || one_word, "{line:?}");
@@ -128,7 +128,7 @@ fn status_parses_the_next_elapse_of_systemd() {
         ("waiting", "1d 1h 34min 5.123456s", "in 34 min"),
         ("waiting", "1d 1h 20.000001s", "in 20 s"),
         ("waiting", "2w 1d 1h", "in 336 h"),
-        // Elapsed, and not yet told so.
+        // Elapsed, but not yet reported.
         ("waiting", "23h 59min", "due now"),
         ("waiting", "infinity", "not known"),
         ("waiting", "", "not known"),
@@ -138,7 +138,7 @@ fn status_parses_the_next_elapse_of_systemd() {
         vm.set_guest(&says(sub, next));
         let (text, told) = status(&vm, 0);
         let line = text.lines().find(|line| line.starts_with("Next try:")).unwrap_or_default();
-        // The clock goes on while this is asked.
+        // The clock advances during the command.
         let late =
             expected.replace("34 min", "33 min").replace("20 s", "19 s").replace("336 h", "335 h 59 min");
         assert!(line.ends_with(expected) || line.ends_with(&late), "{next}: {text}");

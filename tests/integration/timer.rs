@@ -1,5 +1,5 @@
-//! The timer that runs `enroll` again: early, once, as the configuration wants it; and runs that find another at
-//! work.
+//! The timer that runs `enroll` again: when it is installed, and as the configuration sets it; and runs beside another
+//! one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
@@ -26,7 +26,7 @@ fn repair(keys: &str) -> String {
     format!("{}repair: {{{keys}}}\n", vm::config())
 }
 
-/// The value of a key; the last one counts.
+/// The value of a key; the last one is used.
 fn value(text: &str, key: &str) -> String {
     let start = format!("{key}=");
     text.lines().rev().find_map(|line| line.strip_prefix(&start)).unwrap_or_default().to_owned()
@@ -70,7 +70,7 @@ fn timer_is_installed_before_any_wait() {
     assert_eq!(run.events("timer.installed").len(), 1, "{}", run.text());
     assert!(position(&run, "timer.installed") < position(&run, "wait.started"), "{}", run.text());
     assert_eq!((vm.mode(SERVICE), vm.mode(TIMER)), (0o644, 0o644));
-    // Where the user-data puts the program; the rest is as packages ship it, but for this test's waits.
+    // The path of the program from user-data; the rest is as in the packages, except for this test's waits.
     let service =
         shipped("arc-enroll.service").replace("=/usr/bin/", "=/usr/local/bin/").replace("=1200s", "=360s");
     assert_eq!(vm.read(SERVICE), service);
@@ -128,7 +128,7 @@ fn drift_of_the_units_is_repaired() {
     repaired("disabled", "enable arc-enroll.timer");
     systemctl(&vm, &["stop", "arc-enroll.timer"]);
     repaired("stopped", "start --no-block arc-enroll.timer");
-    // As a run leaves it that is killed between writing the file and telling systemd.
+    // As left by a run that was killed between writing the file and the daemon-reload.
     vm.write(TIMER, &edited);
     systemctl(&vm, &["daemon-reload"]);
     vm.write(TIMER, &timer);
@@ -152,7 +152,7 @@ fn timer_is_removed_when_disabled() {
     assert!(!vm.path(SERVICE).exists() && !vm.path(TIMER).exists());
     assert!(vm.system().units.keys().all(|name| !name.starts_with("arc-enroll")), "{:?}", vm.system().units);
     assert!(vm.path("etc/systemd/system/timers.target.wants/arc-enroll.timer").symlink_metadata().is_err());
-    // The service is not stopped: it may be the run that removes them.
+    // The service is not stopped: it may be the present run.
     assert!(vm.calls().iter().all(|call| call.call != "systemctl stop arc-enroll.service"));
     assert_eq!(changes(&vm).split_off(3), ["stop arc-enroll.timer", "daemon-reload"]);
     let calls = vm.calls_of("systemctl").len();
@@ -208,7 +208,7 @@ fn options_of_a_run_are_passed_to_the_timer() {
     verify(&vm);
 }
 
-/// The units in the eyes of the real systemd, the program put where it is said to be.
+/// Verifies the units with the real systemd, with the program at its path.
 fn verify(vm: &Vm) {
     let folder = tempfile::tempdir().expect("a folder");
     for path in [SERVICE, TIMER] {
@@ -294,7 +294,7 @@ fn a_masked_timer_stays_masked() {
     let vm = Vm::new().enrolled().start();
     std::fs::create_dir_all(vm.path("etc/systemd/system")).expect("a folder");
     symlink("/dev/null", vm.path(TIMER)).expect("a link");
-    // As `systemctl mask` leaves it where systemd was not told.
+    // As `systemctl mask` leaves it without a daemon-reload.
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     assert!(not_installed(&run).contains("is masked"));
@@ -394,7 +394,7 @@ fn sigterm_while_waiting_for_another_run_keeps_its_record() {
     assert!(vm.record().is_some());
 }
 
-/// A first boot that runs out of its window, and the timer's run an hour later.
+/// A first boot that ends with its window, and the timer's run an hour later.
 #[test]
 fn a_late_role_is_found_by_the_timer_run() {
     let config = with_windows(&[("access", "1s")]);

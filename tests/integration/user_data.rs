@@ -1,4 +1,4 @@
-//! The user-data that the program writes of itself.
+//! User-data that contains the program.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use serde_yaml::Value;
 use crate::nexus::spec::{Door, Playbook, Reply};
 use crate::nexus::vm::{self, agent_program, Vm};
 
-/// The small static program, where one was built and is named; the debug one is over every ceiling.
+/// The static program, if it was built and is named; the debug program exceeds every size limit.
 fn static_program(test: &str) -> Option<PathBuf> {
     let program = std::env::var_os("ARC_ENROLL_STATIC").map(PathBuf::from);
     if program.is_none() {
@@ -156,7 +156,7 @@ fn included_file_that_is_no_cloud_config_is_named() {
     assert!(stderr.contains("not a cloud-config"), "{stderr}");
 }
 
-/// The digest of the stand-in below, as a person would have it from sha256sum.
+/// The digest of the stand-in below, as from sha256sum.
 fn sha256(path: &str) -> String {
     let output = Command::new("sha256sum").arg(path).output().expect("sha256sum runs");
     text(&output.stdout).split_whitespace().next().expect("a digest").to_owned()
@@ -217,7 +217,7 @@ fn fetched_through_the_proxy_of_the_network() {
                 azure.routes.insert("mirror.example".to_owned(), Playbook::new().forever(reply));
             })
             .start();
-        // What is outside the VM's own root cannot be written in the simulated VM.
+        // Paths outside the VM's root cannot be written in the simulated VM.
         let place = vm.root.join("fetched").display().to_string();
         let script = text(&script)
             .replace("binary=/usr/local/bin/arc-enroll", &format!("binary={place}"))

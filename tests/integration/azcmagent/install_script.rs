@@ -53,7 +53,7 @@ fn page_served_in_place_of_the_script_is_not_run() {
     let vm = with_script("<!DOCTYPE html><html><body>$(touch /tmp/pwned)</body></html>\n");
     let run = vm.run(&["enroll"]);
     assert_not_installed(&vm, &run, "agent.source-unreachable", 75);
-    assert!(run.last().to_string().contains("no script"), "{}", run.text());
+    assert!(run.last().to_string().contains("is not a script"), "{}", run.text());
 }
 
 #[test]

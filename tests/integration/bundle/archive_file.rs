@@ -36,7 +36,7 @@ fn archive_goes_to_standard_output() {
     Unpacked::of(file.path()).assert_reported();
     assert!(before == vm.tree(), "nothing is left on the VM");
 
-    // A terminal is no place for it, and a full disk behind it is no success.
+    // A terminal is refused, and a full disk is a failure.
     let run = vm.agent(&["bundle", "-"]).mode(crate::nexus::run::Mode::Terminal).run();
     run.assert_code(1);
     assert!(run.stdout.contains("redirect it"), "{}", run.text());
@@ -48,7 +48,7 @@ fn archive_goes_to_standard_output() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"), "{output:?}");
 }
 
-/// A text that was broken into lines, on one.
+/// A wrapped text on one line.
 fn unfolded(text: &str) -> String {
     text.split_whitespace().collect::<Vec<&str>>().join(" ")
 }
@@ -87,14 +87,14 @@ fn failed_write_leaves_nothing_and_suggests_an_alternative() {
     let run = vm.run(&["bundle", "/no/such/folder/x.tar.gz"]);
     run.assert_code(1);
     assert!(unfolded(&run.stderr).contains("No such file or directory"), "{}", run.text());
-    // What is no regular file stays what it is, and a link is not followed.
+    // A special file is not replaced, and a link is not followed.
     symlink("hostname", vm.path("etc/link")).expect("a link");
     let before = vm.tree();
     let run = vm.run(&["bundle", "/etc/link"]);
     run.assert_code(1);
     assert!(unfolded(&run.stderr).contains("no regular file"), "{}", run.text());
     assert!(before == vm.tree());
-    // An archive of an earlier time gives way, and its readers with it.
+    // An earlier archive is replaced, including its permissions.
     vm.write("etc/old.tar.gz", "old");
     vm.run(&["bundle", "/etc/old.tar.gz"]).assert_code(0);
     assert_eq!(vm.mode("etc/old.tar.gz"), 0o600);

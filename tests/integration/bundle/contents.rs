@@ -1,4 +1,4 @@
-//! What is in the archive of a VM that is enrolled, and of one where nothing is there.
+//! The contents of the archive of an enrolled VM, and of an empty one.
 
 use serde_json::json;
 
@@ -122,7 +122,7 @@ fn what_to_do_with_it_is_said_in_eighty_columns() {
 fn json_output_has_the_same_content() {
     let vm = with_all_files().start();
     let run = vm.run(&["bundle", "/root/out.tar.gz", "--output", "json"]);
-    // Named below the root, and there is no such folder yet.
+    // The path is below the root, and the folder does not exist yet.
     run.assert_code(1);
     let run = vm.run(&["bundle", "/tmp/out.tar.gz", "--output", "json"]);
     run.assert_code(0);
@@ -209,7 +209,7 @@ fn bundle_ends_when_everything_hangs() {
         .file_with_mode("usr/bin/cloud-init", 0o755, "#!/bin/sh\nexec sleep 600\n")
         .start();
     let run = vm.run(&["bundle"]);
-    // What hangs does so for longer than the test's limit, so that it ends shows that it does not wait for them.
+    // The programs hang for longer than the test's limit, so the end of the run shows that it does not wait for them.
     let archive = archive_of(&vm, &run);
     archive.assert_reported();
     assert_eq!(archive.text("journal/himdsd.txt"), "begun\n");

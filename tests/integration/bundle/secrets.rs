@@ -1,4 +1,4 @@
-//! Planted secrets do not come out, whatever they are planted in; ordinary text does, to the byte.
+//! Planted secrets are redacted in every source; ordinary text is unchanged.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use crate::nexus::run::wait_until;
 use crate::nexus::spec::{Outcome, Playbook};
 use crate::nexus::vm::{self, Vm};
 
-/// A Web Token, an opaque one, and the proxy's password as it is meant, as the URL has it, and in the header.
+/// A JSON Web Token, an opaque token, and the proxy's password as plain text, in the URL, and in the header.
 const JWT: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJwbGFudGVkIn0.cGxhbnRlZC1zaWduYXR1cmU";
 const OPAQUE: &str = "opaque-Planted-0815/token";
 const PASSWORD: [&str; 3] = ["kanari/vogel-77", "kanari%2Fvogel-77", "bmV4dXM6a2FuYXJpL3ZvZ2VsLTc3"];
@@ -18,7 +18,7 @@ const KEY: [&str; 3] = [
     "NMoSfm76oqFvAp8Gy0iz5sxjZmSnXyCdPEovGhLa0VzMaQ8s",
 ];
 
-/// Every secret in the forms in which others write it.
+/// Every secret in the forms in which other programs write it.
 fn planted() -> String {
     let key = KEY.join("\n");
     let escaped = KEY.join("\\n");
@@ -44,7 +44,7 @@ fn assert_clean(archive: &Unpacked, more: &[String]) {
         let fixed = [JWT, OPAQUE, CLIENT_SECRET].into_iter().chain(PASSWORD).chain(KEY);
         for secret in fixed.chain(more.iter().map(String::as_str)) {
             assert!(!text.contains(secret), "{secret} is in {name}:\n{text}");
-            // Nor a part of it that would be of use.
+            // Nor a usable part of it.
             let middle = &secret[secret.len() / 4..secret.len() / 4 * 3];
             assert!(middle.len() < 8 || !text.contains(middle), "{middle} is in {name}:\n{text}");
         }
@@ -102,7 +102,7 @@ fn planted_secrets_are_redacted_everywhere() {
     let issued: Vec<String> = vm.observed().tokens.into_iter().map(|issued| issued.token).collect();
     assert!(!issued.is_empty(), "doctor asked for a token");
     assert_clean(&archive, &issued);
-    // They were there: what stands beside them is.
+    // The sources were read: the text beside the secrets is there.
     for (name, beside) in [
         ("azcmagent/log/himds.log", "azcmagent connect --access-token *** --verbose\n"),
         ("journal/himdsd.txt", "a token alone *** and one *** and a password *** alone, and ***\n"),

@@ -1,4 +1,4 @@
-//! How much of a long log is kept, and how much in all.
+//! Size limits for a log and for the archive.
 
 use super::archive_of;
 
@@ -6,7 +6,7 @@ use crate::nexus::vm::Vm;
 
 const MIB: usize = 1 << 20;
 
-/// So many bytes of numbered lines; few long ones, since a build without optimization is slow to redact many words.
+/// This many bytes of numbered lines; few long ones, since a debug build redacts many words slowly.
 fn lines(bytes: usize) -> String {
     let mut text = String::new();
     while text.len() < bytes {
@@ -18,7 +18,7 @@ fn lines(bytes: usize) -> String {
 #[test]
 fn long_log_is_truncated_at_the_start() {
     let long = lines(3 * MIB) + "the last line\n";
-    // A secret where the log is cut: whatever of it is read goes.
+    // A secret at the position where the log is truncated: any part of it has to be redacted.
     let key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n".repeat(1500);
     let cut =
         format!("{}-----BEGIN PRIVATE KEY-----\n{key}-----END PRIVATE KEY-----\n{}", lines(MIB), lines(MIB));
@@ -46,7 +46,7 @@ fn long_log_is_truncated_at_the_start() {
 
 #[test]
 fn total_size_is_limited() {
-    // Thirty of these are well over the 16 MiB of the whole.
+    // Thirty of these exceed the total of 16 MiB.
     let log = lines(MIB * 5 / 8);
     let mut builder = Vm::new().enrolled();
     for index in 0..35 {
@@ -59,6 +59,6 @@ fn total_size_is_limited() {
     assert!(whole <= 16 * MIB && whole > 15 * MIB, "{whole}");
     let missing = archive.manifest()["missing"].to_string();
     assert!(missing.contains("only the 30 newest") && missing.contains("as large as it may be"), "{missing}");
-    // What is asked for first is there.
+    // The first sources are included.
     assert!(archive.files.contains_key("doctor.json") && archive.files.contains_key("identity.json"));
 }

@@ -5,18 +5,18 @@ use crate::assertions::with_windows;
 use crate::nexus::spec::{HttpAct, Outcome, Playbook, Reply, Unit, PACKAGE_SHA256, SERVICES};
 use crate::nexus::vm::{self, Builder, Vm};
 
-/// The usual configuration with more lines for azcmagent, and this many seconds of patience.
+/// The usual configuration with more lines for azcmagent, and a window of this many seconds.
 fn config(lines: &[&str], endpoint: u32) -> String {
     let agent = lines.iter().map(|line| format!("  {line}\n")).collect::<String>();
     with_windows(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{agent}"))
 }
 
-/// Every condition before `agent` holds without a change, so that looking finds the agent's own fault.
+/// A VM on which every condition before `agent` holds, so that `doctor` finds the agent's fault.
 pub fn observed_vm() -> Builder {
     Vm::new().config(&(vm::config() + "proxy: {persist: false}\n"))
 }
 
-/// As [`observed_vm`], with azcmagent and its proxy.
+/// Like [`observed_vm`], with azcmagent and its proxy.
 pub fn observed_vm_with_agent() -> Builder {
     let local = "{\"proxy.url\": \"http://169.254.0.11:3128\"}";
     observed_vm().installed().file("var/opt/azcmagent/localconfig.json", local)
@@ -264,7 +264,7 @@ fn services_with_the_proxy_or_without_need_are_not_restarted() {
         Unit::running().with("MainPID", "4242").with("ExecMainStartTimestampMonotonic", "600000000");
     for vm in [
         stale().file("proc/4242/environ", known),
-        // Whose process is not known, or was started after the variables were set, is not judged.
+        // A service whose process is unknown, or was started after the variables were set, is not checked.
         stale().system(|system| drop(system.units.insert("himdsd.service".into(), Unit::running()))).system(
             |system| {
                 for name in SERVICES {
@@ -272,7 +272,7 @@ fn services_with_the_proxy_or_without_need_are_not_restarted() {
                 }
             },
         ),
-        // Without a password azcmagent has the proxy by its own setting.
+        // Without a password azcmagent has the proxy in its configuration.
         stale().config(&(vm::config() + "proxy: {persist: false}\n")).csn(|csn| csn.credentials = None),
     ] {
         let vm = vm.start();

@@ -11,24 +11,24 @@ use crate::nexus::vm::{Builder, Vm};
 const DELETE: &str = "az connectedmachine delete --name contoso-vm-01 --resource-group contoso-nexus-rg \
                       --subscription 11111111-1111-4111-8111-111111111111";
 
-/// A VM with azcmagent, whose connect always goes like this, with a second of patience.
+/// A VM with azcmagent whose connect always has this outcome, with a window of one second.
 fn connecting(outcome: Outcome) -> Builder {
     let vm = Vm::new().installed().config(&with_windows(&[("endpoint", "1s")]));
     vm.call("azcmagent connect", Playbook::new().forever(outcome))
 }
 
-/// An enrolled VM, whose azcmagent shows these members otherwise.
+/// An enrolled VM whose `azcmagent show` has these members.
 fn showing(members: serde_json::Value) -> Builder {
     let vm = Vm::new().enrolled().config(&with_windows(&[("endpoint", "1s")]));
     vm.call("azcmagent show", Playbook::new().forever(Outcome::Patch(members)))
 }
 
-/// Cut off since a while.
+/// A machine that has been disconnected for some time.
 fn disconnected() -> serde_json::Value {
     json!({"status": "Disconnected", "lastHeartbeat": "2026-10-09T08:50:00Z", "agentErrorCode": "AZCM0026"})
 }
 
-/// ARM's answer to a look at the machine.
+/// ARM's reply to a request for the machine.
 fn known_to_azure(vm: Builder, reply: Reply) -> Builder {
     vm.azure(|azure| drop(azure.routes.insert("machine.get".into(), Playbook::new().forever(reply.act()))))
 }
@@ -85,7 +85,7 @@ faults! {
             }),
     )
         .exit(75)
-        .seen("deleting contoso-vm-01 in Azure: the answer is HTTP 500")
+        .seen("deleting contoso-vm-01 in Azure: the response is HTTP 500")
         .remedy(DELETE);
 
     cloned_by_name "connected.cloned" => Met::by_enroll(

@@ -256,7 +256,7 @@ fn an_unhealthy_sidecar_with_a_token_is_only_reported() {
     assert!(text.contains("but /healthz: HTTP 503"), "{}", run.text());
 }
 
-/// Whatever the sidecar says instead of a token: no panic, no success, its own words.
+/// Any reply of the sidecar in place of a token is a fault with the reply as evidence, never a panic or a success.
 #[test]
 fn malformed_replies_are_faults_with_the_reply_as_evidence() {
     for (status, content_type, body, words) in [

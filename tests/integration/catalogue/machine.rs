@@ -93,12 +93,12 @@ faults! {
 const CONTRADICTORY: &str =
     "HTTPS_PROXY=http://169.254.0.11:3128\nhttps_proxy=http://user:word@proxy.example:8080\n";
 
-/// An enrolled VM whose proxy settings are not looked at, so that nothing but the fault is in its place.
+/// An enrolled VM without persisted proxy settings, so that only the tested fault is present.
 pub fn quiet() -> Builder {
     Vm::new().enrolled().config(&(config() + "proxy:\n  persist: false\n"))
 }
 
-/// What it waits for is over soon.
+/// The same with short windows.
 pub fn with_short_windows() -> Builder {
     Vm::new().config(&with_windows(&[("endpoint", "1s"), ("token", "1s"), ("access", "1s")]))
 }
@@ -115,7 +115,7 @@ fn second_run(vm: &Vm) -> Run {
     let second = vm.run(&["enroll"]);
     first.signal(Signal::SIGTERM);
     first.finish();
-    // The first one's record is the later one.
+    // The first run's record is written last.
     let last = second
         .lines
         .iter()

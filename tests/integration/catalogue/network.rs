@@ -182,12 +182,12 @@ fn quiet_with(more: &str) -> Builder {
     Vm::new().enrolled().config(&(config() + "proxy:\n  persist: false\n" + more))
 }
 
-/// What hangs is given up on after ten seconds, and not tried again.
+/// A VM with a window of ten seconds, so that a hanging request is not retried.
 fn short() -> Builder {
     Vm::new().installed().config(&with_windows(&[("boot", "2s")]))
 }
 
-/// Runs `enroll` until the windows are over, and gives the evidence of every line that tells of the fault.
+/// Runs `enroll` until the windows end, and returns the evidence of every log line with the fault.
 fn told(vm: &Vm, fault: &str) -> Vec<String> {
     let run = vm.run(&["enroll"]);
     let lines = run.events("wait.started").len();

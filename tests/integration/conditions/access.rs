@@ -1,4 +1,4 @@
-//! The role, the resource group, and what else Azure says to the identity.
+//! The role, the resource group, and other replies of Azure.
 
 use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, with_windows};
 use crate::nexus::spec::{Denial, Playbook, Reply, RESOURCE_GROUP, SUBSCRIPTION, SYSTEM_OBJECT};
@@ -8,7 +8,7 @@ fn short() -> String {
     with_windows(&[("access", "1s")])
 }
 
-/// A VM on which one route of ARM plays this before it is healthy.
+/// A VM on which one route of ARM replies like this before it is healthy.
 fn route(name: &str, playbook: Playbook<crate::nexus::spec::HttpAct>) -> Builder {
     Vm::new().installed().azure(|azure| drop(azure.routes.insert(name.to_owned(), playbook)))
 }
@@ -130,11 +130,11 @@ fn an_unregistered_provider_ends_the_run_with_the_commands() {
         run.text()
     );
     assert_verbose_once(&vm, &run);
-    // The refusal to register, which only verbose mode shows, is not taken for the cause.
+    // The refusal to register, which only verbose mode shows, is not reported as the cause.
     assert!(run.log.contains("DEBUG   Registering"), "{}", run.text());
 }
 
-/// connect has failed in a way that ends the run, so it was run once more, for its details.
+/// Asserts that connect failed with a fault that ends the run and was repeated once verbosely.
 fn assert_verbose_once(vm: &Vm, run: &crate::nexus::run::Run) {
     let connects = vm.calls_of("azcmagent connect");
     let verbose: Vec<bool> =
@@ -173,7 +173,7 @@ fn an_unregistered_provider_is_left_to_azcmagent_where_the_identity_may_register
     assert!(access(&run).contains("Microsoft.HybridCompute is NotRegistered"), "{}", run.text());
 }
 
-/// What was seen of the condition access when it held.
+/// The evidence of the condition `access`.
 fn access(run: &crate::nexus::run::Run) -> String {
     let holds = run.events("condition.holds");
     let line = holds.iter().find(|line| line["condition"] == "access").expect("access holds");

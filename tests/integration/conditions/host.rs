@@ -1,4 +1,4 @@
-//! The host: rights, systemd, a read-only /etc, another run at work.
+//! The host: rights, systemd, a read-only /etc, another active run.
 
 use crate::file_systems::read_only;
 use std::process::Command;
@@ -48,7 +48,7 @@ fn a_run_continues_after_the_other_one_ends() {
     assert_enrolled(&vm, &second);
 }
 
-/// Runs the agent through another program, as it stands in the VM.
+/// Runs the agent through another program inside the VM.
 fn through(vm: &Vm, program: &str, arguments: &[&str]) -> Run {
     let mut command: Command = vm.command(program);
     command.args(arguments).arg(agent_program()).args(["enroll", "--root"]).arg(&vm.root);
@@ -84,7 +84,7 @@ fn without_root_nothing_is_changed() {
 fn without_systemd_the_machine_is_not_suitable() {
     let vm = Vm::new().installed().start();
     std::fs::remove_file(vm.path("usr/bin/systemctl")).expect("the stand-in can be removed");
-    // The machine that runs the test may have one of its own, which the agent would find.
+    // The machine that runs the test may have systemd, which the agent would find.
     let hide = "for f in /usr/bin/systemctl /bin/systemctl; do \
                 if [ -e $f ]; then mount --bind /dev/null $f; fi; done; exec \"$@\"";
     let run = through(&vm, "unshare", &["--mount", "--", "/bin/sh", "-c", hide, "sh"]);

@@ -39,7 +39,7 @@ fn a_missing_named_identity_ends_with_a_manual_fault_after_the_window() {
     assert_stopped(&vm, &run, 18, "identity.not-assigned");
     let text = evidence(&run, "identity.not-assigned");
     assert!(text.contains("Identity not found") && text.contains(SYSTEM_OBJECT), "{text}");
-    // The token that came without a name is for the evidence alone.
+    // The token of the request without an identity is used only for the evidence.
     assert!(!vm.observed().azure.iter().any(|seen| seen.headers.contains_key("authorization")));
     assert!(vm.calls_of("azcmagent connect").is_empty());
 }
@@ -95,7 +95,7 @@ fn expired_tokens_are_replaced() {
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     assert_eq!(run.events("token.expired").len(), 2, "{}", run.text());
-    // The good one went to Azure, the expired ones nowhere.
+    // Only the valid token was sent to Azure.
     let observed = vm.observed();
     assert_eq!(observed.tokens.len(), 3);
     let shown = |seen: &&crate::nexus::seen::Seen| seen.headers.get("authorization").cloned();
@@ -105,7 +105,7 @@ fn expired_tokens_are_replaced() {
 
 #[test]
 fn tokens_that_always_appear_expired_are_sent_to_azure() {
-    // Where the token does not tell its times, the reply's are no reason to call it expired.
+    // If the token is opaque, the times in the reply do not make it expired.
     let shape = shaped(|shape| (shape.lifetime_s, shape.opaque) = (Some(-60), true));
     let vm = token(Playbook::new().forever(shape))
         .config(&with_azure(&with_windows(&[("token", "1s")]), &format!("  tenant_id: {TENANT}\n")))

@@ -8,7 +8,7 @@ use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, waits, w
 use crate::nexus::spec::{Door, HttpAct, ImdsPlan, Playbook, Reply};
 use crate::nexus::vm::{Builder, Vm};
 
-/// A VM whose token endpoint plays this before it is healthy.
+/// A VM whose token endpoint replies like this before it is healthy.
 fn token(playbook: Playbook<HttpAct>) -> Builder {
     Vm::new().installed().imds(|imds| imds.token = playbook)
 }
@@ -41,10 +41,10 @@ fn a_missing_sidecar_ends_with_a_retryable_fault() {
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "imds.refused");
-    // The other windows outlast the test's limit, so this one was waited out; load can only lengthen that.
+    // The other windows exceed the test's limit, so this window has ended; load can only prolong it.
     assert!(run.elapsed >= Duration::from_secs(3), "{:?}", run.elapsed);
     assert!(!waits(&run, "imds.refused").is_empty(), "{}", run.text());
-    // What comes before it is done: the proxy settings stand, for every other program on the VM.
+    // The earlier conditions are established: the proxy settings are written.
     assert!(vm.read("etc/environment").contains("HTTPS_PROXY=http://169.254.0.11:3128\n"));
     assert!(vm.calls_of("azcmagent connect").is_empty());
     assert!(run.stdout.contains("NOT YET: imds.refused"), "{}", run.text());
@@ -80,7 +80,7 @@ fn an_unhealthy_sidecar_is_accepted_while_tokens_are_issued() {
     assert!(run.events("condition.fails").iter().all(|line| line["condition"] != "imds"), "{}", run.text());
 }
 
-/// Whatever shows that something else than IMDS answered ends the run at the first answer.
+/// Asserts that any sign of another server in place of IMDS ends the run at the first reply.
 fn assert_not_imds(builder: Builder, fault: &str, token_requests: usize, sign: &str) {
     let vm = builder.start();
     let run = vm.run(&["enroll"]);
@@ -120,7 +120,7 @@ fn server_errors_are_retried_with_a_delay() {
     let at: Vec<u64> = observed.token_requests().iter().map(|seen| seen.at_ms).collect();
     assert_eq!(at.len(), 3);
     assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 1000), "{at:?}");
-    // The same failure twice is told twice: the first, and the second repeat.
+    // Two occurrences of a failure are both logged: the first, and the first repeat.
     let repeats: Vec<_> =
         met(&run, "identity.token-service").iter().map(|line| line["repeat"].clone()).collect();
     assert_eq!(repeats, [1, 2]);
@@ -175,8 +175,8 @@ fn retry_after_as_a_date_is_honoured() {
     going.signal(Signal::SIGINT);
     let run = going.finish();
     assert_stopped(&vm, &run, 75, "run.interrupted");
-    // An hour is asked for, so that however slow this machine is, more than two minutes, the most that a server gets,
-    // are left of it when the answer is read.
+    // Retry-After is an hour, so that even on a slow machine more than two minutes, the maximum,
+    // remain when the reply is read.
     assert_eq!(waits(&run, "identity.throttled"), [120_000], "{}", run.text());
 }
 

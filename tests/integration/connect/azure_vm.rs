@@ -1,4 +1,4 @@
-//! A VM that azcmagent takes for an Azure VM.
+//! A VM that azcmagent detects as an Azure VM.
 
 use super::{assert_ended, azure_vm, config, connects};
 use crate::assertions::assert_enrolled;

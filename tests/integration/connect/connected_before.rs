@@ -1,4 +1,4 @@
-//! A VM or a name that is connected before `enroll` connects: here, elsewhere, or by another machine.
+//! A VM or a name that is already connected: to this target, to another one, or by another machine.
 
 use super::{assert_ended, blank, connects, elsewhere};
 use crate::assertions::{assert_enrolled, evidence};

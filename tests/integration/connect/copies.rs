@@ -20,7 +20,7 @@ fn host_that_was_renamed_after_enrolling_is_not_a_copy() {
         assert_enrolled_as("first-name", &vm, &vm.run(&["enroll"]));
         vm.write("etc/hostname", "another-name\n");
         assert_enrolled_as("first-name", &vm, &vm.run(&["enroll"]));
-        // A run that fails between keeps what is known.
+        // A failed run in between keeps the record of the enrollment.
         vm.write(CLOUD, "{\"connected\": true, \"expired\": true}");
         vm.run(&["enroll"]).assert_code(21).assert_last("failed", Some("connected.expired"));
         vm.write(CLOUD, "{\"connected\": true}");
@@ -45,7 +45,7 @@ fn copy_of_an_enrolled_vm_is_recognised_by_firmware_id() {
     let run = vm.run(&["enroll"]);
     assert!(evidence(&run, "connected.cloned").contains("enrolled as golden, this VM is the-copy"));
     assert_nothing_undone(&vm);
-    // The name is right, says a person.
+    // The configuration confirms the name.
     vm.write("etc/arc-enroll/config.yaml", &with_azure(&config(), "  resource_name: golden\n"));
     vm.run(&["enroll"]).assert_code(0).assert_last("enrolled", None);
 }

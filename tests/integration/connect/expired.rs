@@ -18,12 +18,12 @@ fn allowed() -> String {
     config() + "repair: {recreate_expired: true}\n"
 }
 
-/// The guide's roles in full, which may delete.
+/// The guide's roles with all actions, including delete.
 fn may_delete(vm: Builder) -> Builder {
     vm.azure(|azure| azure.access.actions = vec!["Microsoft.HybridCompute/machines/*".to_owned()])
 }
 
-/// An enrolled VM whose machine has expired, until it is connected anew.
+/// An enrolled VM whose machine has expired, until it is connected again.
 fn expired(vm: Builder) -> Vm {
     let vm = may_delete(vm.enrolled()).azure(|azure| {
         azure.machines.entry(VM_NAME.into()).or_insert_with(|| machine(VM_NAME, "Expired", OWN));
@@ -37,7 +37,7 @@ fn deletes(vm: &Vm) -> Vec<Seen> {
     vm.observed().azure.into_iter().filter(|seen| seen.method == "DELETE").collect()
 }
 
-/// As [`assert_ended`], where something may have been undone.
+/// Like [`assert_ended`], but allows deletions and disconnects.
 fn assert_failed(vm: &Vm, run: &Run, fault: &str, code: i32) {
     let outcome = if code == 75 { "waiting" } else { "failed" };
     run.assert_code(code).assert_last(outcome, Some(fault));
@@ -153,7 +153,10 @@ fn refused_deletion_is_a_fault_of_role_or_lock() {
         let vm = expired(Vm::new().config(&text).azure(route));
         let run = vm.run(&["enroll"]);
         assert_failed(&vm, &run, fault, code);
-        assert!(vm.calls_of("azcmagent disconnect").is_empty(), "nothing is forgotten that is still there");
+        assert!(
+            vm.calls_of("azcmagent disconnect").is_empty(),
+            "the state on the VM is kept while the machine exists"
+        );
         assert_eq!(vm.observed().machines.len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! `azcmagent connect` that fails, by its exit code and by its words.
+//! Failures of `azcmagent connect`, by exit code and by output.
 
 use super::{assert_ended, assert_nothing_undone, connecting, connects, saying};
 use crate::assertions::{assert_enrolled, evidence, met, with_windows};

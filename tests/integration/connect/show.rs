@@ -1,4 +1,4 @@
-//! What `azcmagent show` says after connecting.
+//! Output of `azcmagent show` after connecting.
 
 use super::{assert_ended, assert_nothing_undone, config, connects, saying};
 use crate::assertions::{assert_enrolled, evidence, met, with_windows};

@@ -1,4 +1,4 @@
-//! How the token is handed to azcmagent, and what follows when it is refused.
+//! How the token is passed to azcmagent, and what happens when it is refused.
 
 use super::{assert_ended, config, connecting, connects};
 

@@ -25,7 +25,7 @@ enum Tried {
     CiFromReadme,
     /// Only with an Azure subscription.
     NeedsAzure,
-    /// It writes a document anew, and the test that compares this document tells to type it.
+    /// It rewrites a document, and the test that compares the document names it.
     WritesDocument,
 }
 
@@ -71,10 +71,10 @@ const COMMANDS_OF_PAGES: [(&str, &[(&str, Tried)]); 4] = [
 /// How the last verdict is found in the log.
 const LAST_VERDICT: &str = r#"grep '"event":"run.finished"' /var/log/cloud-init-output.log | tail -n 1"#;
 
-/// How the command begins that makes the VM.
+/// The beginning of the command that creates the VM.
 const CREATE: &str = "az networkcloud virtualmachine create ";
 
-/// Programs that the documents tell about, and whether CI runs them.
+/// Programs that the documents mention, and whether CI runs them.
 const PROGRAMS: [(&str, bool); 13] = [
     ("packaging/build-static", true),
     ("packaging/check-static", true),
@@ -111,7 +111,7 @@ fn check_commands(page: &str, commands: &[(&'static str, Tried)]) -> Vec<&'stati
     let shown: Vec<String> = blocks(&content, "sh").iter().flat_map(|block| command_lines(block)).collect();
     let known: Vec<&str> = commands.iter().map(|(line, _)| *line).collect();
     assert_eq!(shown, known, "{page} and the list of this test differ");
-    // What is not in a block of its own language would escape this test.
+    // Commands outside an sh block would escape this test.
     let in_blocks: usize = ["sh", "yaml", "text"].iter().map(|name| blocks(&content, name).len()).sum();
     assert_eq!(content.matches("```").count(), 2 * in_blocks, "{page}");
     let ci = text(".ci/run");

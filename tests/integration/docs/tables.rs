@@ -67,7 +67,7 @@ fn prerequisites_are_skipped_on_a_connected_vm() {
     assert!(text(SOURCES).contains("the way there (3 to 8 and 10) is not walked again"));
     let numbers: BTreeMap<String, String> = conditions().into_iter().map(|(n, name)| (name, n)).collect();
     let vm = Vm::new().enrolled().start();
-    // The first run writes the proxy settings; from then on the VM is as it should be.
+    // The first run writes the proxy settings; afterwards every condition holds.
     vm.run(&["enroll"]).assert_code(0);
     let run = vm.run(&["enroll"]);
     run.assert_code(0).assert_last("enrolled", None);
@@ -94,7 +94,7 @@ fn table_of_faults() -> String {
     table
 }
 
-/// Writes the table of faults anew.
+/// Rewrites the table of faults.
 pub(super) const WRITE_TABLE: &str = "ARC_ENROLL_WRITE_TABLE=1 cargo test --test integration table_of_faults";
 
 /// With ARC_ENROLL_WRITE_TABLE set, the table is written instead of compared.
@@ -164,7 +164,7 @@ fn what_is_stored_is_where_the_documents_say() {
     }
 }
 
-/// The agent tells for which versions of a distribution there are packages when it meets another one.
+/// On an unsupported version, the agent lists the versions of the distribution that have packages.
 #[test]
 fn distributions_are_those_of_the_program() {
     let table_of_program = fs::read_to_string(repository().join("src/clients/packages/distribution.rs"));

@@ -90,14 +90,14 @@ fn tags_arrive_in_azure_as_written() {
 #[test]
 fn garbled_tags_are_written_again() {
     use crate::nexus::spec::{machine, Playbook, Reply};
-    // What Azure has differs from what was asked for, whoever changed it on the way.
+    // The tags in Azure differ from the configured ones.
     let mut garbled = machine(VM_NAME, "Connected", "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa");
     garbled["tags"] = serde_json::json!({"two": "a\\, b"});
     let vm = Vm::new()
         .installed()
         .config(&with_azure(&config(), "  tags: {two: 'a, b'}\n"))
         .azure(|azure| {
-            // The first look is azcmagent's own, for a namesake.
+            // The first request is azcmagent's, for an existing machine of the name.
             let missing = Reply::json(404, &serde_json::json!({"error": {"code": "ResourceNotFound"}})).act();
             let playbook = Playbook::new().once(missing).once(Reply::json(200, &garbled).act());
             azure.routes.insert("machine.get".to_owned(), playbook);

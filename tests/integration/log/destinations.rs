@@ -8,12 +8,12 @@ use crate::nexus::vm;
 use crate::nexus::vm::{Vm, LOG};
 use std::path::Path;
 
-/// A machine-id whose place in the spread of a fleet is so many fifteenths, that is seconds.
+/// A machine-id with a start delay of this many seconds.
 fn machine_id(digit: char) -> String {
     format!("{}\n", String::from(digit).repeat(32))
 }
 
-/// Lines of the log as the contract has them: whole, with their members, the last one saying how it ended.
+/// Asserts that the lines are complete JSON with the documented members, and that the last one has the outcome.
 fn assert_contract(text: &str) -> Vec<Value> {
     let lines: Vec<Value> = text
         .lines()
@@ -67,7 +67,7 @@ fn first_boot_writes_json_lines_and_nothing_else() {
     let run = vm.first_boot(&["enroll"]);
     assert_enrolled(&vm, &run);
     let lines = assert_contract(&run.stdout);
-    // tee wrote the same into the log, and nothing wrote there twice.
+    // tee wrote the same into the log, without duplicates.
     assert_eq!(run.log, run.stdout);
     assert!(vm.read(LOG).starts_with("Cloud-init v. 22.4.2"));
     assert_eq!(vm.mode(LOG), 0o640);
@@ -125,7 +125,7 @@ fn a_terminal_gets_coloured_text_of_eighty_columns() {
     assert_readable(&run.stdout);
     assert!(run.stdout.contains("ENROLLED"), "{}", run.stdout);
     assert!(run.stdout.contains("\u{1b}[32mok"), "{:?}", run.stdout);
-    // What is rewritten in place, too, has to fit in a line; the last line names the Arc machine in one word.
+    // Text that is rewritten in place has to fit in a line, too; the last line contains the resource id unwrapped.
     for line in plain(&run.stdout).split(['\n', '\r']) {
         let one_word = line.split_whitespace().any(|word| word.len() > 53);
         assert!(line.chars().count() <= 80 || one_word, "{line:?}");

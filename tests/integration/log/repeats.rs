@@ -7,7 +7,7 @@ use crate::nexus::run::Run;
 use crate::nexus::spec::{GuestPlan, Outcome, Playbook};
 use crate::nexus::vm::Vm;
 
-/// After connecting, `azcmagent show` says these in turn.
+/// `azcmagent show` has these outputs in turn after connecting.
 fn shows(answers: &[(u32, &str)]) -> Playbook<Outcome> {
     let first = Playbook::new().once(Outcome::Usual);
     answers.iter().fold(first, |playbook, (times, words)| {

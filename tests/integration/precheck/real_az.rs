@@ -1,6 +1,6 @@
-//! The real az, signed in by the simulated sidecar, against the simulated ARM: what the stand-in says is held to it.
-//! `NEXUS_AZ` names the program; without it the test is left out, since it is a download of 700 MB. The networkcloud
-//! extension is on no package registry, so what needs it is the stand-in's alone.
+//! The real az, signed in through the simulated sidecar, against the simulated ARM, to verify the stand-in.
+//! `NEXUS_AZ` names the program; without it the test is skipped, since az is a download of 700 MB. The networkcloud
+//! extension is not on a package registry, so its commands are tested only with the stand-in.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -76,7 +76,7 @@ fn the_real_az_is_understood() {
     for check in ["az", "resource-group", "providers", "identity"] {
         assert_eq!(state(check), "holds", "{found}");
     }
-    // The real words for an extension that is not there.
+    // The real message for a missing extension.
     assert_eq!(found["extension"]["fault"], "host.az-extension", "{found}");
     assert_eq!(found["csn"]["cause"], "extension", "{found}");
     // The first role is assigned, the second is not.

@@ -1,4 +1,4 @@
-//! The stand-in of azcmagent.
+//! The stand-in for azcmagent.
 
 use super::{stand_in, token};
 
