@@ -417,5 +417,5 @@ fn a_signal_ends_az_too() {
     assert_eq!(child.wait().expect("it ends").code(), Some(75));
     let left =
         std::process::Command::new("pgrep").args(["-f", &workstation.path("az").to_string_lossy()]).output();
-    assert!(left.is_ok_and(|found| found.stdout.is_empty()), "az goes on");
+    assert!(left.is_ok_and(|found| found.stdout.is_empty()), "az still runs");
 }

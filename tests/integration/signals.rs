@@ -144,7 +144,7 @@ fn memory_files_of_a_killed_run_are_removed_by_the_next() {
     assert_eq!((run.code, run.signal), (None, Some(9)));
     let orphan = vm.calls_of("azcmagent connect")[0].pid;
     kill(Pid::from_raw(i32::try_from(orphan).expect("a process id")), Signal::SIGKILL).expect("it hangs");
-    assert!(!vm.leaks(&[]).is_empty(), "nobody was left to remove the file");
+    assert!(!vm.leaks(&[]).is_empty(), "the killed run cannot have removed the file");
     vm.set_guest(&GuestPlan::default());
     let again = vm.run(&["enroll"]);
     assert_enrolled(&vm, &again);

@@ -182,7 +182,7 @@ fn wait_until_open(tee: &Child) {
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < HANG_LIMIT, "waited in vain until {what}");
+        assert!(started.elapsed() < HANG_LIMIT, "timed out waiting until {what}");
         sleep(PAUSE);
     }
 }

@@ -81,7 +81,7 @@ fn arm_checks_the_token() {
         "InvalidAuthenticationTokenAudience",
     ];
     assert_eq!(codes[..3], expected);
-    assert_eq!(codes[3], Value::Null, "an opaque token is as good as any");
+    assert_eq!(codes[3], Value::Null, "an opaque token is accepted");
     assert_eq!(
         azure(&vm, &permissions, Some("forged"), &[]).1["error"]["code"],
         "InvalidAuthenticationToken"
