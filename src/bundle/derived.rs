@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Collected, Content, Part};
 use crate::clients::imds;
-use crate::conditions::proxy_environment::others as other_files;
+use crate::conditions::proxy_environment::other_files;
 use crate::context::{Context, Facts};
 use crate::formats::json::object;
 use crate::host::commands::contains_any;

@@ -19,7 +19,7 @@ entries! {
         resolution: Resolution::Retry,
         summary: "The identity may not create the Arc machine in the resource group.",
         causes: &[
-            cause("The role was not assigned yet; a system-assigned identity can only get it after the VM was created."),
+            cause("The role is not assigned yet; a system-assigned identity can get it only after the VM was created."),
             cause("The role was assigned a moment ago; Azure needs up to ten minutes."),
             cause("The role was assigned at another scope, or to a group."),
         ],
@@ -102,7 +102,7 @@ entries! {
         condition: Condition::Access,
         resolution: Resolution::Manual,
         summary: "The subscription is disabled and takes no changes.",
-        causes: &[cause("Its payment is overdue, its credit is used up, or somebody disabled it.")],
+        causes: &[cause("Its payment is overdue, its credit is used up, or it was disabled by its owner.")],
         automatic: "Nothing: the same request gives the same answer.",
         recheck_from: Condition::Access,
         steps: &[
@@ -127,7 +127,7 @@ entries! {
             cause("There are as many Arc machines, or resources, as the quota allows."),
             cause("Arc machines of deleted VMs were never deleted."),
         ],
-        automatic: "Nothing: deleting other resources is left to a person.",
+        automatic: "Nothing: arc-enroll does not delete other resources.",
         recheck_from: Condition::Access,
         steps: &[
             workstation(
@@ -171,8 +171,8 @@ entries! {
         condition: Condition::Access,
         resolution: Resolution::Manual,
         summary: "The subscription is not registered for a resource provider that Arc needs.",
-        causes: &[cause("Nobody has used Arc in this subscription yet.")],
-        automatic: "azcmagent registers it where the identity may; the roles for enrolling alone do not allow it.",
+        causes: &[cause("Arc was not used in this subscription before.")],
+        automatic: "azcmagent registers it if the identity is allowed to; the two roles for enrolling do not allow it.",
         recheck_from: Condition::Access,
         steps: &[REGISTER_HYBRID_COMPUTE, REGISTER_GUEST_CONFIGURATION, REGISTER_HYBRID_CONNECTIVITY, RERUN],
         guide: "Error: Failed to connect to Azure Arc",
@@ -205,8 +205,8 @@ entries! {
         condition: Condition::Access,
         resolution: Resolution::Manual,
         summary: "A lock on the resource group or subscription forbids the change.",
-        causes: &[cause("Somebody locked it against changes.")],
-        automatic: "Nothing: whether a lock is removed is left to a person.",
+        causes: &[cause("An administrator placed the lock to prevent changes.")],
+        automatic: "Nothing: arc-enroll does not remove locks.",
         recheck_from: Condition::Access,
         steps: &[
             workstation(

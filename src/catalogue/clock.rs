@@ -23,7 +23,7 @@ entries! {
         automatic: "Asks the time service to step the clock, then waits.",
         repair: Some(RepairId::StepClock),
         backoff: Some(Backoff::Poll),
-        // Both clocks are read when the sidecar answers.
+        // The `imds` condition reads both clocks.
         recheck_from: Condition::Imds,
         steps: &[
             on_vm("See the state:", "timedatectl timesync-status"),

@@ -50,7 +50,7 @@ entries! {
         summary: "This VM is connected to another Arc resource than the configuration names.",
         causes: &[
             cause("It was enrolled by hand or by another configuration."),
-            cause("It is a clone of an enrolled VM."),
+            cause("The VM is a clone of an enrolled VM."),
         ],
         automatic: "Nothing: an enrolled machine is never moved.",
         recheck_from: Condition::Connected,
@@ -72,10 +72,10 @@ entries! {
         resolution: Resolution::Retry,
         summary: "This VM is enrolled, but Azure has not heard from it.",
         causes: &[
-            cause("The network is down or was."),
+            cause("The network is or was down."),
             cause("A service of azcmagent does not run.").unless(Condition::Agent),
         ],
-        automatic: "Waits: azcmagent reconnects by itself. It is never enrolled again for this.",
+        automatic: "Waits: azcmagent reconnects by itself. The VM is not enrolled again.",
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Connected,
         steps: &[SHOW_AGENT, CHECK_CONNECTIVITY, SHOW_HIMDS_LOG],
@@ -88,8 +88,8 @@ entries! {
         condition: Condition::Connected,
         resolution: Resolution::Manual,
         summary: "The Arc machine's own identity has expired; only enrolling again helps.",
-        causes: &[cause("The VM was cut off for more than 45 days.")],
-        automatic: "Deletes the Arc machine and enrolls again only where repair.recreate_expired is true.",
+        causes: &[cause("The VM was disconnected for more than 45 days.")],
+        automatic: "Deletes the Arc machine and enrolls again only if repair.recreate_expired is true.",
         repair: Some(RepairId::RecreateExpired),
         recheck_from: Condition::Connected,
         steps: &[
@@ -108,10 +108,10 @@ entries! {
         resolution: Resolution::Retry,
         summary: "The Expired Arc machine could not be removed, in Azure or on this VM.",
         causes: &[
-            cause("Azure takes its time to delete it."),
-            cause("azcmagent cannot clear what it has on this VM."),
+            cause("Azure has not finished deleting it."),
+            cause("azcmagent cannot remove its state on this VM."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Connected,
         steps: &[DELETE_ARC_MACHINE, CLEAR_LOCAL_STATE, RERUN],
@@ -125,10 +125,10 @@ entries! {
         resolution: Resolution::Manual,
         summary: "This VM looks like a copy of another one that is enrolled: both act as the same Arc machine.",
         causes: &[
-            cause("The image was made of a VM that was enrolled already."),
+            cause("The image was made from an enrolled VM."),
             cause("It was enrolled by hand under another name than its own."),
         ],
-        automatic: "Nothing: which of the two is the right one is left to a person.",
+        automatic: "Nothing: an operator has to decide which of the two VMs keeps the Arc machine.",
         recheck_from: Condition::Connected,
         steps: &[
             SHOW_AGENT,
@@ -145,8 +145,8 @@ entries! {
         condition: Condition::Connected,
         resolution: Resolution::Manual,
         summary: "The Arc machine was deleted in Azure, but azcmagent on this VM still uses it.",
-        causes: &[cause("Somebody deleted it in Azure without disconnecting the VM.")],
-        automatic: "Nothing: whether the VM is enrolled again is left to a person.",
+        causes: &[cause("The Arc machine was deleted in Azure without disconnecting the VM.")],
+        automatic: "Nothing: an operator has to decide whether the VM is enrolled again.",
         recheck_from: Condition::Connected,
         steps: &[CLEAR_LOCAL_STATE, RERUN],
         guide: "azcmagent error AZCM0043",
@@ -162,7 +162,7 @@ entries! {
             cause("The files below /var/opt/azcmagent are damaged or belong to another user."),
             cause("azcmagent is set to keep its keys in a TPM that this VM does not have."),
         ],
-        automatic: "Nothing: the same keys give the same answer.",
+        automatic: "Nothing: a retry with the same keys gives the same result.",
         recheck_from: Condition::Connected,
         steps: &[
             as_root(
@@ -204,7 +204,7 @@ entries! {
             cause("An earlier VM of this name was deleted without deleting its Arc machine."),
             cause("Two VMs have the same hostname."),
         ],
-        automatic: "Nothing: it may belong to another machine.",
+        automatic: "Nothing: the Arc machine may belong to another VM.",
         recheck_from: Condition::Connected,
         steps: &[
             SHOW_ARC_MACHINE,
@@ -229,7 +229,7 @@ entries! {
             cause("azure.private_link_scope is missing or is not the one behind the private endpoint."),
             cause("azure.private_link_scope is set, but the names resolve to public addresses."),
         ],
-        automatic: "Nothing: the same settings get the same answer.",
+        automatic: "Nothing: a retry with the same settings gives the same result.",
         recheck_from: Condition::Connected,
         steps: &[
             workstation(
@@ -260,7 +260,7 @@ entries! {
             cause("An endpoint is missing from the egress list of the cloud services network."),
             cause("Azure is briefly down."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Proxy,
         steps: &[CHECK_CONNECTIVITY, SHOW_CSN_EGRESS],
@@ -274,10 +274,10 @@ entries! {
         resolution: Resolution::Retry,
         summary: "azcmagent made the Arc machine in Azure, but could not finish.",
         causes: &[
-            cause("The connection broke in the middle."),
+            cause("The connection was interrupted."),
             cause("The metadata service of Arc was briefly down."),
         ],
-        automatic: "Connects again for as long as the window lasts, which usually completes it; it deletes nothing.",
+        automatic: "Connects again until the window ends, which usually completes it; nothing is deleted.",
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Connected,
         steps: &[
@@ -294,8 +294,8 @@ entries! {
         condition: Condition::Connected,
         resolution: Resolution::Retry,
         summary: "azcmagent connect failed for a reason of its own.",
-        causes: &[cause("The evidence has azcmagent's message.")],
-        automatic: "Tries again for as long as the window lasts.",
+        causes: &[cause("See azcmagent's message in the evidence.")],
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Connected,
         steps: &[
@@ -315,9 +315,9 @@ entries! {
         summary: "azcmagent connect took too long and was stopped.",
         causes: &[
             cause("The network is very slow."),
-            cause("azcmagent hangs on an endpoint."),
+            cause("azcmagent waits for an endpoint that does not answer."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Connected,
         steps: &[

@@ -19,7 +19,7 @@ entries! {
             cause("No name server is configured."),
             cause("The name server cannot be reached."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Dns,
         steps: &[

@@ -16,7 +16,7 @@ entries! {
         resolution: Resolution::Manual,
         summary: "The proxy refuses endpoints that Arc needs.",
         causes: &[cause("The egress list of the cloud services network lacks them.")],
-        automatic: "Tries again for as long as the window lasts: a change may not have arrived yet.",
+        automatic: "Tries again until the window ends: a change may not have taken effect yet.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Egress,
         steps: &[
@@ -40,9 +40,9 @@ entries! {
         summary: "The names of endpoints that Arc needs are not resolved on the way to them.",
         causes: &[
             cause("The name servers behind the proxy do not know them or do not answer."),
-            cause("azure.location or azure.cloud in the configuration is wrong, and there is no such name."),
+            cause("azure.location or azure.cloud in the configuration is wrong, so that the name does not exist."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Egress,
         steps: &[
@@ -63,10 +63,10 @@ entries! {
         summary: "The proxy opens the way to endpoints that Arc needs, but no answer comes in time.",
         causes: &[
             cause("The link of this site is overloaded."),
-            cause("Something behind the proxy drops packets, large ones first (MTU)."),
+            cause("A network device behind the proxy drops packets, large ones first (MTU)."),
             cause("Azure is slow or briefly down."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Egress,
         steps: &[
@@ -93,7 +93,7 @@ entries! {
             cause("Azure is slow or briefly down."),
             cause("The link of this site is overloaded."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Egress,
         steps: &[CHECK_ENDPOINT],
@@ -108,9 +108,9 @@ entries! {
         summary: "This VM's own list of trusted authorities is missing, empty or unreadable.",
         causes: &[
             cause("The image was made without the package ca-certificates."),
-            cause("SSL_CERT_FILE or CURL_CA_BUNDLE names a file that is not there."),
+            cause("SSL_CERT_FILE or CURL_CA_BUNDLE names a file that does not exist."),
         ],
-        automatic: "Tries again for as long as the window lasts: a package installation may be under way.",
+        automatic: "Tries again until the window ends: a package installation may be in progress.",
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Egress,
         steps: &[
@@ -132,9 +132,9 @@ entries! {
         summary: "The certificate of an endpoint has expired or is not valid yet, by this VM's clock.",
         causes: &[
             cause("The clock of this VM is wrong.").unless(Condition::Clock),
-            cause("Something that intercepts TLS shows a certificate that was not renewed."),
+            cause("A TLS-intercepting device presents a certificate that was not renewed."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Egress,
         steps: &[
@@ -155,10 +155,10 @@ entries! {
         resolution: Resolution::Manual,
         summary: "The certificate that comes for an endpoint is for another name.",
         causes: &[
-            cause("Something between the VM and Azure answers in its place, such as a block page."),
+            cause("A device between the VM and Azure answers in place of the endpoint, for example with a block page."),
             cause("A name resolves to the address of another service."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Egress,
         steps: &[
@@ -179,10 +179,10 @@ entries! {
         resolution: Resolution::Manual,
         summary: "The certificate of an endpoint comes from an authority that this VM does not trust.",
         causes: &[
-            cause("Something between the VM and Azure intercepts TLS."),
+            cause("A device between the VM and Azure intercepts TLS."),
             cause("The CA certificates of the image are old."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Egress,
         steps: &[

@@ -18,9 +18,9 @@ entries! {
         causes: &[
             cause("The sidecar container is still starting."),
             cause("The sidecar container has crashed."),
-            cause("The cluster is too old to have it: management bundle 2510.1 and runtime 4.7.0 are the least."),
+            cause("The cluster is too old for the sidecar, which needs management bundle 2510.1 and runtime 4.7.0."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Imds,
         steps: &[CHECK_SIDECAR, RESTART_VM, REPORT],
@@ -38,7 +38,7 @@ entries! {
             cause("The VM's route to 169.254.169.254 leads elsewhere."),
             cause("A firewall on the VM drops it."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Imds,
         steps: &[
@@ -60,7 +60,7 @@ entries! {
             cause("The route to 169.254.0.0/16 is missing."),
             cause("imds.endpoint in the configuration names another address."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Imds,
         steps: &[
@@ -79,9 +79,9 @@ entries! {
         summary: "What answers at the IMDS address does not speak HTTP, or breaks off.",
         causes: &[
             cause("The sidecar is starting or shutting down."),
-            cause("Something else listens there."),
+            cause("Another program listens at the address."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Imds,
         steps: &[CHECK_SIDECAR],
@@ -120,7 +120,7 @@ entries! {
         causes: &[
             cause("The network's sign-in page answers every request."),
             cause("imds.endpoint in the configuration names a web server."),
-            cause("A program on this VM took the address 169.254.169.254."),
+            cause("A program on this VM uses the address 169.254.169.254."),
         ],
         automatic: "Nothing: asking again through the same path gives the same answer.",
         recheck_from: Condition::Imds,

@@ -1,4 +1,4 @@
-//! The catalogue of faults, one file a condition. Codes are part of the contract: they are added, never changed.
+//! The catalogue of faults, one file per condition. Codes are part of the interface: they are added, never changed.
 
 mod access;
 mod agent;
@@ -35,7 +35,7 @@ use std::time::Duration;
 use crate::model::condition::Condition;
 use crate::model::fault::{FaultKind, Resolution};
 
-/// Names each entry once, as a static and in its file's list.
+/// Defines each entry as a static, and a list of all entries of the file.
 macro_rules! entries {
     ($list:ident; $($name:ident = FaultKind { code: $code:literal, $($rest:tt)* };)*) => {
         $(
@@ -49,7 +49,7 @@ macro_rules! entries {
 }
 use entries;
 
-/// The parts that most entries share.
+/// Defaults that most entries share.
 const COMMON: FaultKind = FaultKind {
     code: "",
     condition: Condition::Host,
@@ -67,7 +67,7 @@ const COMMON: FaultKind = FaultKind {
     guide: "",
 };
 
-/// Every kind of fault there is, in the order of the conditions; those that only `precheck` finds are the last.
+/// Every kind of fault in the order of the conditions; those that only `precheck` finds come last.
 pub fn all() -> impl Iterator<Item = &'static FaultKind> {
     let files = [
         HOST,
@@ -88,5 +88,5 @@ pub fn all() -> impl Iterator<Item = &'static FaultKind> {
 
 /// The kind with this code.
 pub fn find(code: &str) -> Option<&'static FaultKind> {
-    all().find(|entry| entry.code == code)
+    all().find(|kind| kind.code == code)
 }

@@ -1,5 +1,5 @@
-//! Faults that `precheck` finds from the workstation: az itself, the cluster, the cloud services network, the
-//! identities and their roles as Azure shows them.
+//! Faults that `precheck` finds from the workstation: az, the cluster, the cloud services network, the identities and
+//! their roles.
 
 use super::steps::{
     ADD_ENDPOINTS_IN_PORTAL, ADD_MISSING_ENDPOINTS, ASSIGN_LIST_ACCESS, ASSIGN_RESOURCE_MANAGER, AZ_UPGRADE,
@@ -12,7 +12,7 @@ use crate::model::condition::Condition;
 use crate::model::fault::{cause, FaultKind, Resolution};
 use crate::model::step::{workstation, Who};
 
-/// What these entries share: arc-enroll does nothing about them.
+/// Defaults of these entries: arc-enroll does nothing about them.
 const PRECHECK: FaultKind =
     FaultKind { resolution: Resolution::Manual, automatic: "Nothing: precheck changes nothing.", ..COMMON };
 
@@ -120,9 +120,9 @@ entries! {
         resolution: Resolution::Unsuitable,
         summary: "az failed or its answer cannot be read, so this could not be judged.",
         causes: &[
-            cause("This machine does not reach Azure: no network, or a proxy that is not set."),
+            cause("This machine cannot reach Azure: there is no network, or the proxy is not set."),
             cause("Azure is busy or slow."),
-            cause("Something else than Azure CLI is called az here."),
+            cause("The az in PATH is not the Azure CLI."),
         ],
         steps: &[
             workstation(Who::SignedIn, "See what it says:", "{az}"),
@@ -137,7 +137,7 @@ entries! {
         condition: Condition::Imds,
         summary: "The Operator Nexus cluster is too old to give its VMs identities.",
         causes: &[
-            cause("Its runtime is older than 4.7.0; its management bundle has to be 2510.1 at least, too."),
+            cause("Its runtime is older than 4.7.0; its management bundle must be at least 2510.1, too."),
         ],
         steps: &[
             workstation(
@@ -187,7 +187,7 @@ entries! {
         ],
         steps: &[
             workstation(Who::SignedIn, "Look at the VM's own:", "{precheck} --csn {csn_of_vm}"),
-            workstation(Who::VmContributor, "Or create the VM anew on the right one:", "{create}"),
+            workstation(Who::VmContributor, "Or recreate the VM on the right one:", "{create}"),
         ],
         guide: "Cloud Services Network (CSN) configurations",
         ..PRECHECK
@@ -216,7 +216,7 @@ entries! {
         condition: Condition::Proxy,
         resolution: Resolution::Retry,
         summary: "The cloud services network is being created or changed.",
-        causes: &[cause("Somebody created or updated it a moment ago.")],
+        causes: &[cause("It was created or updated a moment ago.")],
         backoff: Some(Backoff::Slow),
         steps: &[
             workstation(
@@ -273,7 +273,7 @@ entries! {
         ],
         steps: &[
             DELETE_VM,
-            workstation(Who::VmContributor, "Create it anew, with an identity:", "{create}"),
+            workstation(Who::VmContributor, "Recreate it, with an identity:", "{create}"),
             RERUN_PRECHECK,
         ],
         guide: "Error: Failed to sign in with managed identity",
@@ -300,7 +300,7 @@ entries! {
                 "",
             ),
             DELETE_VM,
-            workstation(Who::VmContributor, "Create it anew:", "{create}"),
+            workstation(Who::VmContributor, "Recreate it:", "{create}"),
             RERUN_PRECHECK,
         ],
         guide: "Error: Failed to sign in with managed identity",
@@ -335,7 +335,7 @@ entries! {
         summary: "The identity lacks a role that it needs on the resource group.",
         causes: &[
             cause("The role was not assigned yet, or to another identity."),
-            cause("The role was assigned at another scope, or to a group, which is not seen here."),
+            cause("The role was assigned at another scope, or to a group, which precheck does not see."),
         ],
         steps: &[ASSIGN_RESOURCE_MANAGER, ASSIGN_LIST_ACCESS, SHOW_ROLES, RERUN_PRECHECK],
         guide: "Verify Managed Identity permissions",

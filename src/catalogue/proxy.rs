@@ -16,10 +16,10 @@ entries! {
         resolution: Resolution::Retry,
         summary: "The CSN proxy's port is closed.",
         causes: &[
-            cause("The cloud services network is still coming up."),
+            cause("The cloud services network is still starting."),
             cause("The VM is not attached to a cloud services network."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Proxy,
         steps: &[
@@ -40,11 +40,11 @@ entries! {
         resolution: Resolution::Retry,
         summary: "The CSN proxy does not answer.",
         causes: &[
-            cause("The cloud services network is still coming up."),
+            cause("The cloud services network is still starting."),
             cause("The route to it leads elsewhere."),
             cause("The proxy cannot reach the Internet."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Proxy,
         steps: &[
@@ -64,7 +64,7 @@ entries! {
             cause("The network interface is not up yet."),
             cause("The VM is not attached to a cloud services network."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Proxy,
         steps: &[
@@ -85,7 +85,7 @@ entries! {
             cause("The proxy is starting or shutting down."),
             cause("proxy.url names another service."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Proxy,
         steps: &[SEE_PROXY_URL, CHECK_PROXY],
@@ -102,7 +102,7 @@ entries! {
             cause("proxy.url has no credentials, or wrong ones."),
             cause("It is not the CSN proxy, which needs none."),
         ],
-        automatic: "Nothing: the same credentials get the same answer.",
+        automatic: "Nothing: a retry with the same credentials gives the same result.",
         recheck_from: Condition::Proxy,
         steps: &[
             as_root("The CSN proxy is always http://169.254.0.11:3128; correct proxy.url in {config}", ""),
@@ -121,7 +121,7 @@ entries! {
             cause("The cloud services network was created without its default egress endpoints."),
             cause("The egress endpoints were added to another cloud services network."),
         ],
-        automatic: "Tries again for as long as the window lasts: a change may not have arrived yet.",
+        automatic: "Tries again until the window ends: a change may not have taken effect yet.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Proxy,
         steps: &[
@@ -147,7 +147,7 @@ entries! {
             cause("The proxy cannot resolve or reach the Internet."),
             cause("The proxy is overloaded or restarting."),
         ],
-        automatic: "Tries again for as long as the window lasts.",
+        automatic: "Tries again until the window ends.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Proxy,
         steps: &[

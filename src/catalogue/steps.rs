@@ -1,4 +1,4 @@
-//! Steps that several faults share, and those that `precheck` leaves out where they do not apply.
+//! Steps that several faults share, and steps that `precheck` omits if they do not apply.
 
 use crate::model::step::{as_root, ask, on_vm, workstation, Step, Who};
 
@@ -8,7 +8,7 @@ pub const RERUN: Step = as_root("Then run:", "{rerun}");
 /// Run `precheck` again, on the workstation.
 pub const RERUN_PRECHECK: Step = workstation(Who::SignedIn, "Then run:", "{precheck}");
 
-/// Collect what support asks for.
+/// Create the archive for a support request.
 pub const REPORT: Step = as_root(
     "If it stays so, report it to Microsoft support, with the archive that this makes:",
     "arc-enroll bundle",
@@ -38,7 +38,7 @@ pub const SUPPORTED_DISTRIBUTION: Step = ask(
 pub const AGENT_IN_IMAGE: Step =
     ask(Who::ImageOwner, "Or put azcmagent into the image and set agent.install to never in {config}");
 
-/// Show the proxy settings of the system's files, which only root may read where they have a password.
+/// Show the proxy settings in the system's files; only root may read files with a password.
 pub const SHOW_PROXY_SETTINGS: Step =
     as_root("See what is set:", "grep -ri _proxy /etc/environment /etc/profile.d /etc/systemd/system.conf.d");
 
@@ -169,7 +169,7 @@ pub const SHOW_AGENT: Step = as_root("See what azcmagent says:", "azcmagent show
 pub const CHECK_CONNECTIVITY: Step =
     as_root("See which endpoints it reaches:", "azcmagent check --location {location}");
 
-/// Remove azcmagent's state on the VM; Azure's side is not touched.
+/// Remove azcmagent's state on the VM, without a change in Azure.
 pub const CLEAR_LOCAL_STATE: Step =
     as_root("Remove azcmagent's state on this VM:", "azcmagent disconnect --force-local-only");
 
@@ -190,46 +190,46 @@ pub const DELETE_ARC_MACHINE: Step = workstation(
 /// Sign in to az.
 pub const SIGN_IN: Step = workstation(Who::SignedIn, "Sign in:", "az login {tenant_option}");
 
-/// Upgrade az; left out where it is new enough.
+/// Upgrade az; omitted if it is new enough.
 pub const AZ_UPGRADE: Step = workstation(Who::Anyone, "Upgrade az:", "az upgrade");
 
-/// Add the networkcloud extension; left out where it is there.
+/// Add the networkcloud extension; omitted if it is installed.
 pub const EXTENSION_ADD: Step =
     workstation(Who::Anyone, "Add the extension:", "az extension add --name networkcloud");
 
-/// Update the networkcloud extension; left out where it is absent or new enough.
+/// Update the networkcloud extension; omitted if it is absent or new enough.
 pub const EXTENSION_UPDATE: Step =
     workstation(Who::Anyone, "Update the extension:", "az extension update --name networkcloud");
 
-/// Create the user-assigned identity; left out where its name is not known.
+/// Create the user-assigned identity; omitted if its name is not known.
 pub const MAKE_IDENTITY: Step = workstation(
     Who::IdentityContributor,
     "Create it:",
     "az identity create {identity_at} --location {location}",
 );
 
-/// Create a cloud services network; left out where there is one.
+/// Create a cloud services network; omitted if there is one.
 pub const MAKE_CSN: Step = workstation(
     Who::NetworkOwner,
     "Or create one:",
     "az networkcloud cloudservicesnetwork create {csn_at} --location {location} --extended-location name=\"$CUSTOM_LOCATION_ID\" type=CustomLocation --enable-default-egress-endpoints True",
 );
 
-/// Enable the platform's default endpoints; left out where they are.
+/// Enable the platform's default endpoints; omitted if they are enabled.
 pub const ENABLE_DEFAULT_ENDPOINTS: Step = workstation(
     Who::NetworkOwner,
     "Enable the platform's default endpoints:",
     "az networkcloud cloudservicesnetwork update {csn_at} --enable-default-egress-endpoints True",
 );
 
-/// Add the missing endpoints to the list; left out where none is to be added, or the list is not safe in a command.
+/// Add the missing endpoints to the list; omitted if none is missing, or if the list is not safe in a command.
 pub const ADD_MISSING_ENDPOINTS: Step = workstation(
     Who::NetworkOwner,
     "Add what is missing; this replaces the list, and what it already has is kept in it:",
     "az networkcloud cloudservicesnetwork update {csn_at} --additional-egress-endpoints {csn_egress_json}",
 );
 
-/// Add the missing endpoints in the portal; left out where a command does it.
+/// Add the missing endpoints in the portal; omitted if a command can do it.
 pub const ADD_ENDPOINTS_IN_PORTAL: Step = ask(
     Who::NetworkOwner,
     "Its list has characters that are not safe in a shell command; add these in the portal: {endpoints}",
@@ -238,6 +238,6 @@ pub const ADD_ENDPOINTS_IN_PORTAL: Step = ask(
 /// Delete the VM.
 pub const DELETE_VM: Step = workstation(
     Who::VmContributor,
-    "Delete the VM, whose data is lost with it:",
+    "Delete the VM, including its data:",
     "az networkcloud virtualmachine delete {vm_at}",
 );

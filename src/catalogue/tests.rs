@@ -1,4 +1,4 @@
-//! The rules that every entry and every step of the catalogue keeps.
+//! Rules for every entry and every step of the catalogue.
 
 mod shell;
 
@@ -10,10 +10,10 @@ use crate::model::var::Var;
 
 /// Every step, with the code of its fault.
 fn steps() -> impl Iterator<Item = (&'static str, &'static Step)> {
-    all().flat_map(|entry| entry.steps.iter().map(move |step| (entry.code, step)))
+    all().flat_map(|kind| kind.steps.iter().map(move |step| (kind.code, step)))
 }
 
-/// The names in braces that have the form of a variable, each with what stands before it. curl's own `%{…}` are none.
+/// The names in braces that have the form of a variable, each with the text before it; curl's `%{…}` are excluded.
 fn names(text: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices('{') {
@@ -27,7 +27,7 @@ fn names(text: &str) -> Vec<(&str, &str)> {
     found
 }
 
-/// Whether the beginning of a command ends inside quotes. `$(` begins outside of them again.
+/// Whether a prefix of a command ends inside quotes; `$(` starts an unquoted context.
 fn ends_in_quotes(before: &str) -> bool {
     let mut open: Vec<char> = Vec::new();
     let mut chars = before.chars().peekable();
@@ -47,54 +47,54 @@ fn ends_in_quotes(before: &str) -> bool {
 
 #[test]
 fn codes_are_unique_and_well_formed() {
-    let codes: BTreeSet<_> = all().map(|entry| entry.code).collect();
+    let codes: BTreeSet<_> = all().map(|kind| kind.code).collect();
     assert_eq!(codes.len(), all().count());
     for code in codes {
         let shape = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
         assert!(code.chars().all(shape) && code.matches('.').count() == 1, "{code}");
-        assert_eq!(find(code).map(|entry| entry.code), Some(code));
+        assert_eq!(find(code).map(|kind| kind.code), Some(code));
     }
 }
 
 #[test]
-fn every_entry_is_complete() {
-    for entry in all() {
-        let code = entry.code;
-        assert!(entry.summary.ends_with('.') && !entry.guide.is_empty(), "{code}");
-        assert!(entry.automatic.ends_with('.'), "{code}: {}", entry.automatic);
-        assert!(!entry.causes.is_empty() && !entry.steps.is_empty(), "{code}");
-        assert!(entry.recheck_from <= entry.condition, "{code}");
-        assert!(entry.least_window <= entry.most_window, "{code}");
+fn every_kind_is_complete() {
+    for kind in all() {
+        let code = kind.code;
+        assert!(kind.summary.ends_with('.') && !kind.guide.is_empty(), "{code}");
+        assert!(kind.automatic.ends_with('.'), "{code}: {}", kind.automatic);
+        assert!(!kind.causes.is_empty() && !kind.steps.is_empty(), "{code}");
+        assert!(kind.recheck_from <= kind.condition, "{code}");
+        assert!(kind.least_window <= kind.most_window, "{code}");
     }
 }
 
 #[test]
 fn causes_are_sentences_and_are_ruled_out_by_earlier_conditions() {
-    for entry in all() {
-        for cause in entry.causes {
-            assert!(cause.text.ends_with('.'), "{}: {}", entry.code, cause.text);
-            assert!(cause.ruled_out_by.is_none_or(|condition| condition < entry.condition), "{}", cause.text);
+    for kind in all() {
+        for cause in kind.causes {
+            assert!(cause.text.ends_with('.'), "{}: {}", kind.code, cause.text);
+            assert!(cause.ruled_out_by.is_none_or(|condition| condition < kind.condition), "{}", cause.text);
         }
     }
 }
 
 #[test]
 fn exit_codes_follow_the_resolution() {
-    for entry in all() {
-        let code = entry.exit_code();
-        match entry.resolution {
+    for kind in all() {
+        let code = kind.exit_code();
+        match kind.resolution {
             Resolution::Configuration => assert_eq!(code, 2),
             Resolution::Unsuitable => assert_eq!(code, 3),
-            Resolution::Manual => assert_eq!(code, entry.condition.entry().exit_code),
+            Resolution::Manual => assert_eq!(code, kind.condition.entry().exit_code),
             Resolution::Retry => assert_eq!(code, 75),
         }
     }
 }
 
 #[test]
-fn what_time_can_help_is_waited_for() {
-    for entry in all().filter(|entry| entry.resolution == Resolution::Retry) {
-        assert!(entry.backoff.is_some() || *entry == RUN_INTERRUPTED, "{}", entry.code);
+fn retryable_faults_have_a_backoff() {
+    for kind in all().filter(|kind| kind.resolution == Resolution::Retry) {
+        assert!(kind.backoff.is_some() || *kind == RUN_INTERRUPTED, "{}", kind.code);
     }
 }
 
@@ -111,7 +111,7 @@ fn a_step_is_a_sentence_and_a_command() {
 }
 
 #[test]
-fn place_and_person_of_a_step_fit_together() {
+fn place_and_person_of_a_step_are_consistent() {
     for (code, step) in steps() {
         let fits = match step.place {
             Where::VmAsRoot => step.who == Who::Root,
@@ -126,7 +126,7 @@ fn place_and_person_of_a_step_fit_together() {
 }
 
 #[test]
-fn a_command_is_typed_where_it_works() {
+fn a_command_is_run_where_it_works() {
     const OF_THE_WORKSTATION: &[&str] = &["az", "{az}", "{create}", "{precheck}"];
     const OF_ROOT: &[&str] = &[
         "{rerun}",
@@ -155,14 +155,14 @@ fn a_command_is_typed_where_it_works() {
         let program = step.command.split(' ').next().unwrap_or_default();
         let is_azure = OF_THE_WORKSTATION.contains(&program);
         assert_eq!(is_azure, step.place == Where::Workstation, "{code}: {step:?}");
-        // It shows its version to everybody.
+        // Any user may show its version.
         let needs_root = OF_ROOT.contains(&program) && step.command != "azcmagent version";
         assert!(!needs_root || step.place == Where::VmAsRoot, "{code}: {step:?}");
     }
 }
 
 #[test]
-fn changes_in_azure_are_not_left_to_readers() {
+fn changes_in_azure_need_more_than_reader() {
     let changes = [" create ", " delete ", " update ", " update-version ", " register ", " restart "];
     for (code, step) in steps().filter(|(_, step)| step.command.starts_with("az ")) {
         let is_change =
@@ -173,7 +173,7 @@ fn changes_in_azure_are_not_left_to_readers() {
 }
 
 #[test]
-fn variables_are_known_and_stand_outside_quotes() {
+fn variables_are_known_and_outside_quotes() {
     for (code, step) in steps() {
         for (_, name) in names(step.text).into_iter().chain(names(step.command)) {
             assert!(Var::named(name).is_some(), "{code}: {name}");
@@ -185,7 +185,7 @@ fn variables_are_known_and_stand_outside_quotes() {
 }
 
 #[test]
-fn quotes_are_followed_as_a_shell_does() {
+fn quotes_are_tracked_like_a_shell() {
     for inside in ["a '", "a \"b", "\"it's", "\"\\\"", "a '\\", "\"$(b \"c\") d", "\"$(b 'c"] {
         assert!(ends_in_quotes(inside), "{inside}");
     }
@@ -198,8 +198,8 @@ fn quotes_are_followed_as_a_shell_does() {
 }
 
 #[test]
-fn steps_that_precheck_leaves_out_are_steps_of_their_faults() {
-    for (entry, step) in [
+fn steps_that_precheck_omits_are_steps_of_their_faults() {
+    for (kind, step) in [
         (&HOST_AZ_EXTENSION, AZ_UPGRADE),
         (&HOST_AZ_EXTENSION, EXTENSION_ADD),
         (&HOST_AZ_EXTENSION, EXTENSION_UPDATE),
@@ -214,6 +214,6 @@ fn steps_that_precheck_leaves_out_are_steps_of_their_faults() {
         (&ACCESS_UNASSIGNED, ASSIGN_RESOURCE_MANAGER),
         (&ACCESS_UNASSIGNED, ASSIGN_LIST_ACCESS),
     ] {
-        assert!(entry.steps.contains(&step), "{}: {}", entry.code, step.text);
+        assert!(kind.steps.contains(&step), "{}: {}", kind.code, step.text);
     }
 }

@@ -121,7 +121,7 @@ async fn converge(
     *has_timer = timer::configure(context, repeat, progress).await;
     run.converge(&[Condition::Host, Condition::ProxyEnvironment]).await?;
     // Where the VM is connected already, what is only needed to connect it is not walked through again.
-    run.look_ahead(Condition::GOAL).await;
+    run.observe_ahead(Condition::GOAL).await;
     run.converge(Condition::ALL).await
 }
 

@@ -49,7 +49,7 @@ fn explanation(invocation: &Invocation, environment: Environment<'_>, kind: &Fau
     if let Some(record) = record.filter(|record| record.fault.as_deref() == Some(kind.code)) {
         let seen = format!("{}, {}", record.finished, record.evidence.unwrap_or_default());
         let steps: Vec<RenderedStep> =
-            record.remedy.iter().map(|step| RenderedStep::of_marked(step)).collect();
+            record.remedy.iter().map(|step| RenderedStep::parse_marked(step)).collect();
         return terminal::explanation(kind, &steps) + &terminal::paragraph("  Met here: ", &seen);
     }
     let known = load_to_look(invocation).ok().filter(|loaded| loaded.has_target);

@@ -224,7 +224,7 @@ fn last_run(record: &Record) -> String {
     if !record.remedy.is_empty() {
         text.push_str("What a person does:\n");
         let steps: Vec<RenderedStep> =
-            record.remedy.iter().map(|step| RenderedStep::of_marked(step)).collect();
+            record.remedy.iter().map(|step| RenderedStep::parse_marked(step)).collect();
         text.push_str(&terminal::steps(&steps, 4));
     }
     text

@@ -1,4 +1,4 @@
-//! Condition 10: the identity may create the Arc machine, in a subscription that is registered for Arc.
+//! Condition 10: the identity may create the Arc machine, and the subscription is registered for Arc.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::host::https::{HttpsError, HttpsReply};
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 
-/// Asks ARM what the identity may do. Where ARM does not say, azcmagent's own attempt decides.
+/// Requests the identity's permissions from ARM. If ARM does not list them, the result of `azcmagent connect` decides.
 pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
     let mut notes = Notes::default();
     let outcome = ask(context, facts, &mut notes).await;
@@ -29,23 +29,23 @@ async fn ask(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Evid
         Err(error) if matches!(*error, HttpsError::NoCurl) => {
             return Ok("not checked: there is no curl".to_owned())
         }
-        Err(error) => return Ok(format!("not known: {error}; azcmagent's own attempt decides")),
+        Err(error) => return Ok(format!("unknown: {error}; azcmagent connect will show")),
     };
     if let Some(fault) = arm::classify_refusal(&reply) {
-        return Err(identity::attribute(context, facts, fault));
+        return Err(identity::attribute_missing_role(context, facts, fault));
     }
     let Some(permissions) = Permissions::parse(&reply.body) else {
         return Ok(format!(
-            "not known: ARM answered {} without a listing; azcmagent's own attempt decides",
+            "unknown: ARM answered {} without a listing; azcmagent connect will show",
             reply.status
         ));
     };
-    let outcome = judge(context, facts, &permissions, &registration(provider.ok().as_ref()));
+    let outcome = evaluate(context, facts, &permissions, &registration(provider.ok().as_ref()));
     notes.learned = Learned::Permissions(permissions);
     outcome
 }
 
-fn judge(
+fn evaluate(
     context: &Context,
     facts: &Facts,
     permissions: &Permissions,
@@ -53,11 +53,11 @@ fn judge(
 ) -> Result<Evidence, Fault> {
     if let Some(action) = [WRITE, READ].into_iter().find(|action| permissions.lacks(action)) {
         let fault = catalogue::ACCESS_ROLE.with_evidence(format!(
-            "it lacks {action} (role {}); of actions there it has {}",
+            "it lacks {action} (role {}); its actions there: {}",
             role_for(action).unwrap_or_default(),
             permissions.describe_actions()
         ));
-        return Err(identity::attribute(context, facts, fault));
+        return Err(identity::attribute_missing_role(context, facts, fault));
     }
     let is_unregistered = matches!(registration, "NotRegistered" | "Unregistered");
     if is_unregistered && permissions.lacks(REGISTER) {
@@ -67,7 +67,7 @@ fn judge(
     }
     let mut text = match permissions.grants(WRITE) {
         true => "the identity may write Arc machines".to_owned(),
-        false => "not known: the listing is not whole; azcmagent's own attempt decides".to_owned(),
+        false => "unknown: ARM's listing is incomplete; azcmagent connect will show".to_owned(),
     };
     if permissions.lacks(LIST_ACCESS) {
         text.push_str(&format!(
@@ -81,7 +81,7 @@ fn judge(
     Ok(text)
 }
 
-/// How far the subscription is registered; empty when it may not be read, which most roles do not allow.
+/// The registration state of the subscription; empty if the identity may not read it, which most roles do not allow.
 fn registration(reply: Option<&HttpsReply>) -> String {
     let body: Value = reply
         .filter(|reply| reply.status == 200)

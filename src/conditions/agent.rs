@@ -1,4 +1,4 @@
-//! Condition 9: azcmagent is installed, its services run, it knows its proxy, and it would not refuse this VM.
+//! Condition 9: azcmagent is installed, its services run, its proxy is set, and it does not refuse this VM.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant, SystemTime};
@@ -18,45 +18,46 @@ use crate::model::repair::RepairId;
 use crate::proxy_files::{self, TakesEffect};
 use crate::settings::{Install, ProxyUrl};
 
-/// Time limit of a question to systemd.
+/// Time limit of a systemctl or dpkg query.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Time limit of the question that azcmagent asks too; it decides nothing where nobody answers.
+/// Time limit of the Azure VM probe; a missing answer decides nothing.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
-/// What the install script and `azcmagent connect` ask to recognize an Azure VM (install script, "Azure VM" test).
+/// The path that the install script and `azcmagent connect` request to detect an Azure VM (install script, "Azure VM"
+/// test).
 const AZURE_VM: &str = "/metadata/instance/compute";
 
-/// Before it `connect` reads nothing from a file (release notes of 1.4).
+/// The first version whose `connect` reads a configuration file (release notes of 1.4).
 const OLDEST: (u32, u32) = (1, 4);
 
-/// Before it there is no status Expired, and 1.31 fails behind a proxy (release notes of 1.31 and 1.32). Such an
-/// agent is used as long as it does what is asked of it: somebody may have chosen it.
-const OLDEST_WHOLE: (u32, u32) = (1, 32);
+/// The first version with the status Expired; 1.31 fails behind a proxy (release notes of 1.31 and 1.32). An older agent
+/// is used as long as it works, since it may be a deliberate choice.
+const OLDEST_SUPPORTED: (u32, u32) = (1, 32);
 
-/// A service that has been restarted this often and has run for less than [`SETTLED`] is still failing.
-const RESTARTS: u32 = 3;
-const SETTLED: Duration = Duration::from_secs(30);
+/// A service with at least this many restarts that has run for less than [`SETTLED_AFTER`] is crash-looping.
+const CRASHING_RESTARTS: u32 = 3;
+const SETTLED_AFTER: Duration = Duration::from_secs(30);
 
 pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
     let mut notes = Notes::default();
-    let outcome = judge(context, facts, &mut notes).await;
+    let outcome = evaluate(context, facts, &mut notes).await;
     notes.observation(outcome)
 }
 
-async fn judge(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Evidence, Fault> {
+async fn evaluate(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Evidence, Fault> {
     let commands = &context.host.commands;
     let (version, shown, proxy, azure_vm, state) = tokio::join!(
         azcmagent::version(commands),
         show_units(context),
         azcmagent::proxy_url(commands),
-        test_for_azure_vm(context, facts),
+        probe_azure_vm(context, facts),
         package_state(context)
     );
     notes.probes.extend(azure_vm.probe);
     notes.learned = Learned::Agent(AgentFacts { is_azure_vm_allowed: azure_vm.is_allowed });
     if let Some(absent) = absence(context, &state) {
-        // Before anything is installed: an agent that was installed before the override keeps refusing.
+        // Checked before installation: an agent that was installed before the override keeps refusing.
         azure_vm.outcome?;
         return Err(absent);
     }
@@ -69,39 +70,40 @@ async fn judge(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Ev
     if is_before(OLDEST) {
         return Err(catalogue::AGENT_TOO_OLD.with_evidence(format!("azcmagent is {version}")));
     }
-    let units = read_units(&shown);
-    judge_units(&units, context.host.files.uptime()).map_err(|fault| {
-        // Starting them would not do what the package's scripts have left undone.
+    let units = parse_units(&shown);
+    check_units(&units, context.host.files.uptime()).map_err(|fault| {
+        // Starting the services would not complete the package's scripts.
         let was_cut_off = packages::was_interrupted(&context.host, &context.settings.agent);
         let kind = if was_cut_off { &catalogue::AGENT_DPKG_INTERRUPTED } else { fault.kind };
         let evidence = fault.evidence.clone();
         fault.as_kind(kind, evidence)
     })?;
     let seen = azure_vm.outcome?;
-    if !judge_proxy(context, facts, proxy.unwrap_or_default())? {
-        judge_environment(context, &units, notes)?;
+    if !check_proxy(context, facts, proxy.unwrap_or_default())? {
+        check_environment(context, &units, notes)?;
     }
-    let old = if is_before(OLDEST_WHOLE) { ", older than Microsoft supports" } else { "" };
+    let old = if is_before(OLDEST_SUPPORTED) { ", older than Microsoft supports" } else { "" };
     Ok(format!("azcmagent {version}{old}, its services run{seen}"))
 }
 
-/// The fault where azcmagent is not there, or only half of it.
+/// The fault if azcmagent is absent or only partly installed.
 fn absence(context: &Context, state: &str) -> Option<Fault> {
-    let is_half_there = state == "half-installed";
-    if context.host.commands.find(PROGRAM).is_some() && !is_half_there {
+    let is_half_installed = state == "half-installed";
+    if context.host.commands.find(PROGRAM).is_some() && !is_half_installed {
         return None;
     }
     let kind = match context.settings.agent.install {
         Install::Never => &catalogue::AGENT_NOT_WANTED,
         _ => &catalogue::AGENT_ABSENT,
     };
-    let evidence = if is_half_there { "dpkg has it half-installed" } else { "there is no program azcmagent" };
+    let evidence =
+        if is_half_installed { "dpkg has it half-installed" } else { "there is no program azcmagent" };
     Some(kind.with_evidence(evidence))
 }
 
-/// What dpkg says of the package (dpkg-query(1), db:Status-Status); empty where it does not know it.
+/// The package's state in dpkg (dpkg-query(1), db:Status-Status); empty if dpkg does not know the package.
 ///
-/// A power cut in the middle of its scripts leaves the program there, and its users and services not.
+/// After a power failure during the package's scripts the program exists, but its users and services do not.
 async fn package_state(context: &Context) -> String {
     if context.host.commands.find("dpkg-query").is_none() {
         return String::new();
@@ -113,12 +115,12 @@ async fn package_state(context: &Context) -> String {
     }
 }
 
-/// Whether `dpkg --configure -a` is what a package in this state waits for.
+/// Whether a package in this state needs `dpkg --configure -a`.
 fn is_unfinished(state: &str) -> bool {
     matches!(state, "unpacked" | "half-configured" | "triggers-pending")
 }
 
-/// Whether a version is older than another one; one that cannot be read is not.
+/// Whether a version is older than another one; false if it cannot be parsed.
 fn is_before(version: &str, oldest: (u32, u32)) -> bool {
     let mut numbers = version.split('.').map(str::parse);
     match (numbers.next(), numbers.next()) {
@@ -127,20 +129,20 @@ fn is_before(version: &str, oldest: (u32, u32)) -> bool {
     }
 }
 
-/// What came of the question by which azcmagent recognizes an Azure VM.
+/// The result of the probe by which azcmagent detects an Azure VM.
 struct AzureVmTest {
-    /// Words for the evidence, or the fault.
+    /// Text for the evidence, or the fault.
     outcome: Result<String, Fault>,
     probe: Option<Probe>,
-    /// Whether azcmagent's own override is allowed and set.
+    /// Whether azcmagent's override is allowed and set.
     is_allowed: bool,
 }
 
-/// Asks what azcmagent asks to recognize an Azure VM, which it refuses.
-async fn test_for_azure_vm(context: &Context, facts: &Facts) -> AzureVmTest {
+/// Sends the request by which azcmagent detects an Azure VM, which it refuses to connect.
+async fn probe_azure_vm(context: &Context, facts: &Facts) -> AzureVmTest {
     let is_allowed = facts.agent.is_azure_vm_allowed;
     if facts.connection.is_onboarded || context.mode == Mode::ObserveLocally {
-        // An agent that is connected did not refuse.
+        // A connected agent did not refuse this VM.
         return AzureVmTest { outcome: Ok(String::new()), probe: None, is_allowed };
     }
     let started = Instant::now();
@@ -166,10 +168,10 @@ async fn test_for_azure_vm(context: &Context, facts: &Facts) -> AzureVmTest {
     AzureVmTest { outcome, probe: Some(probe), is_allowed }
 }
 
-/// Whether azcmagent's own override is allowed, and set for its services.
+/// Whether azcmagent's override is allowed, and set for its services.
 async fn is_overridden(context: &Context) -> bool {
     context.settings.agent.allow_azure_vm
-        && proxy_environment::of_manager(context)
+        && proxy_environment::manager_environment(context)
             .await
             .is_some_and(|environment| environment.contains_key(AZURE_VM_OVERRIDE))
 }
@@ -179,7 +181,7 @@ async fn is_onboarded(context: &Context) -> bool {
     show.is_ok_and(|(show, _)| show.is_some_and(|show| show.is_onboarded()))
 }
 
-/// What systemd says about one unit.
+/// The state of one unit in systemd.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct UnitState<'a> {
     id: &'a str,
@@ -188,11 +190,11 @@ struct UnitState<'a> {
     sub: &'a str,
     file: &'a str,
     result: &'a str,
-    /// Restarts by systemd itself; nothing before systemd 235.
+    /// The number of automatic restarts; none before systemd 235.
     restarts: Option<u32>,
-    /// Zero when no process runs.
+    /// Zero if no process runs.
     pid: u32,
-    /// When its process was started, since the boot; zero when it never was.
+    /// When its process was started, since boot; zero if it never was.
     started: Duration,
 }
 
@@ -206,18 +208,18 @@ impl UnitState<'_> {
         uptime?.checked_sub(self.started).filter(|_| self.pid > 0 && !self.started.is_zero())
     }
 
-    /// Whether it ends soon after each start.
+    /// Whether it exits soon after each start.
     fn is_crashing(&self, uptime: Option<Duration>) -> bool {
         let is_often = |least| self.restarts.is_none_or(|restarts| restarts >= least);
         self.result == "start-limit-hit"
             || self.sub.starts_with("auto-restart") && is_often(2)
             || self.restarts.is_some()
-                && is_often(RESTARTS)
-                && self.age(uptime).is_some_and(|age| age < SETTLED)
+                && is_often(CRASHING_RESTARTS)
+                && self.age(uptime).is_some_and(|age| age < SETTLED_AFTER)
     }
 }
 
-/// What `systemctl show` says of azcmagent's services; empty when it cannot be asked.
+/// The output of `systemctl show` for azcmagent's services; empty if systemctl cannot be run.
 async fn show_units(context: &Context) -> String {
     let properties = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,\
                       ExecMainStartTimestampMonotonic";
@@ -227,8 +229,8 @@ async fn show_units(context: &Context) -> String {
     shown.map(|finished| finished.stdout).unwrap_or_default()
 }
 
-/// `systemctl show`: blocks of `Name=value`, an empty line between units.
-fn read_units(text: &str) -> Vec<UnitState<'_>> {
+/// Parses `systemctl show`: blocks of `Name=value`, separated by empty lines.
+fn parse_units(text: &str) -> Vec<UnitState<'_>> {
     let mut units = Vec::new();
     for block in text.split("\n\n") {
         let value = |wanted: &str| {
@@ -255,14 +257,14 @@ fn read_units(text: &str) -> Vec<UnitState<'_>> {
     units
 }
 
-/// The main service has to run; another one only where it is enabled, for versions and modes differ.
-fn judge_units(units: &[UnitState<'_>], uptime: Option<Duration>) -> Result<(), Fault> {
+/// Checks that the main service runs, and the others if they are enabled, which depends on version and mode.
+fn check_units(units: &[UnitState<'_>], uptime: Option<Duration>) -> Result<(), Fault> {
     let counts = |unit: &&UnitState<'_>| unit.id == MAIN_SERVICE || unit.file.starts_with("enabled");
     if let Some(unit) = units.iter().find(|unit| unit.load == "masked" && unit.id == MAIN_SERVICE) {
         return Err(catalogue::AGENT_SERVICE_MASKED.with_evidence(unit.describe()));
     }
     if let Some(unit) = units.iter().filter(counts).find(|unit| unit.is_crashing(uptime)) {
-        // Rounded down to a power of two: the same loop is the same evidence at most looks.
+        // Rounded down to a power of two, so that most observations of a crash loop have the same evidence.
         let restarts = unit
             .restarts
             .filter(|restarts| *restarts > 0)
@@ -281,14 +283,14 @@ fn judge_units(units: &[UnitState<'_>], uptime: Option<Duration>) -> Result<(), 
     }
 }
 
-/// Whether azcmagent's own setting is the proxy wanted; where there is none to want, it is.
+/// Whether azcmagent's `proxy.url` is the configured proxy; true if none is configured.
 ///
-/// A proxy with a password is left to the environment: `config set` would show it in azcmagent's arguments.
-fn judge_proxy(context: &Context, facts: &Facts, current: Option<String>) -> Result<bool, Fault> {
+/// A proxy with a password is set only in the environment: `config set` would show it in azcmagent's arguments.
+fn check_proxy(context: &Context, facts: &Facts, current: Option<String>) -> Result<bool, Fault> {
     let (Some(wanted), Some(current)) = (context.settings.proxy.url.as_ref(), current) else {
         return Ok(true);
     };
-    if is_same(&current, wanted) {
+    if is_same_proxy(&current, wanted) {
         return Ok(true);
     }
     if !current.is_empty() {
@@ -301,21 +303,21 @@ fn judge_proxy(context: &Context, facts: &Facts, current: Option<String>) -> Res
             let evidence = format!("proxy.url is not set; the proxy is {}", wanted.without_credentials());
             return Err(catalogue::AGENT_PROXY_MISSING.with_evidence(evidence));
         }
-        // It has the proxy from its environment too, so this is not worth shutdown for; another value would be.
+        // The services also have the proxy from their environment, so a missing setting does not stop the run.
         warn!(
             event = "agent.proxy-unconfirmed",
-            "azcmagent took its proxy.url and does not show it; going on"
+            "azcmagent accepted proxy.url but does not show it; continuing"
         );
     }
     Ok(false)
 }
 
-fn is_same(current: &str, wanted: &ProxyUrl) -> bool {
+fn is_same_proxy(current: &str, wanted: &ProxyUrl) -> bool {
     current.trim_end_matches('/') == wanted.with_credentials().reveal().trim_end_matches('/')
 }
 
-/// Services that have the proxy from their environment alone have to be younger than what sets it.
-fn judge_environment(context: &Context, units: &[UnitState<'_>], notes: &mut Notes) -> Result<(), Fault> {
+/// Checks that services which have the proxy only from their environment were started after it was set.
+fn check_environment(context: &Context, units: &[UnitState<'_>], notes: &mut Notes) -> Result<(), Fault> {
     let files = &context.host.files;
     let Some(file) = proxy_files::taking_effect(TakesEffect::ManagerReexec).next() else { return Ok(()) };
     let since = files.modified(file.path).and_then(|at| SystemTime::now().duration_since(at).ok());
@@ -329,7 +331,7 @@ fn judge_environment(context: &Context, units: &[UnitState<'_>], notes: &mut Not
                 notes.not_checked.push(what);
                 continue;
             }
-            // It has ended meanwhile.
+            // The process has exited since.
             Ok(None) | Err(_) => continue,
         };
         let environment = String::from_utf8_lossy(&environment);
@@ -339,7 +341,7 @@ fn judge_environment(context: &Context, units: &[UnitState<'_>], notes: &mut Not
             .filter(|(name, _)| name.eq_ignore_ascii_case("https_proxy"))
             .map(|(_, value)| value)
             .collect();
-        if !values.iter().any(|value| is_same(value, wanted)) {
+        if !values.iter().any(|value| is_same_proxy(value, wanted)) {
             let has = if values.is_empty() { "no HTTPS_PROXY" } else { "another HTTPS_PROXY" };
             let evidence = format!("{} was started before {} was written and has {has}", unit.id, file.path);
             return Err(catalogue::AGENT_SERVICE_STALE.with_evidence(evidence));
@@ -357,29 +359,29 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_systemctl_show() {
+    fn systemctl_show_is_parsed_by_unit() {
         let text = "Id=himdsd.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\n\n\
                     Id=gcad.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nUnitFileState=\n";
-        let units = read_units(text);
+        let units = parse_units(text);
         assert_eq!(units.len(), 2);
         assert_eq!((units[1].id, units[1].load), ("gcad.service", "not-found"));
-        assert!(read_units("").is_empty());
+        assert!(parse_units("").is_empty());
     }
 
     #[test]
-    fn a_disabled_extra_service_is_no_fault() {
+    fn a_disabled_extra_service_is_not_a_fault() {
         let fine =
             [unit("himdsd.service", "active", "enabled"), unit("gcad.service", "inactive", "disabled")];
-        assert!(judge_units(&fine, None).is_ok());
+        assert!(check_units(&fine, None).is_ok());
         let down = [unit("himdsd.service", "failed", "enabled")];
-        assert_eq!(judge_units(&down, None).unwrap_err().code(), "agent.service-down");
+        assert_eq!(check_units(&down, None).unwrap_err().code(), "agent.service-down");
         let extra = [unit("himdsd.service", "active", "enabled"), unit("extd.service", "failed", "enabled")];
-        assert_eq!(judge_units(&extra, None).unwrap_err().code(), "agent.service-down");
-        assert!(judge_units(&[], None).is_ok());
+        assert_eq!(check_units(&extra, None).unwrap_err().code(), "agent.service-down");
+        assert!(check_units(&[], None).is_ok());
     }
 
     #[test]
-    fn a_service_that_ends_again_and_again_is_told_from_one_that_was_restarted_once() {
+    fn a_crash_loop_is_distinguished_from_a_single_restart() {
         let up = Some(Duration::from_secs(1000));
         let with = |sub: &'static str, restarts, result: &'static str, started| UnitState {
             sub,
@@ -399,24 +401,24 @@ mod tests {
             (with("running", None, "success", 999), "none"),
             (with("running", Some(0), "success", 2000), "none"),
         ] {
-            let found = judge_units(std::slice::from_ref(&unit), up);
+            let found = check_units(std::slice::from_ref(&unit), up);
             assert_eq!(found.err().map_or("none", |fault| fault.code()), expected, "{unit:?}");
         }
         let looping = |restarts| {
             let unit = with("auto-restart", Some(restarts), "exit-code", 0);
-            judge_units(&[unit], None).unwrap_err().evidence.clone()
+            check_units(&[unit], None).unwrap_err().evidence.clone()
         };
-        assert_eq!(looping(9), looping(15), "the same evidence while it goes on");
+        assert_eq!(looping(9), looping(15), "the evidence changes at each restart");
         assert!(looping(9).ends_with("restarted by systemd at least 8 times"), "{}", looping(9));
     }
 
     #[test]
     fn versions_are_compared_by_their_first_two_numbers() {
         for version in ["1.31.02347", "1.7.21162.003", "0.9"] {
-            assert!(is_before(version, OLDEST_WHOLE), "{version}");
+            assert!(is_before(version, OLDEST_SUPPORTED), "{version}");
         }
         for version in ["1.32", "1.58.03228.700", "2.0", "", "new", "1"] {
-            assert!(!is_before(version, OLDEST_WHOLE), "{version}");
+            assert!(!is_before(version, OLDEST_SUPPORTED), "{version}");
         }
     }
 }

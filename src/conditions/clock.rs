@@ -13,17 +13,17 @@ use crate::model::fault::Fault;
 /// The skew at which azcmagent starts to warn (release notes of 1.29) and tokens start to fail.
 pub(super) const TOLERANCE: Duration = Duration::from_secs(120);
 
-/// Time for the answer of an endpoint, whose clock only stands in for the sidecar's.
+/// Time limit of the request to the endpoint whose clock replaces the sidecar's.
 const LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
-    judge(context, facts).await.into()
+    evaluate(context, facts).await.into()
 }
 
-async fn judge(context: &Context, facts: &Facts) -> Result<Evidence, Fault> {
+async fn evaluate(context: &Context, facts: &Facts) -> Result<Evidence, Fault> {
     let (whose, clocks) = match facts.sidecar.clocks {
         Some(clocks) => ("the sidecar", Some(clocks)),
-        None => endpoints_clock(context).await,
+        None => endpoint_clock(context).await,
     };
     let Some((theirs, ours)) = clocks else {
         return Ok(format!("not checked: neither the sidecar nor {whose} gives a date"));
@@ -32,13 +32,13 @@ async fn judge(context: &Context, facts: &Facts) -> Result<Evidence, Fault> {
     if skew <= TOLERANCE {
         return Ok(format!("within {} s of {whose}'s", skew.as_secs().max(1)));
     }
-    // Rounded, and without the times themselves, so that the same skew is the same evidence at every look.
+    // Rounded, and without the times, so that the evidence of the same skew does not change.
     let about = (skew.as_secs() + 5) / 10 * 10;
     Err(catalogue::CLOCK_SKEWED.with_evidence(format!("this VM's clock is about {about} s {word} {whose}'s")))
 }
 
-/// The clock of ARM's host, and ours at that moment.
-async fn endpoints_clock(context: &Context) -> (&'static str, Option<(SystemTime, SystemTime)>) {
+/// The clock of ARM's host and this VM's clock at the same moment.
+async fn endpoint_clock(context: &Context) -> (&'static str, Option<(SystemTime, SystemTime)>) {
     let host = arm::host(context.settings.azure.cloud);
     let url = format!("https://{host}/");
     let request =
@@ -48,8 +48,8 @@ async fn endpoints_clock(context: &Context) -> (&'static str, Option<(SystemTime
     (host, date.map(|theirs| (theirs, SystemTime::now())))
 }
 
-/// The time by the sidecar's clock, where it is known and ours agrees with it.
-pub(super) fn sidecars_now(facts: &Facts) -> Option<SystemTime> {
+/// The current time by the sidecar's clock, if it is known and agrees with this VM's clock.
+pub(super) fn sidecar_now(facts: &Facts) -> Option<SystemTime> {
     let (theirs, ours) = facts.sidecar.clocks?;
     let now = SystemTime::now();
     match ours.duration_since(theirs) {

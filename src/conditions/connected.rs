@@ -1,4 +1,4 @@
-//! Condition 11: azcmagent says Connected, to the target asked for.
+//! Condition 11: azcmagent reports Connected, to the configured target.
 
 use super::{identity, Notes, Observation};
 use crate::catalogue;
@@ -22,11 +22,11 @@ pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
     let is_onboarded = show.is_onboarded();
     let learned = Learned::Connection(ConnectionFacts { is_onboarded });
     let mut notes = Notes { learned, ..Notes::default() };
-    let outcome = judge(context, facts, &show, &mut notes).await;
+    let outcome = evaluate(context, facts, &show, &mut notes).await;
     notes.observation(outcome)
 }
 
-/// What `azcmagent show` says.
+/// Runs `azcmagent show`.
 ///
 /// # Errors
 /// `agent.not-answering`, or `connected.pending` right after a connect.
@@ -36,30 +36,36 @@ pub async fn ask(context: &Context, facts: &Facts) -> Result<Show, Fault> {
         .map_err(|error| catalogue::AGENT_BROKEN.with_evidence(error.to_string()))?;
     show.ok_or_else(|| {
         let said = context.host.output_tail(&finished);
-        let evidence = format!("azcmagent show ({}) said nothing readable: {said}", finished.status());
+        let evidence =
+            format!("the output of azcmagent show ({}) cannot be parsed: {said}", finished.status());
         let was_connected = facts.has_run(RepairId::Connect);
         let kind = if was_connected { &catalogue::CONNECTED_PENDING } else { &catalogue::AGENT_BROKEN };
         kind.with_evidence(evidence)
     })
 }
 
-async fn judge(context: &Context, facts: &Facts, show: &Show, notes: &mut Notes) -> Result<Evidence, Fault> {
+async fn evaluate(
+    context: &Context,
+    facts: &Facts,
+    show: &Show,
+    notes: &mut Notes,
+) -> Result<Evidence, Fault> {
     let was_connected = facts.has_run(RepairId::Connect);
     let said = context.host.mask.apply(&show.status_text());
     if !show.is_onboarded() {
-        // Right after connect himds may not have read its new state yet.
-        let entry = if was_connected { &catalogue::CONNECTED_PENDING } else { &catalogue::CONNECTED_NOT_YET };
-        return Err(entry.with_evidence(format!("azcmagent says {said} and names no resource")));
+        // Right after connect, himds may not have read its new state yet.
+        let kind = if was_connected { &catalogue::CONNECTED_PENDING } else { &catalogue::CONNECTED_NOT_YET };
+        return Err(kind.with_evidence(format!("azcmagent says {said} and names no resource")));
     }
     if context.has_target {
-        if let Some(difference) = elsewhere(context, show) {
+        if let Some(difference) = target_difference(context, show) {
             return Err(catalogue::CONNECTED_ELSEWHERE
                 .with_evidence(format!("it is connected as {}: {difference}", show.arm_id())));
         }
-        match another_vms_name(context, facts, show, notes).await {
-            // A machine that works may have been enrolled by hand, under a name that somebody chose.
+        match detect_clone(context, facts, show, notes).await {
+            // A working machine may have been enrolled by hand under a chosen name.
             Some((evidence, Certainty::Likely)) if show.has_status("Connected") && !context.is_first_boot => {
-                return Ok(format!("Connected as {}; mind that {evidence}", show.arm_id()));
+                return Ok(format!("Connected as {}; note: {evidence}", show.arm_id()));
             }
             Some((evidence, _)) => return Err(catalogue::CONNECTED_CLONED.with_evidence(evidence)),
             None => {}
@@ -75,23 +81,23 @@ async fn judge(context: &Context, facts: &Facts, show: &Show, notes: &mut Notes)
     if was_connected {
         return Err(catalogue::CONNECTED_PENDING.with_evidence(evidence));
     }
-    if is_cloned(&show.error) {
+    if reports_clone(&show.error) {
         return Err(catalogue::CONNECTED_CLONED.with_evidence(evidence));
     }
-    // Half-made by a connect that broke off. One that is whole answers that it is connected already.
+    // Left incomplete by an interrupted connect. If it is complete, connect answers that it is already connected.
     if show.lacks_heartbeat() {
         return Err(catalogue::CONNECTED_NOT_YET
-            .with_evidence(format!("{evidence}, and Azure has never heard from it")));
+            .with_evidence(format!("{evidence}, and Azure has never received a heartbeat")));
     }
     Err(explain(context, facts, show, evidence).await)
 }
 
-/// Disconnected, with what ARM knows of it where it may be asked.
+/// The fault of a disconnected machine, with its state in ARM if a token is available.
 async fn explain(context: &Context, facts: &Facts, show: &Show, evidence: String) -> Fault {
     let token = facts.identity.token.clone();
-    // Whoever only looks asks everything at the same time: whether there is a token already would be chance.
+    // When observing, conditions run concurrently, so whether there is a token yet would depend on timing.
     let (Some(token), Some(name), true) =
-        (token, machine_of(show), context.makes_changes() && context.has_target)
+        (token, machine_name(show), context.makes_changes() && context.has_target)
     else {
         return catalogue::CONNECTED_DISCONNECTED.with_evidence(evidence);
     };
@@ -103,7 +109,7 @@ async fn explain(context: &Context, facts: &Facts, show: &Show, evidence: String
             .with_evidence(format!("{evidence}, and Azure has no machine {name}"));
     }
     let machine = Machine::parse(&reply.body);
-    if is_cloned(&machine.reason) {
+    if reports_clone(&machine.reason) {
         return catalogue::CONNECTED_CLONED
             .with_evidence(format!("{evidence}; Azure says: {}", machine.reason));
     }
@@ -112,34 +118,34 @@ async fn explain(context: &Context, facts: &Facts, show: &Show, evidence: String
     catalogue::CONNECTED_DISCONNECTED.with_evidence(evidence + &known)
 }
 
-/// Whether ARM has no such machine; who may see nothing of a subscription gets another 404.
+/// Whether ARM has no such machine; an identity without access to the subscription gets a different 404.
 pub fn is_gone(reply: &HttpsReply) -> bool {
     reply.status == 404 && reply.body.contains("ResourceNotFound")
 }
 
-/// The machine's name, if it is a legal one: it becomes a part of an address.
-pub fn machine_of(show: &Show) -> Option<ResourceName> {
+/// The machine's name, if it is valid: it becomes part of a URL.
+pub fn machine_name(show: &Show) -> Option<ResourceName> {
     ResourceName::new(&show.name()?).ok()
 }
 
 /// Azure throttles two machines that report as one (agent overview page, cloning guidelines).
-fn is_cloned(words: &str) -> bool {
+fn reports_clone(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
     let is_429 = || words.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "429");
     words.contains("too many requests") || words.contains("clone") || is_429()
 }
 
-/// How much speaks for a copy of another VM.
+/// How certain it is that this VM is a copy of another one.
 enum Certainty {
-    /// The firmware is another one's than at the enrollment.
+    /// The firmware id differs from that at enrollment.
     Sure,
-    /// The name is not this VM's, and nobody knows who enrolled it.
+    /// The name is not this VM's, and there is no record of the enrollment.
     Likely,
 }
 
-/// Both names, where the machine is enrolled under a name that neither the configuration nor this VM has, and
-/// no record of ours says that it was this VM that enrolled: a host may be renamed later.
-async fn another_vms_name(
+/// Evidence that this VM is a copy: it is enrolled under a name that neither the configuration nor this VM has, and no
+/// record shows that this VM enrolled it. With a record the name does not matter, since a host may be renamed later.
+async fn detect_clone(
     context: &Context,
     facts: &Facts,
     show: &Show,
@@ -155,11 +161,10 @@ async fn another_vms_name(
     let mut is_this = |vm_of_record: String| {
         let own = context.firmware_id();
         if own.is_none() && !vm_of_record.is_empty() {
-            let what =
-                "whether this VM is the one that enrolled: its firmware's id cannot be read".to_owned();
+            let what = "whether this VM is the one that enrolled: its firmware id cannot be read".to_owned();
             notes.not_checked.push(what);
         }
-        // Where either of the two is not known, the record alone has to do.
+        // If either id is unknown, the existence of the record is sufficient.
         vm_of_record.is_empty() || own.is_none_or(|own| own == vm_of_record)
     };
     let certainty = match recorded {
@@ -172,7 +177,7 @@ async fn another_vms_name(
     }
     let mut known = facts.identity.clone();
     if known.claims.vm_name().is_none() {
-        let _known_by_its_claims = identity::acquire(context, facts, &mut known, true).await;
+        let _only_claims_are_used = identity::acquire(context, facts, &mut known, true).await;
     }
     if known
         .claims
@@ -189,8 +194,8 @@ async fn another_vms_name(
     Some((evidence, certainty))
 }
 
-/// What differs between where the machine is and where it should be; letter case does not count.
-pub fn elsewhere(context: &Context, show: &Show) -> Option<String> {
+/// The first difference between the machine and the configured target, ignoring case.
+pub fn target_difference(context: &Context, show: &Show) -> Option<String> {
     let azure = &context.settings.azure;
     let or_id = |value: &str, segment: &str| {
         if value.is_empty() {
@@ -203,17 +208,17 @@ pub fn elsewhere(context: &Context, show: &Show) -> Option<String> {
     let group = or_id(&show.resource_group, "resourceGroups");
     let name = show.name().unwrap_or_default();
     if !azure.subscription_id.matches(&subscription) {
-        return Some(format!("the subscription asked for is {}", azure.subscription_id));
+        return Some(format!("the configured subscription is {}", azure.subscription_id));
     }
     if !azure.resource_group.matches(&group) {
-        return Some(format!("the resource group asked for is {}", azure.resource_group));
+        return Some(format!("the configured resource group is {}", azure.resource_group));
     }
     if let Some(wanted) = azure.resource_name.as_ref().filter(|wanted| !wanted.matches(&name)) {
-        return Some(format!("the name asked for is {wanted}"));
+        return Some(format!("the configured name is {wanted}"));
     }
     if let Some(wanted) = azure.tenant_id.as_ref() {
         if !show.tenant_id.is_empty() && !wanted.matches(&show.tenant_id) {
-            return Some(format!("the tenant asked for is {wanted}"));
+            return Some(format!("the configured tenant is {wanted}"));
         }
     }
     None

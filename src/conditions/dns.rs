@@ -1,4 +1,4 @@
-//! Condition 6: names resolve, here or at the proxy.
+//! Condition 6: the Azure names resolve, on the VM or at the proxy.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::host::names::{self, NameError};
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 
-/// A name server that needs longer is as good as none; with a proxy the answer is information only.
+/// Time limit of a lookup; a slower name server is of no use.
 const LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn observe(context: &Context) -> Observation {
-    judge(context).await.into()
+    evaluate(context).await.into()
 }
 
-async fn judge(context: &Context) -> Result<Evidence, Fault> {
+async fn evaluate(context: &Context) -> Result<Evidence, Fault> {
     if context.settings.proxy.url.is_some() {
         return Ok("the proxy resolves the Azure names".to_owned());
     }
     let host = arm::host(context.settings.azure.cloud);
     match names::resolve(&context.host.commands, host, LIMIT).await {
         Ok(address) => Ok(format!("{host} is {address}")),
-        // Without its tool nothing is known; curl will tell when it needs the name.
+        // Without the tool the state is unknown; curl reports the failure when it needs the name.
         Err(NameError::Command(error)) if matches!(*error, CommandError::NotFound { .. }) => {
             Ok(format!("not checked: {error}"))
         }

@@ -1,4 +1,4 @@
-//! Condition 7: every endpoint that Arc needs opens through the proxy, its TLS verifies, HTTP answers.
+//! Condition 7: every endpoint that Arc needs is reachable through the proxy and answers HTTP over verified TLS.
 
 use std::time::{Duration, Instant};
 
@@ -15,18 +15,18 @@ use crate::model::check::{Evidence, Probe, ProbeState};
 use crate::model::fault::{Fault, FaultKind, Resolution};
 use crate::settings::{Cloud, Install, Settings};
 
-/// Time for one endpoint, the proxy's way there included.
+/// Time limit of one endpoint, including the proxy's connection to it.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The endpoints that this VM needs, where it has no azcmagent yet with the place that it comes from.
+/// The endpoints that this VM needs; without azcmagent they include the package repository.
 pub(super) fn endpoints(context: &Context) -> Vec<String> {
     let is_absent = context.host.commands.find(azcmagent::PROGRAM).is_none();
     required(&context.settings, is_absent)
 }
 
-/// The endpoints that these settings need (network requirements page, "always" and "connect"), without wildcards:
-/// of a wildcard the one name that every machine uses. ARM and Entra come first, the repository last, where
-/// azcmagent is to come from it.
+/// The endpoints that these settings need (network requirements page, "always" and "connect"). A wildcard is represented
+/// by the one name that every machine uses. ARM and Entra ID come first, the repository last, if azcmagent `is_absent` and
+/// is installed from it.
 pub fn required(settings: &Settings, is_absent: bool) -> Vec<String> {
     let azure = &settings.azure;
     let mut names = match azure.cloud {
@@ -37,9 +37,9 @@ pub fn required(settings: &Settings, is_absent: bool) -> Vec<String> {
         Cloud::China => vec!["login.chinacloudapi.cn", "pas.chinacloudapi.cn"],
     };
     names.insert(0, arm::host(azure.cloud));
-    // With private endpoints these two are reached inside the network; with a gateway, behind it.
+    // With a private link scope these are reached inside the network; with a gateway, the last two behind it.
     if azure.private_link_scope.is_none() {
-        let (his, policy, notification) = match azure.cloud {
+        let (arc_endpoint, policy, notification) = match azure.cloud {
             Cloud::Public => (
                 "gbl.his.arc.azure.com",
                 "agentserviceapi.guestconfiguration.azure.com",
@@ -50,7 +50,7 @@ pub fn required(settings: &Settings, is_absent: bool) -> Vec<String> {
             }
             Cloud::China => ("gbl.his.arc.azure.cn", "agentserviceapi.guestconfiguration.azure.cn", ""),
         };
-        names.push(his);
+        names.push(arc_endpoint);
         if azure.gateway_id.is_none() {
             names.extend([policy, notification].into_iter().filter(|name| !name.is_empty()));
         }
@@ -66,34 +66,34 @@ pub(super) async fn observe(context: &Context) -> Observation {
     let tasks = endpoints.iter().map(|host| Box::pin(test(context, host)) as Task<'_, _>).collect();
     let (results, probes): (Vec<_>, Vec<_>) = join_all(tasks).await.into_iter().unzip();
     let notes = Notes { probes, ..Notes::default() };
-    notes.observation(judge(context, &endpoints, results).await)
+    notes.observation(evaluate(context, &endpoints, results).await)
 }
 
-/// One endpoint, as a result and as a row of the network tests.
+/// Tests one endpoint; returns the result and its network probe.
 async fn test(context: &Context, host: &str) -> (Result<Checked, EndpointFailure>, Probe) {
     let started = Instant::now();
     let result = reach(context, host).await;
     let (state, detail) = match &result {
-        Ok(Checked::Whole) => (ProbeState::Ok, "answers over verified TLS".to_owned()),
-        Ok(Checked::TunnelOnly) => (ProbeState::Ok, format!("the way is open; {NO_CURL}")),
-        Ok(Checked::Nothing) => (ProbeState::Skipped, format!("not tried; {NO_CURL}")),
+        Ok(Checked::Verified) => (ProbeState::Ok, "answers over verified TLS".to_owned()),
+        Ok(Checked::TunnelOnly) => (ProbeState::Ok, format!("the tunnel opens; {NO_CURL}")),
+        Ok(Checked::NotTried) => (ProbeState::Skipped, format!("not tried; {NO_CURL}")),
         Err((_, detail)) => (ProbeState::Fails, detail.clone()),
     };
     let probe = probe(context, "endpoint", format!("https://{host}"), state, &detail, started);
     (result, probe)
 }
 
-async fn judge(
+async fn evaluate(
     context: &Context,
     endpoints: &[String],
     results: Vec<Result<Checked, EndpointFailure>>,
 ) -> Result<Evidence, Fault> {
-    let mut furthest = Checked::Whole;
+    let mut least_complete = Checked::Verified;
     let (mut failures, mut passing) = (Vec::new(), Vec::new());
     for (host, result) in endpoints.iter().zip(results) {
         match result {
-            Ok(checked) => furthest = furthest.max(checked),
-            // What only a person can fix is named before what may pass by itself.
+            Ok(checked) => least_complete = least_complete.max(checked),
+            // Manual faults are reported before retryable ones.
             Err((kind, detail)) if kind.resolution == Resolution::Retry => {
                 passing.push((host.as_str(), kind, detail));
             }
@@ -103,21 +103,21 @@ async fn judge(
     failures.append(&mut passing);
     if failures.is_empty() {
         let count = endpoints.len();
-        return Ok(match furthest {
-            Checked::Nothing => format!("{count} endpoints not tried; {NO_CURL}"),
+        return Ok(match least_complete {
+            Checked::NotTried => format!("{count} endpoints not tried; {NO_CURL}"),
             Checked::TunnelOnly => format!("{count} endpoints open a tunnel; {NO_CURL}"),
-            Checked::Whole => format!("all {count} endpoints answer"),
+            Checked::Verified => format!("all {count} endpoints answer"),
         });
     }
     Err(first_fault(context, &failures).await)
 }
 
-/// The first kind of failure, with every endpoint that fails alike.
+/// The fault of the first kind of failure, with every endpoint of that kind.
 async fn first_fault(context: &Context, failures: &[(&str, &'static FaultKind, String)]) -> Fault {
     let [(host, kind, _), ..] = failures else { return catalogue::EGRESS_UNREACHABLE.with_evidence("") };
     let same = failures.iter().filter(|(_, other, _)| other == kind);
     let same: Vec<String> = same.map(|(host, _, _)| (*host).to_owned()).collect();
-    let mut text = in_words(failures);
+    let mut text = describe_failures(failures);
     let of_certificates =
         [&catalogue::EGRESS_UNTRUSTED, &catalogue::EGRESS_CERTIFICATE_DATES, &catalogue::EGRESS_WRONG_NAME];
     if of_certificates.contains(kind) {
@@ -130,8 +130,8 @@ async fn first_fault(context: &Context, failures: &[(&str, &'static FaultKind, S
     about_endpoints(kind.with_evidence(text), &same)
 }
 
-/// The endpoints by what was seen of them; those that fail alike stand together.
-fn in_words(failures: &[(&str, &'static FaultKind, String)]) -> String {
+/// The failures as text, with endpoints grouped by detail.
+fn describe_failures(failures: &[(&str, &'static FaultKind, String)]) -> String {
     let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
     for (host, _, detail) in failures {
         let detail = detail.replace(host, "…");
@@ -144,21 +144,21 @@ fn in_words(failures: &[(&str, &'static FaultKind, String)]) -> String {
     texts.collect::<Vec<_>>().join("; ")
 }
 
-/// Why TLS and what is above it was not checked.
+/// Why TLS and HTTP were not checked.
 const NO_CURL: &str = "TLS was not checked, there is no curl";
 
-/// How far an endpoint was checked, the furthest first.
+/// How far an endpoint was checked, the most complete first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Checked {
-    /// Down to an HTTP answer over verified TLS.
-    Whole,
-    /// There is no curl.
+    /// It answered HTTP over verified TLS.
+    Verified,
+    /// Only the proxy's tunnel, since there is no curl.
     TunnelOnly,
-    /// There is no curl and no proxy that could be asked for a tunnel.
-    Nothing,
+    /// There is no curl and no proxy.
+    NotTried,
 }
 
-/// A kind of failure, and what was seen.
+/// A kind of failure, and its details.
 type EndpointFailure = (&'static FaultKind, String);
 
 async fn reach(context: &Context, host: &str) -> Result<Checked, EndpointFailure> {
@@ -167,12 +167,12 @@ async fn reach(context: &Context, host: &str) -> Result<Checked, EndpointFailure
     let request = HttpsRequest { method: "HEAD", ..HttpsRequest::get(&url, limit) };
     let proxy = context.settings.proxy.url.as_ref();
     match https::send(&context.host.commands, proxy, request).await {
-        Ok(_) => Ok(Checked::Whole),
+        Ok(_) => Ok(Checked::Verified),
         Err(error) => explain(context, host, limit, *error).await,
     }
 }
 
-/// What a failed request means, where the proxy has to be asked for a tunnel to know.
+/// Classifies a failed request, with a tunnel probe of the proxy where curl's result is not sufficient.
 async fn explain(
     context: &Context,
     host: &str,
@@ -185,21 +185,21 @@ async fn explain(
             Some(proxy) => {
                 match tunnel::probe(&context.host.commands, proxy, host, context.within(tunnel::OPEN)).await {
                     Tunnel::Open => Ok(Checked::TunnelOnly),
-                    failure => Err(of_tunnel(&failure)),
+                    failure => Err(classify_tunnel(&failure)),
                 }
             }
-            None => Ok(Checked::Nothing),
+            None => Ok(Checked::NotTried),
         },
         HttpsError::Curl { code, tunnel_status, detail, .. } => {
             if let (500..=599, Some(proxy)) = (tunnel_status, proxy) {
-                // curl does not tell the proxy's own words, which say what failed behind it.
+                // curl does not report the proxy's error message, which says what failed behind it.
                 let answer =
                     tunnel::probe(&context.host.commands, proxy, host, context.within(tunnel::OPEN)).await;
                 if matches!(answer, Tunnel::Answered { status: 500..=599, .. }) {
-                    return Err(of_tunnel(&answer));
+                    return Err(classify_tunnel(&answer));
                 }
             }
-            let kind = of_curl(code, tunnel_status, &detail);
+            let kind = classify_curl(code, tunnel_status, &detail);
             let detail = match kind {
                 _ if *kind == catalogue::EGRESS_SLOW => {
                     format!("the tunnel opened, then no answer within {} s", limit.as_secs())
@@ -213,11 +213,11 @@ async fn explain(
     }
 }
 
-/// What the proxy's answer to CONNECT means for an endpoint.
-fn of_tunnel(answer: &Tunnel) -> EndpointFailure {
+/// Classifies the proxy's answer to CONNECT.
+fn classify_tunnel(answer: &Tunnel) -> EndpointFailure {
     let words = tunnel::describe(answer);
     let lower = words.to_ascii_lowercase();
-    let entry = match answer {
+    let kind = match answer {
         Tunnel::Answered { status: 400..=499, .. } => &catalogue::EGRESS_REFUSED,
         // Squid's name of the error (ERR_DNS_FAIL), or what other proxies write.
         Tunnel::Answered { .. } if contains_any(&lower, &["dns", "resol", "lookup"]) => {
@@ -226,13 +226,13 @@ fn of_tunnel(answer: &Tunnel) -> EndpointFailure {
         _ => &catalogue::EGRESS_UNREACHABLE,
     };
     (
-        entry,
+        kind,
         if matches!(answer, Tunnel::Answered { .. }) { format!("the proxy answers {words}") } else { words },
     )
 }
 
-/// What curl's exit code means (man curl, EXIT CODES); the words are those of OpenSSL, GnuTLS and NSS.
-fn of_curl(code: i32, tunnel_status: u16, words: &str) -> &'static FaultKind {
+/// Classifies curl's exit code (man curl, EXIT CODES) and the error messages of OpenSSL, GnuTLS and NSS.
+fn classify_curl(code: i32, tunnel_status: u16, words: &str) -> &'static FaultKind {
     let words = words.to_ascii_lowercase();
     let says = |texts: &[&str]| contains_any(&words, texts);
     match code {
@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_of_curl_are_told_apart() {
+    fn failures_of_curl_are_classified() {
         for (code, tunnel_status, words, right) in [
             (56, 403, "CONNECT tunnel failed, response 403", "egress.refused"),
             (56, 502, "CONNECT tunnel failed, response 502", "egress.unreachable"),
@@ -296,12 +296,12 @@ mod tests {
             ),
             (35, 200, "OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to a:443", "egress.unreachable"),
         ] {
-            assert_eq!(of_curl(code, tunnel_status, words).code, right, "{code} {words}");
+            assert_eq!(classify_curl(code, tunnel_status, words).code, right, "{code} {words}");
         }
     }
 
     #[test]
-    fn failures_behind_the_proxy_are_told_apart() {
+    fn failures_behind_the_proxy_are_classified() {
         for (status, detail, right) in [
             (503, "Service Unavailable; X-Squid-Error: ERR_DNS_FAIL 0", "egress.unresolved"),
             (503, "Service Unavailable; DNS resolution failure", "egress.unresolved"),
@@ -309,10 +309,10 @@ mod tests {
             (503, "Service Unavailable; X-Squid-Error: ERR_CONNECT_FAIL 110", "egress.unreachable"),
             (403, "Forbidden", "egress.refused"),
         ] {
-            let (entry, words) = of_tunnel(&Tunnel::Answered { status, detail: detail.to_owned() });
-            assert_eq!(entry.code, right, "{detail}");
+            let (kind, words) = classify_tunnel(&Tunnel::Answered { status, detail: detail.to_owned() });
+            assert_eq!(kind.code, right, "{detail}");
             assert!(words.contains(detail) && words.contains(&status.to_string()), "{words}");
         }
-        assert_eq!(of_tunnel(&Tunnel::Timeout { connected: true }).0.code, "egress.unreachable");
+        assert_eq!(classify_tunnel(&Tunnel::Timeout { connected: true }).0.code, "egress.unreachable");
     }
 }

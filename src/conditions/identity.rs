@@ -1,11 +1,11 @@
-//! Condition 8: a token was issued to the identity asked for.
+//! Condition 8: a token was issued to the configured identity.
 
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
-use super::imds::{ask_health, health, unreachable};
+use super::imds::{ask_health, classify_error, health};
 use super::{clock, Notes, Observation};
 use crate::catalogue;
 use crate::clients::imds::{self, Claims, Refusal, Token};
@@ -15,10 +15,10 @@ use crate::model::backoff;
 use crate::model::fault::{Fault, FaultKind};
 use crate::settings::{Cloud, Identity};
 
-/// A token that is about to expire would do so while connect runs.
+/// A held token with less remaining validity is replaced, since it could expire during connect.
 const MARGIN: Duration = Duration::from_secs(120);
 
-/// How often a token that looks expired is thrown away before it is used all the same.
+/// How often an apparently expired token is replaced before it is used anyway.
 const FRESH_TRIES: u32 = 2;
 
 pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
@@ -32,20 +32,20 @@ pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
     Notes { learned: Learned::Identity(known), ..Notes::default() }.observation(outcome)
 }
 
-/// The token, as long as nothing has invalidated it.
+/// The token, unless it was invalidated.
 ///
 /// # Errors
-/// `identity.token-rejected`: the engine asks for a new one then.
+/// `identity.token-rejected`, for which the engine requests a new one.
 pub fn held_token(facts: &Facts) -> Result<Rc<Token>, Fault> {
     let held = facts.identity.token.clone();
     held.ok_or_else(|| catalogue::IDENTITY_TOKEN_REJECTED.with_evidence("there is no valid token"))
 }
 
-/// Gets a token that is not expired, as far as can be seen; `for_arm` also checks its audience and tenant. What was
-/// learned on the way goes into `known`, also when there is no token.
+/// Requests a token and checks its validity period; `for_arm` also checks its audience and tenant. Facts are stored in
+/// `known` even if there is no token.
 ///
 /// # Errors
-/// Why there is none.
+/// The fault because of which there is no token.
 pub async fn acquire(
     context: &Context,
     facts: &Facts,
@@ -56,39 +56,39 @@ pub async fn acquire(
     let is_expired = |token: &Token| token.expires_within(Duration::ZERO, SystemTime::now());
     let mut token = request(context, known).await?;
     for _ in 0..FRESH_TRIES {
-        if !is_expired(&token) && untimely(facts, &token.claims).is_none() {
+        if !is_expired(&token) && check_times(facts, &token.claims).is_none() {
             break;
         }
         warn!(
             event = "token.expired",
-            "the token that was issued looks out of its time; asking for another one"
+            "the issued token appears to be outside its validity period; requesting another one"
         );
         token = request(context, known).await?;
     }
-    if let Some(fault) = untimely(facts, &token.claims) {
+    if let Some(fault) = check_times(facts, &token.claims) {
         return Err(fault);
     }
     if is_expired(&token) {
-        // Azure judges by its own clock: a token that looks expired here is still the best there is.
-        warn!(event = "token.expired", "the token still looks expired; using it, since Azure decides");
+        // Azure uses its own clock, so a token that appears expired here may still be valid.
+        warn!(event = "token.expired", "the token still appears expired; using it, since Azure decides");
     }
     if for_arm {
-        check(context, &token)?;
+        check_claims(context, &token)?;
     }
     let token = Rc::new(token);
     known.token = Some(token.clone());
     Ok(token)
 }
 
-/// One request, as a token or as a fault.
+/// Sends one token request.
 async fn request(context: &Context, known: &mut IdentityFacts) -> Result<Token, Fault> {
     known.attempts += 1;
     let attempt = known.attempts;
-    info!(event = "token.attempt", attempt, "asking the sidecar for a token, attempt {attempt}");
+    info!(event = "token.attempt", attempt, "requesting a token from the sidecar, attempt {attempt}");
     let limit = context.within(link_local::EXCHANGE);
     let (imds, identity) = (&context.settings.imds, &context.settings.identity);
     let reply = imds::request_token(&imds.endpoint, &imds.resource, identity, limit).await;
-    let reply = reply.map_err(unreachable)?;
+    let reply = reply.map_err(classify_error)?;
     let token = match imds::read_token(&reply, SystemTime::now()) {
         Ok(token) => token,
         Err(refusal) => return Err(refused(context, known, &refusal, &reply).await),
@@ -109,17 +109,17 @@ async fn request(context: &Context, known: &mut IdentityFacts) -> Result<Token, 
     Ok(token)
 }
 
-/// What the token says of its own times, judged by the sidecar's clock where ours agrees with it.
-fn untimely(facts: &Facts, claims: &Claims) -> Option<Fault> {
-    let now = clock::sidecars_now(facts)?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+/// Checks the token's validity period by the sidecar's clock, if this VM's clock agrees with it.
+fn check_times(facts: &Facts, claims: &Claims) -> Option<Fault> {
+    let now = clock::sidecar_now(facts)?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
     if claims.exp.is_some_and(|exp| exp <= now) {
-        let evidence = "it had expired when it came, and so had the fresh ones that were asked for";
+        let evidence = "it had expired when it was issued, and so had the new ones that were requested";
         return Some(catalogue::IDENTITY_EXPIRED.with_evidence(evidence));
     }
     let is_early = claims.nbf.is_some_and(|nbf| nbf > now + clock::TOLERANCE.as_secs());
     is_early.then(|| {
         catalogue::IDENTITY_NOT_YET_VALID
-            .with_evidence("it begins to be valid later than now, as did the fresh ones")
+            .with_evidence("its validity begins in the future, as does that of the new ones")
     })
 }
 
@@ -131,16 +131,16 @@ async fn refused(
 ) -> Fault {
     let is_named = context.settings.identity != Identity::System;
     let mut more = imds::proxy_headers(reply).unwrap_or_default();
-    let entry: &'static FaultKind = match refusal {
+    let kind: &'static FaultKind = match refusal {
         Refusal::Proxied => &catalogue::IMDS_PROXIED,
         Refusal::Page => {
             "an HTML page".clone_into(&mut more);
             &catalogue::IMDS_NOT_IMDS
         }
         Refusal::IdentityNotFound if is_named => {
-            let (entry, found) = ask_without_a_name(context, known).await;
+            let (kind, found) = request_any_identity(context, known).await;
             more = format!("asked for: {}; {found}", context.settings.identity);
-            entry
+            kind
         }
         Refusal::IdentityNotFound => &catalogue::IDENTITY_NONE,
         Refusal::MalformedId if is_named => &catalogue::IDENTITY_ID_MALFORMED,
@@ -153,14 +153,14 @@ async fn refused(
         Refusal::Updating => &catalogue::IDENTITY_UPDATING,
         Refusal::Throttled => &catalogue::IDENTITY_THROTTLED,
         Refusal::ServerError => {
-            // What the page said before may have changed since.
+            // The health may have changed since it was observed.
             match health(&ask_health(context).await) {
                 Some((false, words)) => {
                     more = format!("/healthz: {words}");
                     &catalogue::IDENTITY_SIDECAR
                 }
                 Some((true, words)) => {
-                    more = format!("/healthz says otherwise: {words}");
+                    more = format!("but /healthz: {words}");
                     &catalogue::IDENTITY_SERVICE
                 }
                 None => &catalogue::IDENTITY_SERVICE,
@@ -169,46 +169,54 @@ async fn refused(
         Refusal::Refused => &catalogue::IDENTITY_REFUSED,
         Refusal::Unreadable => &catalogue::IDENTITY_UNREADABLE,
     };
-    let wish = reply.header("retry-after").and_then(|value| backoff::retry_after(value, SystemTime::now()));
-    // The body of a success that cannot be read may hold half a token.
+    let retry_after =
+        reply.header("retry-after").and_then(|value| backoff::retry_after(value, SystemTime::now()));
+    // An unreadable successful response may contain part of a token.
     let words = if *refusal == Refusal::Unreadable {
         format!("HTTP {}", reply.status)
     } else {
         imds::describe_reply(reply)
     };
     let semicolon = if more.is_empty() { "" } else { "; " };
-    entry.with_evidence(format!("{words}{semicolon}{more}")).with_retry_after(wish)
+    kind.with_evidence(format!("{words}{semicolon}{more}")).with_retry_after(retry_after)
 }
 
-/// Which identity the VM has when the one asked for is not there: the fault, and what was found. The token that may
-/// come is for explanation only and is not kept.
-async fn ask_without_a_name(context: &Context, known: &mut IdentityFacts) -> (&'static FaultKind, String) {
+/// Determines which identity the VM has if the configured one is missing; returns the fault and its evidence. The token
+/// is used only for this and is not kept.
+async fn request_any_identity(context: &Context, known: &mut IdentityFacts) -> (&'static FaultKind, String) {
     let imds = &context.settings.imds;
     let limit = context.within(link_local::EXCHANGE);
     let none = &catalogue::IDENTITY_NOT_ASSIGNED;
     let reply = match imds::request_token(&imds.endpoint, &imds.resource, &Identity::System, limit).await {
         Ok(reply) => reply,
-        Err(error) => return (none, format!("asked without a name: {error}")),
+        Err(error) => return (none, format!("request without an identity: {error}")),
     };
     match imds::read_token(&reply, SystemTime::now()) {
         Ok(token) => {
             context.host.mask.learn(&token.secret);
             let claims = &token.claims;
-            // The VM's own id is the same for every identity, and fills in its name in the remedy.
+            // The VM's resource id is the same for every identity; the remediation needs it for the VM's name.
             known.claims.xms_az_rid =
                 claims.vm_name().and(claims.xms_az_rid.clone().or_else(|| claims.xms_mirid.clone()));
-            (none, format!("the VM has {}{}", name_of(claims), mix_up(&context.settings.identity, claims)))
+            (
+                none,
+                format!(
+                    "the VM has {}{}",
+                    describe_identity(claims),
+                    swapped_key_note(&context.settings.identity, claims)
+                ),
+            )
         }
         Err(Refusal::IdentityNotFound) => {
             (&catalogue::IDENTITY_NONE, "and there is no other on the VM".to_owned())
         }
-        Err(Refusal::Unreadable) => (none, "asked without a name, IMDS says nothing readable".to_owned()),
-        Err(_) => (none, format!("asked without a name: {}", imds::describe_reply(&reply))),
+        Err(Refusal::Unreadable) => (none, "request without an identity: unreadable response".to_owned()),
+        Err(_) => (none, format!("request without an identity: {}", imds::describe_reply(&reply))),
     }
 }
 
-/// An identity by what its token says.
-fn name_of(claims: &Claims) -> String {
+/// An identity as text, from the claims of its token.
+fn describe_identity(claims: &Claims) -> String {
     let kind = if claims.is_user_assigned() { "user-assigned" } else { "system-assigned" };
     let Some(id) = &claims.xms_mirid else { return "another identity".to_owned() };
     let ids = [("client id", &claims.appid), ("object id", &claims.oid)];
@@ -216,8 +224,8 @@ fn name_of(claims: &Claims) -> String {
     format!("{kind} {id}{}", ids.collect::<String>())
 }
 
-/// Says so when the configuration has the right identity's id under the wrong key.
-fn mix_up(asked: &Identity, claims: &Claims) -> &'static str {
+/// A note if the configuration has an id of the right identity under the wrong key.
+fn swapped_key_note(asked: &Identity, claims: &Claims) -> &'static str {
     let is = |id: &Option<String>, wanted: &crate::settings::Guid| {
         id.as_ref().is_some_and(|id| wanted.matches(id))
     };
@@ -230,9 +238,9 @@ fn mix_up(asked: &Identity, claims: &Claims) -> &'static str {
     }
 }
 
-/// A missing role is seen from another side where the configuration leaves the choice of the identity to IMDS, and
-/// that gave one which nobody may have thought of.
-pub(super) fn attribute(context: &Context, facts: &Facts, fault: Fault) -> Fault {
+/// Converts a missing role into `identity.system-not-enabled` if no identity is configured and IMDS chose a user-assigned
+/// one, which may not be the intended identity.
+pub(super) fn attribute_missing_role(context: &Context, facts: &Facts, fault: Fault) -> Fault {
     let claims = &facts.identity.claims;
     let is_unexpected = context.settings.identity == Identity::System && claims.is_user_assigned();
     if !fault.is(&catalogue::ACCESS_ROLE) || !is_unexpected {
@@ -241,12 +249,12 @@ pub(super) fn attribute(context: &Context, facts: &Facts, fault: Fault) -> Fault
     catalogue::IDENTITY_SYSTEM_NOT_ENABLED.with_evidence(format!(
         "{}; IMDS gave {}",
         fault.evidence,
-        name_of(claims)
+        describe_identity(claims)
     ))
 }
 
-/// What the claims, where they can be read, say against using the token.
-fn check(context: &Context, token: &Token) -> Result<(), Fault> {
+/// Checks tenant and audience, if the claims can be read.
+fn check_claims(context: &Context, token: &Token) -> Result<(), Fault> {
     let claims = &token.claims;
     let wanted = context.settings.azure.tenant_id.as_ref();
     if let (Some(wanted), Some(tid)) = (wanted, &claims.tid) {
@@ -266,7 +274,7 @@ fn check(context: &Context, token: &Token) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The audiences that ARM accepts, without the slash at the end; the application id stands for either.
+/// The audiences that ARM accepts, without a trailing slash: two URLs or the application id.
 fn arm_audiences(cloud: Cloud) -> [&'static str; 3] {
     let id = "797f4846-ba00-4fd7-ba43-dac1f8f63013";
     match cloud {
@@ -283,16 +291,16 @@ fn arm_audiences(cloud: Cloud) -> [&'static str; 3] {
 fn describe(context: &Context, facts: &Facts, token: &Token) -> String {
     let mut text = match &token.claims.oid {
         Some(oid) => format!("a token for {oid}"),
-        None => "a token (its text tells nothing, which is fine)".to_owned(),
+        None => "a token (opaque, which is fine)".to_owned(),
     };
     if let Some(left) = token.expires.and_then(|at| at.duration_since(SystemTime::now()).ok()) {
         text.push_str(&format!(", good for {} min", left.as_secs() / 60));
     }
     if context.settings.identity == Identity::System && token.claims.is_user_assigned() {
-        text.push_str(&format!("; no identity is named, and IMDS gave {}", name_of(&token.claims)));
+        text.push_str(&format!("; no identity is named, and IMDS gave {}", describe_identity(&token.claims)));
     }
     if let Some((false, words)) = &facts.sidecar.health {
-        text.push_str(&format!("; /healthz says otherwise: {words}"));
+        text.push_str(&format!("; but /healthz: {words}"));
     }
     text
 }

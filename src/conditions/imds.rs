@@ -1,4 +1,4 @@
-//! Condition 3: the sidecar answers, and it is the sidecar.
+//! Condition 3: the IMDS sidecar answers, and nothing answers in its place.
 
 use std::time::{Instant, SystemTime};
 
@@ -10,7 +10,7 @@ use crate::host::link_local::{self, LinkLocalError, LinkLocalReply};
 use crate::model::check::{Evidence, ProbeState};
 use crate::model::fault::Fault;
 
-/// `/healthz` is advisory: any status proves that the sidecar answers, and the token request decides.
+/// Requests `/healthz`, which is advisory: any status proves that the sidecar answers, and the token request decides.
 pub(super) async fn observe(context: &Context) -> Observation {
     let started = Instant::now();
     let reply = ask_health(context).await;
@@ -26,15 +26,15 @@ pub(super) async fn observe(context: &Context) -> Observation {
     notes.probes.push(probe(context, "IMDS health", target, state, &words, started));
     let clocks = reply.as_ref().ok().filter(|reply| imds::proxy_headers(reply).is_none()).and_then(clocks);
     notes.learned = Learned::Sidecar(SidecarFacts { clocks, health: health(&reply) });
-    notes.observation(reply.map_err(unreachable).and_then(|reply| judge(&reply)))
+    notes.observation(reply.map_err(classify_error).and_then(|reply| evaluate(&reply)))
 }
 
-fn judge(reply: &LinkLocalReply) -> Result<Evidence, Fault> {
+fn evaluate(reply: &LinkLocalReply) -> Result<Evidence, Fault> {
     if let Some(sign) = imds::proxy_headers(reply) {
         return Err(catalogue::IMDS_PROXIED.with_evidence(format!("{}; {sign}", imds::describe_reply(reply))));
     }
     if imds::is_page(reply) {
-        // Some web frameworks answer so where they have no such page; the token request tells.
+        // Some web frameworks return a page for unknown paths; the token request decides.
         return Ok(format!("answers directly; /healthz says {} with a web page", reply.status));
     }
     Ok(match reply.status {
@@ -44,18 +44,18 @@ fn judge(reply: &LinkLocalReply) -> Result<Evidence, Fault> {
     })
 }
 
-/// The sidecar's clock by its Date header, and ours.
+/// The sidecar's clock by its Date header, and this VM's clock.
 fn clocks(reply: &LinkLocalReply) -> Option<(SystemTime, SystemTime)> {
     let theirs = httpdate::parse_http_date(reply.header("date")?).ok()?;
     Some((theirs, SystemTime::now()))
 }
 
-/// Asks for the health page.
+/// Requests the health page.
 pub(super) async fn ask_health(context: &Context) -> Result<LinkLocalReply, LinkLocalError> {
     imds::health(&context.settings.imds.endpoint, context.within(link_local::EXCHANGE)).await
 }
 
-/// Whether the sidecar calls itself healthy, and its words; nothing where it has no such page.
+/// Whether the sidecar reports itself healthy, and its message; none if it has no health page.
 pub(super) fn health(reply: &Result<LinkLocalReply, LinkLocalError>) -> Option<(bool, String)> {
     match reply {
         Ok(reply) if reply.status == 404 || imds::is_page(reply) => None,
@@ -64,14 +64,14 @@ pub(super) fn health(reply: &Result<LinkLocalReply, LinkLocalError>) -> Option<(
     }
 }
 
-/// No answer, as a fault.
-pub(super) fn unreachable(error: LinkLocalError) -> Fault {
+/// The fault of a failed request.
+pub(super) fn classify_error(error: LinkLocalError) -> Fault {
     let evidence = error.to_string();
-    let entry = match error {
+    let kind = match error {
         LinkLocalError::Refused { .. } => &catalogue::IMDS_REFUSED,
         LinkLocalError::NoRoute { .. } => &catalogue::IMDS_NO_ROUTE,
         LinkLocalError::Timeout { .. } => &catalogue::IMDS_TIMEOUT,
         LinkLocalError::Broken { .. } => &catalogue::IMDS_BROKEN,
     };
-    entry.with_evidence(evidence)
+    kind.with_evidence(evidence)
 }

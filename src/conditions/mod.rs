@@ -1,7 +1,7 @@
-//! The observers: one file a condition, from what a run works with to an [`Observation`].
+//! The observers, one file per condition: each turns context and facts into an [`Observation`].
 //!
-//! An observer changes nothing, on this VM or in this process: what it has learned goes to the engine, which hands it
-//! to later conditions as [`Facts`].
+//! An observer changes nothing, neither on this VM nor in this process. It returns its facts to the engine, which passes
+//! them to later conditions as [`Facts`].
 
 mod access;
 mod agent;
@@ -25,16 +25,16 @@ use crate::model::check::{Evidence, Probe, ProbeState};
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
 
-/// What came of observing a condition.
+/// The result of observing a condition.
 #[derive(Debug)]
 pub struct Observation {
-    /// What was seen where it holds, or what stands in the way.
+    /// The evidence if the condition holds, else the fault.
     pub outcome: Result<Evidence, Fault>,
-    /// The tests of the network that were made for it.
+    /// The network probes made for it.
     pub probes: Vec<Probe>,
     /// What could not be checked, and why.
     pub not_checked: Vec<String>,
-    /// What other conditions may use.
+    /// Facts for other conditions.
     pub learned: Learned,
 }
 
@@ -44,7 +44,7 @@ impl From<Result<Evidence, Fault>> for Observation {
     }
 }
 
-/// What an observer notes on its way to the outcome.
+/// The parts of an observation that an observer collects before the outcome is known.
 #[derive(Debug, Default)]
 struct Notes {
     probes: Vec<Probe>,
@@ -80,7 +80,7 @@ pub fn observe<'a>(
     }
 }
 
-/// A test of the network that began at `since` and ends now.
+/// A network probe that began at `since` and ends now, with its detail redacted.
 fn probe(
     context: &Context,
     test: &'static str,

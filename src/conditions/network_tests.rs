@@ -1,6 +1,6 @@
-//! The guide's sanity tests of the network, one by one, each with its time and state.
+//! The guide's network sanity tests, for `doctor`.
 //!
-//! The conditions note what they try anyway; what nobody needs for a state is tried here, for `doctor`.
+//! Conditions record the probes that they make; the tests that no condition needs are here.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use crate::host::tasks::{join_all, Task};
 use crate::model::check::{Probe, ProbeState};
 use crate::settings::Cloud;
 
-/// Time limit of a test that decides nothing.
+/// Time limit of a test; none of them decides a condition.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The tests by name, in the order in which they are shown: what comes first is what the rest depends on.
+/// The names of all tests in display order, prerequisites first.
 const TESTS: [&str; 8] = [
     "IMDS reached",
     "IMDS health",
@@ -29,15 +29,15 @@ const TESTS: [&str; 8] = [
     "azcmagent check",
 ];
 
-/// A test's place in the order of showing.
+/// The position of a test in display order.
 pub fn rank(test: &str) -> usize {
     TESTS.iter().position(|known| *known == test).unwrap_or(TESTS.len())
 }
 
-/// The tests that no condition makes, all at the same time (guide, "VM network connectivity sanity tests").
+/// Runs the tests that no condition makes, concurrently (guide, "VM network connectivity sanity tests").
 pub async fn run(context: &Context) -> Vec<Probe> {
     let mut tests: Vec<Task<'_, Vec<Probe>>> =
-        vec![Box::pin(reach_imds(context)), Box::pin(agents_own_check(context))];
+        vec![Box::pin(reach_imds(context)), Box::pin(azcmagent_check(context))];
     // The guide's nslookup asks for the first two: ARM and Entra.
     for name in egress::endpoints(context).into_iter().take(2) {
         tests.push(Box::pin(resolve(context, name)));
@@ -48,7 +48,7 @@ pub async fn run(context: &Context) -> Vec<Probe> {
     join_all(tests).await.into_iter().flatten().collect()
 }
 
-/// The required endpoints that were not tried because of `cause`.
+/// Skipped probes for the required endpoints, because the condition `cause` does not hold.
 pub fn skipped_endpoints(context: &Context, cause: &str) -> Vec<Probe> {
     let detail = format!("not tried: {cause} does not hold");
     let skipped = |host| {
@@ -58,7 +58,7 @@ pub fn skipped_endpoints(context: &Context, cause: &str) -> Vec<Probe> {
     egress::endpoints(context).into_iter().map(skipped).collect()
 }
 
-/// In place of the guide's ping, which the sidecar need not answer: a connection to its port.
+/// Connects to the sidecar's port, in place of the guide's ping, which the sidecar need not answer.
 async fn reach_imds(context: &Context) -> Vec<Probe> {
     let started = Instant::now();
     let endpoint = &context.settings.imds.endpoint;
@@ -72,7 +72,7 @@ async fn reach_imds(context: &Context) -> Vec<Probe> {
 async fn resolve(context: &Context, name: String) -> Vec<Probe> {
     let started = Instant::now();
     let found = names::resolve(&context.host.commands, &name, Duration::from_secs(5)).await;
-    // With a proxy the name is resolved there, and nothing on the VM needs it.
+    // With a proxy the name is resolved there, so the VM need not resolve it.
     let (state, detail) = match (found, &context.settings.proxy.url) {
         (Ok(address), _) => (ProbeState::Ok, address.to_string()),
         (Err(error), Some(_)) => (ProbeState::Information, format!("{error}; the proxy resolves it")),
@@ -81,7 +81,7 @@ async fn resolve(context: &Context, name: String) -> Vec<Probe> {
     vec![probe(context, "name resolved", name, state, &detail, started)]
 }
 
-/// Endpoints that the guide or the network requirements name and that enrolling can do without.
+/// Endpoints in the guide or the network requirements that enrollment does not need.
 fn optional_endpoints(context: &Context) -> Vec<(String, &'static str)> {
     let location = &context.settings.azure.location;
     match context.settings.azure.cloud {
@@ -106,8 +106,8 @@ async fn ask(context: &Context, (host, needed_for): (String, &'static str)) -> V
     vec![probe(context, "optional endpoint", format!("https://{host}"), state, &detail, started)]
 }
 
-/// What azcmagent itself finds of the endpoints that this version needs in this cloud and region.
-async fn agents_own_check(context: &Context) -> Vec<Probe> {
+/// Runs `azcmagent check`, which tests the endpoints that the installed version needs in this cloud and region.
+async fn azcmagent_check(context: &Context) -> Vec<Probe> {
     const TEST: &str = "azcmagent check";
     let commands = &context.host.commands;
     if commands.find(azcmagent::PROGRAM).is_none() {
@@ -127,7 +127,7 @@ async fn agents_own_check(context: &Context) -> Vec<Probe> {
             };
             return endpoints.into_iter().map(row).collect();
         }
-        Ok(_) => "it said nothing readable".to_owned(),
+        Ok(_) => "its output cannot be parsed".to_owned(),
         Err(error) => error.to_string(),
     };
     vec![probe(context, TEST, location.to_owned(), ProbeState::Information, &detail, started)]

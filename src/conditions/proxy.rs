@@ -12,11 +12,11 @@ use crate::settings::ProxyUrl;
 
 pub(super) async fn observe(context: &Context) -> Observation {
     let mut notes = Notes::default();
-    let outcome = judge(context, &mut notes).await;
+    let outcome = evaluate(context, &mut notes).await;
     notes.observation(outcome)
 }
 
-async fn judge(context: &Context, notes: &mut Notes) -> Result<Evidence, Fault> {
+async fn evaluate(context: &Context, notes: &mut Notes) -> Result<Evidence, Fault> {
     let Some(proxy) = &context.settings.proxy.url else {
         return Ok("no proxy is configured".to_owned());
     };
@@ -30,13 +30,13 @@ async fn judge(context: &Context, notes: &mut Notes) -> Result<Evidence, Fault> 
         notes.probes.push(probe(context, "tunnel by the proxy", target, state, &detail, started));
         match answer {
             Tunnel::Open => return Ok(format!("{} opens tunnels", proxy.without_credentials())),
-            // The others may be allowed: a proxy that works refuses one name by itself.
+            // Other endpoints may be allowed: a working proxy can refuse individual names.
             answer @ Tunnel::Answered { status: 403 | 404 | 451, .. } => {
                 refused.push(format!("{host}: {}", tunnel::describe(&answer)));
             }
-            // A failure behind the proxy may be this endpoint's own, so one more is tried.
-            failure if index == 0 && is_behind(&failure) => refused.push(String::new()),
-            failure => return Err(broken(proxy, host, &failure)),
+            // A failure behind the proxy may concern only this endpoint, so one more is tried.
+            failure if index == 0 && is_upstream_failure(&failure) => refused.push(String::new()),
+            failure => return Err(classify(proxy, host, &failure)),
         }
     }
     refused.retain(|text| !text.is_empty());
@@ -44,13 +44,13 @@ async fn judge(context: &Context, notes: &mut Notes) -> Result<Evidence, Fault> 
     Err(about_endpoints(fault, &endpoints))
 }
 
-/// Whether the trouble is between the proxy and the endpoint.
-fn is_behind(failure: &Tunnel) -> bool {
+/// Whether the failure is between the proxy and the endpoint.
+fn is_upstream_failure(failure: &Tunnel) -> bool {
     matches!(failure, Tunnel::Answered { status: 500..=599, .. } | Tunnel::Timeout { connected: true })
 }
 
-fn broken(proxy: &ProxyUrl, host: &str, failure: &Tunnel) -> Fault {
-    let entry = match failure {
+fn classify(proxy: &ProxyUrl, host: &str, failure: &Tunnel) -> Fault {
+    let kind = match failure {
         Tunnel::Refused => &catalogue::PROXY_REFUSED,
         Tunnel::NoRoute(_) => &catalogue::PROXY_NO_ROUTE,
         Tunnel::Timeout { .. } => &catalogue::PROXY_TIMEOUT,
@@ -58,7 +58,7 @@ fn broken(proxy: &ProxyUrl, host: &str, failure: &Tunnel) -> Fault {
         Tunnel::Answered { status: 500..=599, .. } => &catalogue::PROXY_FAILING,
         Tunnel::Answered { .. } | Tunnel::Broken(_) | Tunnel::Open => &catalogue::PROXY_BROKEN,
     };
-    entry.with_evidence(format!(
+    kind.with_evidence(format!(
         "{}, CONNECT {host}:443: {}",
         proxy.without_credentials(),
         tunnel::describe(failure)

@@ -1,4 +1,4 @@
-//! Condition 2: the proxy settings hold in every place where something reads them.
+//! Condition 2: every proxy file has the configured settings.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -17,33 +17,33 @@ use crate::proxy_files::{
     self, DesiredProxy, Edit, FileText, Mismatch, Presence, ProxyFile, TakesEffect, PROXY_FILES,
 };
 
-/// Time limit of a question to systemd.
+/// Time limit of a systemctl query.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What is wrong with one place.
+/// A proxy file or the systemd manager with wrong settings.
 pub struct Finding {
-    /// The place and who reads it.
+    /// The file and its readers.
     place: String,
     /// How the settings differ.
     pub mismatch: Mismatch,
-    /// In words, when there is more to say than that nothing is set.
+    /// Details; empty if nothing is set.
     detail: String,
 }
 
 pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
     let mut notes = Notes::default();
-    let outcome = judge_all(context, facts, &mut notes).await;
+    let outcome = evaluate_all(context, facts, &mut notes).await;
     notes.observation(outcome)
 }
 
-async fn judge_all(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Evidence, Fault> {
+async fn evaluate_all(context: &Context, facts: &Facts, notes: &mut Notes) -> Result<Evidence, Fault> {
     if !context.settings.proxy.persist {
         return Ok("set for this run only, as the configuration says".to_owned());
     }
     let mut findings = Vec::new();
     for (edit, existing) in edits(context, &mut notes.not_checked)? {
         check_writable(context, edit.file.path)?;
-        findings.push(judge(context, &edit, existing.as_deref()));
+        findings.push(evaluate(context, &edit, existing.as_deref()));
     }
     findings.extend(manager(context, facts).await);
     let Some(worst) = findings.iter().map(|finding| finding.mismatch).max() else {
@@ -54,59 +54,59 @@ async fn judge_all(context: &Context, facts: &Facts, notes: &mut Notes) -> Resul
         }
         return Ok(evidence);
     };
-    let entry = match worst {
+    let kind = match worst {
         Mismatch::Contradictory => &catalogue::PROXY_ENV_CONTRADICTORY,
         Mismatch::Incomplete => &catalogue::PROXY_ENV_MISSING,
         Mismatch::NoProxy => &catalogue::PROXY_ENV_NO_PROXY,
     };
     let colon = |detail: &str| if detail.is_empty() { String::new() } else { format!(": {detail}") };
     let places = findings.iter().map(|finding| format!("{}{}", finding.place, colon(&finding.detail)));
-    Err(entry.with_evidence(format!("not yet right: {}", places.collect::<Vec<_>>().join("; "))))
+    Err(kind.with_evidence(format!("not yet right: {}", places.collect::<Vec<_>>().join("; "))))
 }
 
-fn judge(context: &Context, edit: &Edit, existing: Option<&str>) -> Finding {
+fn evaluate(context: &Context, edit: &Edit, existing: Option<&str>) -> Finding {
     let found = edit.file.values(existing.unwrap_or_default());
     let right = edit.file.values(&edit.content);
     let (mismatch, mut detail) = proxy_files::compare(&found, &right, &context.settings.proxy.no_proxy);
     if existing == Some(edit.content.as_str()) {
-        "everybody may read the password in it".clone_into(&mut detail);
+        "any user can read the password in it".clone_into(&mut detail);
     }
     Finding { place: format!("{} ({})", edit.file.path, edit.file.readers), mismatch, detail }
 }
 
-/// What the running systemd gives to services, where it is something else than what the files say.
+/// A finding if the environment that the running systemd passes to services differs from the files.
 ///
-/// A run that was killed before `daemon-reexec` leaves it behind the files; `systemctl set-environment` overrides
-/// them (systemctl(1)). Once it was told, the next boot does the rest: nothing here waits for that.
+/// A run that was killed before `daemon-reexec` leaves the manager outdated; `systemctl set-environment` overrides the
+/// files (systemctl(1)). After a repair in this run the manager is not checked again.
 pub async fn manager(context: &Context, facts: &Facts) -> Option<Finding> {
     let mut read_by_manager = proxy_files::taking_effect(TakesEffect::ManagerReexec);
     if facts.has_run(RepairId::PersistProxy) || !read_by_manager.any(|file| applies(context, file)) {
         return None;
     }
-    let found = of_manager(context).await?;
+    let found = manager_environment(context).await?;
     let wanted = DesiredProxy::from(&context.settings.proxy);
     let right = proxy_files::variables(&wanted, &[]).into_iter();
     let right: Pairs = right.map(|(name, value)| (name.to_owned(), value.reveal().to_owned())).collect();
     let (mismatch, detail) = proxy_files::compare(&found, &right, &wanted.no_proxy);
     let is_right = detail.is_empty() && right.keys().any(|name| found.contains_key(name));
-    // It always has variables of its own; a listing without any tells nothing.
-    let is_telling = !found.is_empty();
-    (is_telling && !is_right).then(|| Finding {
+    // The manager always has some variables, so an empty listing is not evidence.
+    let is_listed = !found.is_empty();
+    (is_listed && !is_right).then(|| Finding {
         place: "the running systemd (services)".to_owned(),
         mismatch,
         detail,
     })
 }
 
-/// The environment that the running systemd gives to services; nothing where it does not say.
-pub(super) async fn of_manager(context: &Context) -> Option<Pairs> {
+/// The environment that the running systemd passes to services; none if systemctl fails.
+pub(super) async fn manager_environment(context: &Context) -> Option<Pairs> {
     let run = Program::new("systemctl", &["show-environment"], context.within(LIMIT));
     let shown = context.host.commands.run(run).await.ok().filter(|finished| finished.succeeded())?;
-    Some(read_environment(&shown.stdout))
+    Some(parse_environment(&shown.stdout))
 }
 
-/// The lines of `systemctl show-environment`, which quotes as `$'…'` what a shell would take apart.
-fn read_environment(text: &str) -> Pairs {
+/// Parses `systemctl show-environment`, which quotes values with shell syntax as `$'…'`.
+fn parse_environment(text: &str) -> Pairs {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let plain = |value: &str| {
         let inner = value.strip_prefix("$'").and_then(|rest| rest.strip_suffix('\''));
@@ -115,7 +115,7 @@ fn read_environment(text: &str) -> Pairs {
     pairs.map(|(name, value)| (name.to_owned(), plain(value))).collect()
 }
 
-/// Who only looks says as well that a repair would fail.
+/// Checks that a repair could write the file, also when only observing.
 fn check_writable(context: &Context, path: &str) -> Result<(), Fault> {
     let path = context.host.files.path(path);
     match system::read_only_error(&path) {
@@ -124,7 +124,10 @@ fn check_writable(context: &Context, path: &str) -> Result<(), Fault> {
     }
 }
 
-/// What has to be written where, and what stands there.
+/// The required edits, each with the present content of the file.
+///
+/// # Errors
+/// The fault of a file that cannot be read or edited.
 pub fn edits(context: &Context, not_checked: &mut Vec<String>) -> Result<Vec<(Edit, Option<String>)>, Fault> {
     let wanted = DesiredProxy::from(&context.settings.proxy);
     let mut edits = Vec::new();
@@ -152,7 +155,7 @@ fn edit(
 ) -> Result<Option<(Edit, Option<String>)>, Fault> {
     let Some(existing) = read(context, file.path, not_checked)? else { return Ok(None) };
     let mut texts = Vec::new();
-    for path in others(&context.host.files, file) {
+    for path in other_files(&context.host.files, file) {
         if let Some(Some(text)) = read(context, &path, not_checked)? {
             texts.push((path, text));
         }
@@ -161,7 +164,7 @@ fn edit(
     let edit = file
         .edit(wanted, existing.as_deref(), &others)
         .map_err(|error| catalogue::AGENT_CONFIGURATION.with_evidence(error.to_string()))?;
-    // The right text with a password in it is not right as long as everybody can read it.
+    // Correct content that includes a password still needs an edit while any user can read it.
     let is_exposed = file.private(wanted) && context.host.files.is_world_readable(file.path);
     let edit = match (edit, &existing) {
         (None, Some(content)) if is_exposed => Some(Edit { file, content: content.clone(), private: true }),
@@ -170,7 +173,8 @@ fn edit(
     Ok(edit.map(|edit| (edit, existing)))
 }
 
-/// The text of a file, if it is there; nothing at all where this user may not read it, who observes the rest then.
+/// The content of a file, `Some(None)` if it does not exist. None if an observing user may not read it; the other files
+/// are still observed.
 fn read(
     context: &Context,
     path: &str,
@@ -185,8 +189,8 @@ fn read(
     }
 }
 
-/// The files that a place wants to see, its patterns resolved.
-pub fn others(files: &Files, place: &ProxyFile) -> Vec<String> {
+/// The other files that a proxy file's format depends on, with patterns resolved.
+pub fn other_files(files: &Files, place: &ProxyFile) -> Vec<String> {
     let mut paths = Vec::new();
     for other in place.others {
         match other.pattern.rsplit_once('/') {
@@ -207,8 +211,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_of_systemd_is_read_with_its_quotes() {
-        let values = read_environment("LANG=C.UTF-8\nNO_PROXY=$'*,a\\'b'\nempty=\nno line\n");
+    fn systemd_environment_is_parsed_with_quotes() {
+        let values = parse_environment("LANG=C.UTF-8\nNO_PROXY=$'*,a\\'b'\nempty=\nno line\n");
         let found: Vec<(&str, &str)> =
             values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(found, [("LANG", "C.UTF-8"), ("NO_PROXY", "*,a'b"), ("empty", "")]);

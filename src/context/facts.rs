@@ -1,4 +1,4 @@
-//! What conditions have learned for each other. Each field is written by one condition, through the engine.
+//! Facts that conditions share. Each field is written by one condition, through the engine.
 
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use crate::model::condition::Condition;
 use crate::model::fault::FaultKind;
 use crate::model::repair::RepairId;
 
-/// What is known in this run so far.
+/// The facts of this run so far.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// From `imds`.
@@ -18,52 +18,52 @@ pub struct Facts {
     pub identity: IdentityFacts,
     /// From `agent`.
     pub agent: AgentFacts,
-    /// From `access`: what ARM lists that the identity may do.
+    /// From `access`: the identity's permissions as ARM lists them.
     pub permissions: Option<Permissions>,
     /// From `connected`.
     pub connection: ConnectionFacts,
-    /// From the engine: the repairs that ran to their end in this run.
+    /// From the engine: the repairs completed in this run.
     pub repaired: Vec<RepairId>,
 }
 
-/// What `imds` learns of the sidecar.
+/// Facts from `imds`.
 #[derive(Clone, Debug, Default)]
 pub struct SidecarFacts {
-    /// The sidecar's clock and ours at the same moment.
+    /// The sidecar's clock and this VM's clock at the same moment.
     pub clocks: Option<(SystemTime, SystemTime)>,
-    /// Whether it called itself healthy, and its words; nothing where it has no such page.
+    /// Whether the sidecar reported itself healthy, and its message; none if it has no health page.
     pub health: Option<(bool, String)>,
 }
 
-/// What `identity` learns.
+/// Facts from `identity`.
 #[derive(Clone, Debug, Default)]
 pub struct IdentityFacts {
     /// The token, until it is invalidated.
     pub token: Option<Rc<Token>>,
-    /// The last token's claims; they outlive it, for explanation.
+    /// The claims of the last token; kept after it is invalidated, for diagnostics.
     pub claims: Claims,
-    /// Token requests so far.
+    /// The number of token requests so far.
     pub attempts: u32,
 }
 
-/// What `agent` learns.
+/// Facts from `agent`.
 #[derive(Clone, Debug, Default)]
 pub struct AgentFacts {
     /// Whether azcmagent's override for Azure VMs is allowed and set for its services.
     pub is_azure_vm_allowed: bool,
 }
 
-/// What `connected` learns.
+/// Facts from `connected`.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionFacts {
     /// Whether azcmagent is connected to any machine.
     pub is_onboarded: bool,
 }
 
-/// What one observation has learned.
+/// The facts that one observation yields.
 #[derive(Clone, Debug, Default)]
 pub enum Learned {
-    /// Nothing that another condition uses.
+    /// None.
     #[default]
     Nothing,
     /// By `imds`.
@@ -79,7 +79,7 @@ pub enum Learned {
 }
 
 impl Facts {
-    /// Takes what an observation has learned.
+    /// Stores the facts of an observation.
     pub fn learn(&mut self, learned: Learned) {
         match learned {
             Learned::Nothing => {}
@@ -91,13 +91,13 @@ impl Facts {
         }
     }
 
-    /// Whether a repair ran to its end in this run.
+    /// Whether a repair was completed in this run.
     pub fn has_run(&self, repair: RepairId) -> bool {
         self.repaired.contains(&repair)
     }
 
-    /// Drops the token where the fault asks for a new one: Azure refused it, or it may be older than a role that has
-    /// been assigned meanwhile.
+    /// Invalidates the token if the fault requires a new one: Azure rejected it, or it may be older than a role that was
+    /// assigned since.
     pub fn invalidate_token_for(&mut self, fault: &FaultKind) {
         if fault.condition >= Condition::Identity && fault.recheck_from <= Condition::Identity {
             self.identity.token = None;

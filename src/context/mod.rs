@@ -1,5 +1,5 @@
-//! What a run works with: the [`Context`], which does not change, the [`Facts`] that conditions have learned for each
-//! other, and the [`Session`], which holds what has to be held or given back.
+//! The state of a run: the immutable [`Context`], the [`Facts`] that conditions share, and the [`Session`] with the
+//! resources that the run holds.
 
 mod facts;
 mod session;
@@ -17,47 +17,46 @@ use crate::host::{system, Host};
 use crate::model::secret::Secret;
 use crate::settings::{ResourceName, Settings};
 
-/// What a run is for.
+/// The mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Make the conditions hold: as root, alone, until the deadline.
+    /// Establish the conditions: as root, under the lock, until the deadline.
     Enroll,
-    /// Observe them, and change nothing.
+    /// Observe the conditions without changes.
     Observe,
-    /// Observe them without the network.
+    /// Observe the conditions without changes and without the network.
     ObserveLocally,
 }
 
-/// Least time of a change, past the deadline too, so that it can end properly.
+/// The minimum time limit of a change, even past the deadline, so that it can finish.
 const LEAST_FOR_CHANGES: Duration = Duration::from_secs(10);
 
-/// Least time of an observation, so that the answer of a healthy program is not missed at the deadline.
+/// The minimum time limit of an observation, so that a healthy program can answer even at the deadline.
 const LEAST_FOR_OBSERVING: Duration = Duration::from_secs(1);
 
-/// What a run works with and never changes.
+/// The immutable inputs of a run.
 pub struct Context {
-    /// What is wanted.
+    /// The configuration.
     pub settings: Settings,
     /// The I/O boundary.
     pub host: Host,
-    /// This run's id, also its correlation id.
+    /// The run's id, which is also the default correlation id.
     pub run_id: String,
-    /// Whether more detail is wanted of azcmagent too.
+    /// Whether azcmagent is run verbosely.
     pub verbose: bool,
     /// When the run has to end.
     pub deadline: Instant,
-    /// What the run is for.
+    /// The mode of the run.
     pub mode: Mode,
-    /// The configuration file, as a person would name it.
+    /// The path of the configuration file, for messages.
     pub config: String,
-    /// Whether the target is known; who only observes may have no right to read it.
+    /// Whether the target is known; an observing user may not be allowed to read it.
     pub has_target: bool,
     /// Whether cloud-init runs this for the first time on this VM.
     pub is_first_boot: bool,
-    /// The firmware id of the VM that enrolled, by the record: empty where it could not be read then, nothing where no VM
-    /// has enrolled.
+    /// The firmware id of the enrolled VM from the record: empty if it could not be read then, none without an enrollment.
     pub recorded_vm: Option<String>,
-    /// What is wrong with the proxy variables of the shell that started this process; empty where nothing is.
+    /// How the proxy variables of the calling shell differ from the settings; empty if they do not.
     pub shell_mismatch: String,
 }
 
@@ -67,26 +66,26 @@ impl Context {
         self.mode == Mode::Enroll
     }
 
-    /// A time limit that does not outlive the run, but for the least that ending properly takes.
+    /// Limits a time limit to the remaining time of the run, but not below the minimum of the mode.
     pub fn within(&self, limit: Duration) -> Duration {
         let least = if self.makes_changes() { LEAST_FOR_CHANGES } else { LEAST_FOR_OBSERVING };
         let left = self.deadline.saturating_duration_since(Instant::now());
         limit.min(left.max(least))
     }
 
-    /// The hostname; below another root, the one that is written there.
+    /// The hostname; below another root, the one in its /etc/hostname.
     pub fn hostname(&self) -> Option<String> {
         let written = self.host.text("/etc/hostname");
         written.filter(|_| !self.host.files.is_real()).or_else(system::hostname)
     }
 
-    /// This VM's id from its firmware, in lower case; only root may read it.
+    /// This VM's firmware id (DMI product UUID), in lower case; only root may read it.
     pub fn firmware_id(&self) -> Option<String> {
         let text = self.host.text("/sys/class/dmi/id/product_uuid")?;
         Some(text.trim().to_ascii_lowercase()).filter(|id| !id.is_empty())
     }
 
-    /// Azure Resource Manager, asked with this token.
+    /// A client of Azure Resource Manager with this token.
     pub fn arm<'a>(&'a self, token: &'a Secret) -> Arm<'a> {
         Arm {
             commands: &self.host.commands,
@@ -97,11 +96,11 @@ impl Context {
         }
     }
 
-    /// The Arc machine's name: the configured one, or the hostname made legal, or the VM's name in the token.
+    /// The Arc machine's name: the configured name, else the hostname in a valid form, else the VM's name in the token.
     pub fn resource_name(&self, claims: &Claims) -> Option<ResourceName> {
         self.settings.azure.resource_name.clone().or_else(|| {
             let hostname = self.hostname()?;
-            // Every machine without a name of its own is called so: a fleet of them would be one Arc machine.
+            // "localhost" is the default of machines without a hostname: a fleet of them would share one Arc machine.
             let is_default = hostname.trim().split('.').next() == Some("localhost");
             let name = if is_default { claims.vm_name()? } else { hostname };
             ResourceName::from_hostname(name.trim())

@@ -1,4 +1,4 @@
-//! What a run holds, and gives back when it ends.
+//! The resources that a run holds until it ends.
 
 use super::{Context, Facts};
 use crate::catalogue;
@@ -6,33 +6,33 @@ use crate::host::lock::{Lock, LockError};
 use crate::host::{memory_file, system};
 use crate::model::fault::Fault;
 
-/// Whether the next `azcmagent connect` is to say more.
+/// Whether the next `azcmagent connect` runs verbosely.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConnectDetail {
-    /// None has failed yet.
+    /// No connect has failed yet.
     #[default]
     NotNeeded,
-    /// One has failed: the next one is verbose, so that the log has the details.
+    /// A connect has failed: the next one is verbose, so that the log has the details.
     Wanted,
-    /// The log has them.
+    /// The log has the details.
     Logged,
 }
 
-/// What one run holds.
+/// The mutable state of one run.
 #[derive(Debug, Default)]
 pub struct Session {
-    /// What its conditions have learned.
+    /// The facts so far.
     pub facts: Facts,
-    /// The state of `azcmagent connect`.
+    /// The verbosity of `azcmagent connect`.
     pub connect_detail: ConnectDetail,
     lock: Option<Lock>,
 }
 
 impl Session {
-    /// Makes sure that this run may make changes: it is root, and no other run holds the lock. Observing needs neither.
+    /// Checks that this run is root, and takes the lock. Observing needs neither.
     ///
     /// # Errors
-    /// `host.not-root`, `host.busy`, or why the lock's file cannot be opened.
+    /// `host.not-root`, `host.busy`, or why the lock file cannot be opened.
     pub fn claim(&mut self, context: &Context) -> Result<(), Fault> {
         if !context.makes_changes() || self.lock.is_some() {
             return Ok(());
@@ -43,7 +43,7 @@ impl Session {
         match Lock::acquire(&context.host.files) {
             Ok(lock) => {
                 self.lock = Some(lock);
-                // What a killed run has left in memory goes before anything else.
+                // Files with secrets that a killed run left in memory are removed first.
                 memory_file::remove_stale(&context.host.files);
                 Ok(())
             }

@@ -1,4 +1,4 @@
-//! The values of the catalogue's variables: this VM's own, and those that a fault brings.
+//! The values of the catalogue's variables, from this VM and from faults.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use crate::host::{lock, system};
 use crate::model::fault::Fault;
 use crate::model::var::{one, Var, Word, Words};
 
-/// What this run knows of a variable.
+/// The value of a variable in this run, if it is known.
 pub fn value(context: &Context, facts: &Facts, var: Var) -> Option<Words> {
     let settings = &context.settings;
     let azure = &settings.azure;
@@ -45,7 +45,7 @@ pub fn value(context: &Context, facts: &Facts, var: Var) -> Option<Words> {
     text.map(one)
 }
 
-/// The guide's request for a token, for a person to compare with.
+/// The URL of the guide's token request, for comparison by the operator.
 fn token_url(endpoint: &str) -> String {
     format!(
         "{endpoint}/metadata/identity/oauth2/token?api-version=2018-02-01\
@@ -53,7 +53,7 @@ fn token_url(endpoint: &str) -> String {
     )
 }
 
-/// The fault with the endpoints that it is about.
+/// The fault with the endpoints that it concerns as values for its steps.
 pub fn about_endpoints(fault: Fault, hosts: &[String]) -> Fault {
     let Some(first) = hosts.first() else { return fault };
     let endpoints: Vec<String> = hosts.iter().map(|host| egress_list::endpoint(host, Some(443))).collect();
@@ -64,7 +64,7 @@ pub fn about_endpoints(fault: Fault, hosts: &[String]) -> Fault {
         .with_arg(Var::EgressJson, one(json))
 }
 
-/// A file that cannot be written, as a fault: the disk is full, or the file system does not allow it.
+/// The fault of a file that cannot be written: the disk is full, or the file system does not allow it.
 pub fn not_writable(error: &FileError) -> Fault {
     let source = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     let fault = if error.source.kind() == ErrorKind::StorageFull {

@@ -1,4 +1,4 @@
-//! Conditions observed at the same time, each as soon as what it needs is known.
+//! Observes conditions concurrently, each as soon as its prerequisites are known.
 
 use std::time::{Duration, Instant};
 
@@ -8,23 +8,23 @@ use crate::host::tasks::{next_finished, Task};
 use crate::model::check::{CheckResult, CheckState, Probe};
 use crate::model::condition::Condition;
 
-/// Everything that was observed.
+/// The results of all observations.
 #[derive(Debug, Default)]
 pub struct Examination {
-    /// A row for each condition, in their order.
+    /// A row for each condition, in the order of the list.
     pub results: Vec<CheckResult>,
-    /// What the conditions have learned.
+    /// The collected facts.
     pub facts: Facts,
-    /// The tests of the network that were made for them.
+    /// The network probes of the observations.
     pub probes: Vec<Probe>,
     /// What could not be checked, and why.
     pub not_checked: Vec<String>,
 }
 
-/// A condition that was observed, and how long that took.
+/// An observation of a condition, and how long it took.
 type Observed = (Condition, Observation, Duration);
 
-/// Observes these conditions, in the time of the slowest; changes nothing.
+/// Observes these conditions concurrently, without changing anything.
 pub async fn examine(context: &Context, conditions: &[Condition]) -> Examination {
     let mut examination = Examination::default();
     let mut waiting = conditions.to_vec();
@@ -38,14 +38,14 @@ pub async fn examine(context: &Context, conditions: &[Condition]) -> Examination
                 running.push(Box::pin(observe(context, facts.clone(), *condition)));
                 false
             }
-            Readiness::Pointless(cause) => {
+            Readiness::Blocked(cause) => {
                 results.push(row(*condition, CheckState::Skipped(cause.name()), Duration::ZERO));
                 false
             }
         });
         match next_finished(&mut running).await {
             Some((condition, observation, elapsed)) => examination.add(condition, observation, elapsed),
-            // A condition that was skipped may have been needed by one that still waits.
+            // A skipped condition may have been a prerequisite of one that still waits.
             None if waiting.is_empty() => break,
             None => {}
         }
@@ -61,20 +61,20 @@ async fn observe(context: &Context, facts: Facts, condition: Condition) -> Obser
 
 /// Whether a condition can be observed.
 enum Readiness {
-    /// All that it needs holds.
+    /// Its prerequisites hold.
     Ready,
-    /// This does not hold.
-    Pointless(Condition),
-    /// Something that it needs is still being observed.
+    /// This prerequisite does not hold.
+    Blocked(Condition),
+    /// A prerequisite is still being observed.
     Unknown,
 }
 
-/// What is not among the conditions that are observed is taken to hold.
+/// Prerequisites that are not among the observed conditions are assumed to hold.
 fn readiness(condition: Condition, conditions: &[Condition], results: &[CheckResult]) -> Readiness {
     for needed in condition.entry().needs.iter().filter(|needed| conditions.contains(needed)) {
         match results.iter().find(|result| result.condition == *needed).map(CheckResult::holds) {
             Some(true) => {}
-            Some(false) => return Readiness::Pointless(*needed),
+            Some(false) => return Readiness::Blocked(*needed),
             None => return Readiness::Unknown,
         }
     }
@@ -97,7 +97,7 @@ impl Examination {
         self.not_checked.extend(observation.not_checked);
     }
 
-    /// Puts the rows in order, and gives each the steps with all that was learned.
+    /// Sorts the rows, and renders the remediation with all collected facts.
     fn finish(mut self, context: &Context) -> Self {
         self.results.sort_by_key(|result| result.condition);
         for result in &mut self.results {

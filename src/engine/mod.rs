@@ -1,7 +1,7 @@
-//! The loop: observe → (does not hold) → repair or wait → observe …
+//! The control loop: observe → (does not hold) → repair or wait → observe …
 //!
-//! [`Run`] makes conditions hold in sequence, for `enroll`; [`examine`] observes them at the same time, for `doctor` and
-//! `status`. Both know conditions only as entries of a list.
+//! [`Run`] establishes conditions in sequence, for `enroll`; [`examine`] observes them concurrently, for `doctor` and
+//! `status`. Neither names a particular condition.
 
 mod examination;
 mod repair_log;

@@ -1,4 +1,4 @@
-//! Whether a repair helped: what was seen before it and after it.
+//! Tracks whether repairs helped, with the evidence before and after each.
 
 use tracing::{info, warn};
 
@@ -12,7 +12,7 @@ use crate::output::record::Repaired;
 pub struct RepairLog(Vec<(Condition, Repaired)>);
 
 impl RepairLog {
-    /// A repair ran to its end; what comes of it is for the next looks to say.
+    /// Records a completed repair; later observations decide whether it helped.
     pub fn begin(&mut self, action: &str, fault: &Fault) {
         self.0.push((
             fault.kind.condition,
@@ -26,10 +26,10 @@ impl RepairLog {
         ));
     }
 
-    /// The condition holds.
+    /// Records that the condition holds: its repairs have helped.
     pub fn holds(&mut self, condition: Condition, evidence: &str) {
         for (of, done) in &mut self.0 {
-            // What is slow to take effect has been called without effect before.
+            // A repair that takes effect slowly may have been recorded as without effect before.
             if *of == condition && done.helped != Some(true) {
                 done.set_result(true, evidence);
                 info!(
@@ -44,8 +44,7 @@ impl RepairLog {
         }
     }
 
-    /// A fault is met after repairs: the same one again means that its last repair did not help, which is returned the
-    /// first time.
+    /// Records a fault. If its last repair did not help, returns that repair the first time.
     pub fn fails(&mut self, fault: &Fault) -> Option<&Repaired> {
         let last = self.0.iter_mut().rev().find(|(_, done)| done.fault == fault.code());
         let (_, done) = last.filter(|(_, done)| done.helped != Some(false))?;
@@ -63,7 +62,7 @@ impl RepairLog {
         Some(done)
     }
 
-    /// What was done, in order, without secrets.
+    /// The repairs in order, with secrets redacted.
     pub fn into_record(self, mask: &SharedMask) -> Vec<Repaired> {
         let masked = |(_, done): (Condition, Repaired)| Repaired {
             before: mask.apply(&done.before),

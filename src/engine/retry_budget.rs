@@ -1,4 +1,4 @@
-//! How long and how often: the bounds of the loop, apart from it so that they can be tested.
+//! The limits of the control loop on waits and repairs, separate from it for testing.
 
 use std::time::{Duration, Instant};
 
@@ -7,43 +7,43 @@ use crate::model::fault::{Fault, FaultKind};
 use crate::model::repair::RepairId;
 use crate::repairs::Repair;
 
-/// What has been waited and repaired so far. Nothing here is ever reset: every loop ends.
+/// The waits and repairs of a run so far. Nothing is ever reset, so that every loop ends.
 #[derive(Debug)]
 pub struct RetryBudget {
     deadline: Instant,
     failing: Vec<Failing>,
-    met: Vec<MetFault>,
+    met: Vec<SeenFault>,
     repaired: Vec<RepairId>,
 }
 
-/// A condition that has been met failing.
+/// A condition that has failed in this run.
 #[derive(Debug)]
 struct Failing {
     condition: Condition,
     since: Instant,
-    /// A fault that needs longer (410 and its 70 s) lengthens the window of its condition for good.
+    /// A fault with a longer minimum (HTTP 410 with its 70 s) extends the window of its condition for the rest of the run.
     least_window: Duration,
 }
 
-/// A fault that has been met.
+/// A fault that has occurred.
 #[derive(Debug)]
-struct MetFault {
+struct SeenFault {
     kind: &'static FaultKind,
     times: u32,
     evidence: String,
-    /// How often in a row with this evidence.
+    /// Consecutive occurrences with this evidence.
     repeat: u32,
 }
 
 impl RetryBudget {
-    /// RetryBudget until the deadline of the run.
+    /// A budget until the deadline of the run.
     pub fn new(deadline: Instant) -> Self {
         Self { deadline, failing: Vec::new(), met: Vec::new(), repaired: Vec::new() }
     }
 
-    /// Counts a fault; how often it was met with the same evidence.
+    /// Counts a fault, and returns how often it occurred in a row with the same evidence.
     ///
-    /// Another kind between does not count: a fault and the one that its repair meets take turns.
+    /// Faults of other kinds in between are ignored: a fault and the failure of its repair may alternate.
     pub fn count(&mut self, fault: &Fault) -> u32 {
         let condition = fault.kind.condition;
         let least = fault.kind.least_window;
@@ -59,11 +59,11 @@ impl RetryBudget {
             met.evidence.clone_from(&fault.evidence);
             return met.repeat;
         }
-        self.met.push(MetFault { kind: fault.kind, times: 1, evidence: fault.evidence.clone(), repeat: 1 });
+        self.met.push(SeenFault { kind: fault.kind, times: 1, evidence: fault.evidence.clone(), repeat: 1 });
         1
     }
 
-    fn met(&self, fault: &Fault) -> Option<&MetFault> {
+    fn met(&self, fault: &Fault) -> Option<&SeenFault> {
         self.met.iter().find(|met| met.kind == fault.kind)
     }
 
@@ -71,23 +71,23 @@ impl RetryBudget {
         self.failing.iter().find(|failing| failing.condition == fault.kind.condition)
     }
 
-    /// How often a fault was met with the evidence that it has now.
+    /// How often a fault occurred in a row with its present evidence.
     pub fn repeat(&self, fault: &Fault) -> u32 {
         self.met(fault).map_or(0, |met| met.repeat)
     }
 
-    /// Whether a repair may run: it has not yet succeeded without effect as often as its bound.
+    /// Whether a repair may run: it has succeeded without effect less often than its bound.
     pub fn may_repair(&self, repair: &Repair) -> bool {
         let times = self.repaired.iter().filter(|done| **done == repair.id).count();
         u32::try_from(times).unwrap_or(u32::MAX) < repair.bound
     }
 
-    /// Notes that a repair ran to its end.
+    /// Records a completed repair.
     pub fn repaired(&mut self, repair: RepairId) {
         self.repaired.push(repair);
     }
 
-    /// How much longer a fault is waited for: its condition's window, within the run's deadline.
+    /// The remaining time of a fault's retry window, within the run's deadline.
     pub fn left(&self, fault: &Fault, window: Duration) -> Duration {
         let now = Instant::now();
         let failing = self.failing(fault);
@@ -102,7 +102,7 @@ impl RetryBudget {
         self.failing(fault).map_or(Duration::ZERO, |failing| failing.since.elapsed())
     }
 
-    /// The wait before looking again; none when waiting is over or pointless.
+    /// The delay before the next observation; none if the window is over or a retry cannot help.
     pub fn delay(&self, fault: &Fault, window: Duration) -> Option<Duration> {
         let backoff = fault.kind.backoff?;
         let left = self.left(fault, window);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waiting_cannot_help_is_not_waited_for() {
+    fn a_fault_without_backoff_has_no_delay() {
         let mut budget = budget(MINUTE);
         let fault = catalogue::IDENTITY_AMBIGUOUS.with_evidence("");
         budget.count(&fault);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_ends_and_the_deadline_ends_all() {
+    fn window_and_deadline_limit_the_delay() {
         let mut budget = budget(MINUTE);
         let fault = catalogue::IMDS_REFUSED.with_evidence("");
         budget.count(&fault);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_of_imds_is_waited_for_at_least_75_seconds() {
+    fn an_imds_update_has_a_window_of_at_least_75_seconds() {
         let mut budget = budget(MINUTE * 10);
         let updating = catalogue::IDENTITY_UPDATING.with_evidence("");
         budget.count(&updating);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_that_is_not_there_is_not_waited_for_as_long_as_a_token() {
+    fn a_missing_identity_has_a_shorter_window_than_a_token() {
         let mut budget = budget(MINUTE * 60);
         let none = catalogue::IDENTITY_NONE.with_evidence("");
         budget.count(&none);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_wish_is_honoured_within_the_window() {
+    fn retry_after_is_honoured_within_the_window() {
         let mut budget = budget(MINUTE * 10);
         let fault = catalogue::IDENTITY_THROTTLED.with_evidence("").with_retry_after(Some(MINUTE));
         budget.count(&fault);

@@ -1,4 +1,4 @@
-//! Conditions made to hold in sequence, within the deadline.
+//! Establishes conditions in sequence, within the deadline.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -16,29 +16,29 @@ use crate::model::fault::Fault;
 use crate::output::progress::{Progress, Wait};
 use crate::repairs::{self, Repair};
 
-/// Work that can go on beside a wait, because it changes nothing that the VM's users see. That it fails is no fault: the
-/// condition that it prepares is observed in its turn.
+/// Work that can run during a wait because it has no effect visible to the VM's users. Its failure is not a fault: the
+/// condition that it prepares is observed later anyway.
 pub type Preparation<'a> = Task<'a, ()>;
 
 /// One run of the engine.
 pub struct Run<'a> {
     context: &'a Context,
     progress: &'a Progress,
-    /// What the run holds.
+    /// The resources and facts of the run.
     pub session: Session,
-    /// What was repaired, and whether that helped.
+    /// The repairs, and whether they helped.
     pub repairs: RepairLog,
     budget: RetryBudget,
     preparations: Vec<Preparation<'a>>,
-    /// Whether prerequisites are passed over, because the goal was seen to be reached.
+    /// Whether prerequisites are skipped, because the goal was observed to hold.
     skips_prerequisites: bool,
-    /// The last condition that was made to hold.
+    /// The last condition that held.
     reached: Option<Condition>,
-    /// What was observed ahead of its turn; void after a repair.
+    /// An observation made ahead of its turn; a repair invalidates it.
     ahead: Option<(Condition, Observation)>,
 }
 
-/// Where the loop goes on.
+/// The next step of the loop.
 enum Next {
     RecheckFrom(Condition),
     Stop(Fault),
@@ -60,14 +60,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Gives the run work to do while it waits.
+    /// Adds work to do during waits.
     pub fn prepare(&mut self, preparation: Preparation<'a>) {
         self.preparations.push(preparation);
     }
 
-    /// Observes a condition ahead of its turn. Where it holds, its prerequisites are passed over from here on.
-    pub async fn look_ahead(&mut self, condition: Condition) {
-        let mut observation = self.look(condition).await;
+    /// Observes a condition ahead of its turn. If it holds, its prerequisites are skipped from now on.
+    pub async fn observe_ahead(&mut self, condition: Condition) {
+        let mut observation = self.observe_now(condition).await;
         self.session.facts.learn(std::mem::take(&mut observation.learned));
         if observation.outcome.is_ok() {
             self.skips_prerequisites = true;
@@ -75,11 +75,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Makes these conditions hold, in their order, going on behind the last one that holds already; what was seen of
-    /// the last one.
+    /// Establishes these conditions in order, starting after the last one that already holds. Returns the evidence of the
+    /// last one.
     ///
     /// # Errors
-    /// The fault at which the run stops: only a person can help, or its time is over.
+    /// The fault at which the run stops: manual action is required, or its retry window is over.
     pub async fn converge(&mut self, conditions: &[Condition]) -> Result<Evidence, Fault> {
         let mut last = Evidence::new();
         let mut index = conditions.iter().filter(|condition| Some(**condition) <= self.reached).count();
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
                     index += 1;
                     continue;
                 }
-                Err(fault) => self.overcome(fault).await,
+                Err(fault) => self.resolve(fault).await,
             };
             match next {
                 Next::RecheckFrom(earlier) => {
@@ -111,12 +111,12 @@ impl<'a> Run<'a> {
         Ok(last)
     }
 
-    /// Observes a condition in its turn, and tells that it holds.
+    /// Observes a condition in its turn, and reports that it holds.
     async fn observe(&mut self, condition: Condition) -> Result<Evidence, Fault> {
         self.session.claim(self.context)?;
         let observation = match self.ahead.take_if(|(ahead, _)| *ahead == condition) {
             Some((_, observation)) => observation,
-            None => self.look(condition).await,
+            None => self.observe_now(condition).await,
         };
         self.session.facts.learn(observation.learned);
         let evidence = observation.outcome?;
@@ -127,21 +127,21 @@ impl<'a> Run<'a> {
         Ok(evidence)
     }
 
-    /// Looks at a condition, under whose name everything is logged that happens meanwhile.
-    async fn look(&self, condition: Condition) -> Observation {
+    /// Observes a condition, within a log span of its name.
+    async fn observe_now(&self, condition: Condition) -> Observation {
         let observing = conditions::observe(condition, self.context, &self.session.facts);
         observing.instrument(condition_span(condition)).await
     }
 
-    /// Repairs what can be repaired, else waits as long as waiting can help.
-    async fn overcome(&mut self, met: Fault) -> Next {
-        let mut fault = met;
+    /// Repairs the fault if possible, otherwise waits while a retry can help.
+    async fn resolve(&mut self, initial: Fault) -> Next {
+        let mut fault = initial;
         let repair = condition_span(fault.kind.condition).in_scope(|| self.repairs.fails(&fault));
         if let Some(without_effect) = repair {
             self.progress.without_effect(fault.kind.condition, without_effect);
         }
         loop {
-            self.tell(&fault);
+            self.log_fault(&fault);
             let Some(repair) = self.next_repair(&fault) else { break };
             match self.repair(&fault, repair).await {
                 Ok(()) => return self.recheck(&fault),
@@ -152,14 +152,14 @@ impl<'a> Run<'a> {
         self.wait(fault).await
     }
 
-    /// Where the loop goes on after a fault; what that makes void is forgotten.
+    /// Where the loop continues after a fault; a token that the fault invalidates is dropped.
     fn recheck(&mut self, fault: &Fault) -> Next {
         self.session.facts.invalidate_token_for(fault.kind);
         Next::RecheckFrom(fault.kind.recheck_from)
     }
 
-    /// The first failure and every changed one is logged; repeats are thinned.
-    fn tell(&mut self, fault: &Fault) {
+    /// Logs the first occurrence of a fault and every changed one; repeats at powers of two.
+    fn log_fault(&mut self, fault: &Fault) {
         let repeat = self.budget.count(fault);
         if !should_log(repeat) {
             return;
@@ -180,7 +180,7 @@ impl<'a> Run<'a> {
         self.context.settings.wait.window(fault.kind.condition.entry().window)
     }
 
-    /// The fault's repair, if it is allowed and has not yet succeeded as often as its bound.
+    /// The fault's repair, if it is allowed and within its bound.
     fn next_repair(&self, fault: &Fault) -> Option<&'static Repair> {
         let repair = repairs::find(fault.kind.repair?);
         let is_allowed = (repair.is_allowed)(&self.context.settings);
@@ -190,7 +190,7 @@ impl<'a> Run<'a> {
     async fn repair(&mut self, fault: &Fault, repair: &Repair) -> Result<(), Fault> {
         self.progress.repairing(fault, repair.action);
         self.ahead = None;
-        let running = run_repair(self.context, &mut self.session, fault, repair);
+        let running = execute_repair(self.context, &mut self.session, fault, repair);
         self.progress.during(running).instrument(condition_span(fault.kind.condition)).await?;
         self.budget.repaired(repair.id);
         self.session.facts.repaired.push(repair.id);
@@ -198,7 +198,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Waits before looking again, with what can be prepared meanwhile; stops where waiting is over or pointless.
+    /// Waits before the next observation and runs preparations meanwhile; stops if the window is over or a retry cannot
+    /// help.
     async fn wait(&mut self, fault: Fault) -> Next {
         let window = self.window(&fault);
         let Some(delay) = self.budget.delay(&fault, window) else { return Next::Stop(fault) };
@@ -209,13 +210,13 @@ impl<'a> Run<'a> {
             is_logged: should_log(self.budget.repeat(&fault)),
         };
         let waiting = self.progress.wait(&fault, &wait).instrument(condition_span(fault.kind.condition));
-        beside(waiting, &mut self.preparations).await;
+        wait_and_prepare(waiting, &mut self.preparations).await;
         self.recheck(&fault)
     }
 }
 
-/// Waits, and goes on with these pieces of work as long; those that end are taken out.
-async fn beside(waiting: impl Future<Output = ()>, preparations: &mut Vec<Preparation<'_>>) {
+/// Waits, and polls the preparations meanwhile; completed ones are removed.
+async fn wait_and_prepare(waiting: impl Future<Output = ()>, preparations: &mut Vec<Preparation<'_>>) {
     tokio::pin!(waiting);
     std::future::poll_fn(|context| {
         preparations.retain_mut(|work| work.as_mut().poll(context).is_pending());
@@ -228,7 +229,7 @@ fn condition_span(condition: Condition) -> Span {
     info_span!("condition", condition = condition.name())
 }
 
-async fn run_repair(
+async fn execute_repair(
     context: &Context,
     session: &mut Session,
     fault: &Fault,
@@ -250,15 +251,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_goes_on_beside_a_wait_and_is_taken_out_when_it_ends() {
+    fn preparations_run_during_a_wait_and_are_removed_when_complete() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let (sender, receiver) = tokio::sync::oneshot::channel();
             let ends: Preparation<'_> = Box::pin(async { sender.send(()).unwrap() });
-            let goes_on: Preparation<'_> = Box::pin(std::future::pending());
-            let mut preparations = vec![ends, goes_on];
-            // The wait ends only when the work beside it has been done.
-            beside(async { receiver.await.unwrap() }, &mut preparations).await;
+            let never_ends: Preparation<'_> = Box::pin(std::future::pending());
+            let mut preparations = vec![ends, never_ends];
+            // The wait ends only when the first preparation has run.
+            wait_and_prepare(async { receiver.await.unwrap() }, &mut preparations).await;
             assert_eq!(preparations.len(), 1);
         });
     }

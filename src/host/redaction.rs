@@ -14,7 +14,7 @@ use base64::Engine as _;
 
 use super::SharedMask;
 use crate::formats::percent;
-use crate::model::secret::{is_token_character, masked, url_credentials, Secret};
+use crate::model::secret::{is_token_character, redact_ranges, url_credentials, Secret};
 use crate::settings::ProxyUrl;
 
 /// Suffixes of names whose values are secrets; in lower case, without dashes and underscores.
@@ -67,9 +67,9 @@ pub fn redact(text: &str, mask: &SharedMask) -> String {
         add_credentials(text.get(credentials).unwrap_or_default(), mask);
     }
     let keys = private_keys(text);
-    let text = masked(text, keys);
+    let text = redact_ranges(text, keys);
     let values = named_values(&text, mask);
-    mask.apply(&masked(&text, values))
+    mask.apply(&redact_ranges(&text, values))
 }
 
 /// Adds `user:password` of a URL or an option to the mask, in every encoding in which it may occur.

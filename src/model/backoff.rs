@@ -1,24 +1,24 @@
-//! How long to wait between tries: named paces, bounded windows, and servers' own wishes.
+//! Delays between attempts: named backoff sequences and servers' Retry-After values.
 //!
-//! There is one retry layer, the engine's loop; everything here is a plain value that it
-//! reads, so the sequences are tested without a clock.
+//! The engine's loop is the only retry layer. It reads plain values from here, so the sequences can be tested without a
+//! clock.
 
 use std::time::{Duration, SystemTime};
 
-/// A named sequence of delays. The figures come from the guide's sources: IMDS asks for at least one
-/// second after a 5xx and names 70 s as the longest update; role assignments take minutes.
+/// A named sequence of delays. The figures follow the documentation: IMDS asks clients to wait at least one second after
+/// a 5xx and gives 70 s as its longest update; role assignments take minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backoff {
-    /// Something that comes up by itself in seconds: 1 s growing to 30 s, full jitter.
+    /// For services that start within seconds: 1 s growing to 30 s, with full jitter.
     Fast,
-    /// Something that is attached or granted from outside: 15 s to 30 s.
+    /// For resources that are attached or granted from outside: 15 s to 30 s.
     Slow,
-    /// Something on this VM that is about to be ready: each second, after a while each five.
+    /// For local state that is about to change: every second, later every five seconds.
     Poll,
 }
 
 impl Backoff {
-    /// Shortest and longest delay before try `n + 2`, counting failures from zero.
+    /// The shortest and longest delay after this many earlier failures; zero for the first failure.
     pub fn bounds(self, failures: u32) -> (Duration, Duration) {
         let second = Duration::from_secs(1);
         match self {
@@ -34,7 +34,7 @@ impl Backoff {
         }
     }
 
-    /// One delay, drawn between the bounds, never shorter than what the server asked for.
+    /// A random delay between the bounds, never shorter than the server's Retry-After.
     pub fn delay(self, failures: u32, asked: Option<Duration>) -> Duration {
         let (low, high) = self.bounds(failures);
         let most = u64::try_from((high - low).as_millis()).unwrap_or(u64::MAX);
@@ -43,10 +43,10 @@ impl Backoff {
     }
 }
 
-/// The longest wait that a server's Retry-After may impose; a longer wish would outlive the run.
+/// The longest wait that a server's Retry-After may impose; a longer one would exceed the run.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
 
-/// Reads Retry-After in both its forms, seconds and HTTP date (RFC 9110, section 10.2.3), clamped.
+/// Parses Retry-After as seconds or as an HTTP date (RFC 9110, section 10.2.3), clamped to [`LONGEST_RETRY_AFTER`].
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let asked = match value.parse::<u64>() {
@@ -56,15 +56,15 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(asked.min(LONGEST_RETRY_AFTER))
 }
 
-/// Whether the `n`th repeat of an unchanged failure is worth a line: 1, 2, 4, 8 …
+/// Whether the `n`th occurrence of an unchanged failure is logged: 1, 2, 4, 8 …
 pub fn should_log(repeat: u32) -> bool {
     repeat.is_power_of_two()
 }
 
-/// How far a fleet is spread at its first boot, in milliseconds.
+/// The interval over which a fleet's first boots are spread, in milliseconds.
 const SPREAD_MS: u64 = 15_000;
 
-/// This machine's place in the spread, from its machine-id, so that it is the same at every try.
+/// This machine's start delay, derived from its machine-id so that every attempt has the same one.
 pub fn start_delay(machine_id: &str) -> Duration {
     let digits: String = machine_id.trim().chars().rev().take(8).collect();
     match u32::from_str_radix(&digits, 16) {
@@ -90,13 +90,13 @@ mod tests {
 
     #[test]
     fn delays_stay_within_bounds_and_honour_the_server() {
-        for pace in [Backoff::Fast, Backoff::Slow, Backoff::Poll] {
+        for backoff in [Backoff::Fast, Backoff::Slow, Backoff::Poll] {
             for failures in 0..40 {
-                let (low, high) = pace.bounds(failures);
-                let delay = pace.delay(failures, None);
-                assert!(low <= delay && delay <= high, "{pace:?} {failures} {delay:?}");
+                let (low, high) = backoff.bounds(failures);
+                let delay = backoff.delay(failures, None);
+                assert!(low <= delay && delay <= high, "{backoff:?} {failures} {delay:?}");
             }
-            assert!(pace.delay(0, Some(seconds(60))) >= seconds(60));
+            assert!(backoff.delay(0, Some(seconds(60))) >= seconds(60));
         }
     }
 
@@ -112,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn repeats_are_thinned() {
-        let told: Vec<_> = (1..=20).filter(|n| should_log(*n)).collect();
-        assert_eq!(told, [1, 2, 4, 8, 16]);
+    fn repeats_are_logged_at_powers_of_two() {
+        let logged: Vec<_> = (1..=20).filter(|n| should_log(*n)).collect();
+        assert_eq!(logged, [1, 2, 4, 8, 16]);
     }
 
     #[test]
-    fn the_start_delay_is_steady_and_bounded() {
+    fn the_start_delay_is_constant_and_bounded() {
         let id = "4f1c2d3e5a6b7c8d9e0f112233445566\n";
         assert_eq!(start_delay(id), start_delay(id));
         assert!(start_delay("ffffffffffffffffffffffffffffffff") == Duration::from_millis(SPREAD_MS));

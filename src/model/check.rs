@@ -1,5 +1,4 @@
-//! What came of looking at one thing: a row of the tables that `doctor`, `status` and `precheck` show, and a test of
-//! the network.
+//! Results of checks: the rows of the tables that `doctor`, `status` and `precheck` show, and network probes.
 
 use std::time::Duration;
 
@@ -7,44 +6,44 @@ use super::condition::Condition;
 use super::fault::Fault;
 use super::step::RenderedStep;
 
-/// What was seen of a condition that holds, in words without secrets.
+/// What was observed of a condition that holds, as text without secrets.
 pub type Evidence = String;
 
-/// What came of one check.
+/// The result of one check.
 #[derive(Clone, Debug)]
 pub struct CheckResult {
-    /// The row's own name, where a condition has several rows; otherwise the condition's is shown.
+    /// The name of the row where a condition has several rows; otherwise the condition's name is shown.
     pub check: Option<&'static str>,
-    /// The condition that it is about.
+    /// The condition that the check belongs to.
     pub condition: Condition,
-    /// What was found.
+    /// The outcome.
     pub state: CheckState,
-    /// What a person does about the fault; nothing where there is none.
+    /// The remediation of the fault; empty without a fault.
     pub steps: Vec<RenderedStep>,
-    /// How long it took.
+    /// How long the check took.
     pub elapsed: Duration,
 }
 
-/// The state of what was checked.
+/// The outcome of a check.
 #[derive(Clone, Debug)]
 pub enum CheckState {
-    /// It is as it has to be; what was seen.
+    /// Passed, with the evidence.
     Holds(Evidence),
-    /// It is not.
+    /// Failed.
     Fails(Fault),
-    /// It was not checked because what this names does not hold.
+    /// Not checked because the named condition does not hold.
     Skipped(&'static str),
-    /// It was not checked for another reason, which is no fault.
+    /// Not checked for another reason, which is not a fault.
     NotChecked(String),
 }
 
 impl CheckResult {
-    /// Whether it is as it has to be.
+    /// Whether the check passed.
     pub fn holds(&self) -> bool {
         matches!(self.state, CheckState::Holds(_))
     }
 
-    /// What stands in the way.
+    /// The fault, if the check failed.
     pub fn fault(&self) -> Option<&Fault> {
         match &self.state {
             CheckState::Fails(fault) => Some(fault),
@@ -58,28 +57,28 @@ impl CheckResult {
     }
 }
 
-/// The worst fault of all rows: what only a person can fix is worse than what may pass; among equals the first, since
-/// the others may follow from it. What could not be judged counts where nothing else is wrong.
+/// The worst fault of all rows: manual faults rank above retryable ones, and the first of equal faults wins, since later
+/// ones may follow from it. Inconclusive faults count only if there is no other.
 pub fn worst(results: &[CheckResult]) -> Option<&Fault> {
     let faults = results.iter().filter_map(CheckResult::fault);
     faults.min_by_key(|fault| (fault.kind.is_inconclusive, fault.kind.resolution))
 }
 
-/// The exit code of all rows.
+/// The exit code for these rows.
 pub fn exit_code(results: &[CheckResult]) -> u8 {
     worst(results).map_or(super::exit_code::OK, |fault| fault.kind.exit_code())
 }
 
-/// What a test of the network showed.
+/// The outcome of a network probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeState {
-    /// It is as it has to be.
+    /// Passed.
     Ok,
-    /// It is not.
+    /// Failed.
     Fails,
-    /// Worth knowing; enrolling does not depend on it.
+    /// For information; enrollment does not depend on it.
     Information,
-    /// Pointless because of something else.
+    /// Not run because a prerequisite does not hold.
     Skipped,
 }
 
@@ -95,17 +94,17 @@ impl ProbeState {
     }
 }
 
-/// One test of the network.
+/// One network probe.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// What was tried.
+    /// The name of the test.
     pub test: &'static str,
-    /// On what.
+    /// The address, URL or name that was probed.
     pub target: String,
-    /// What it showed.
+    /// The outcome.
     pub state: ProbeState,
-    /// In words, without secrets.
+    /// Details, without secrets.
     pub detail: String,
-    /// How long it took.
+    /// How long the probe took.
     pub elapsed: Duration,
 }

@@ -1,35 +1,35 @@
-//! The conditions of an enrolled VM, as one list: order, name, exit code, needs, window.
+//! The conditions of an enrolled VM as one list: order, name, exit code, prerequisites, window.
 //!
-//! A new condition is one entry here, one observer in `conditions`, one file of faults in `catalogue`, and its tests.
-//! Everything else (help, man page, tables, `status`, the engine) is derived from the list.
+//! A new condition needs an entry here, an observer in `conditions`, a file of faults in `catalogue`, and tests. Help,
+//! man page, tables, `status` and the engine are derived from the list.
 
-/// How long a failure of a condition is waited for; `settings` gives the time.
+/// The retry window of a condition, as the name of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// `wait.endpoint`.
     Endpoint,
     /// `wait.token`.
     Token,
-    /// The shorter of the two: the sidecar is needed for the token alone.
+    /// The shorter of the two: the sidecar is needed only for the token.
     EndpointOrToken,
     /// `wait.access`.
     Access,
 }
 
-/// What there is to know of a condition.
+/// The properties of a condition.
 #[derive(Debug)]
 pub struct Entry {
     /// Its name in the log, in reports and in the documentation.
     pub name: &'static str,
-    /// The exit code of a run that it ends. It never changes, wherever the condition stands in the list.
+    /// The exit code of a run that stops at this condition. It never changes, whatever the position in the list.
     pub exit_code: u8,
-    /// The conditions without which observing this one is meaningless; all of them stand before it.
+    /// The conditions that must hold before this one can be observed; all of them precede it in the list.
     pub needs: &'static [Condition],
-    /// How long a failure is waited for.
+    /// How long a failure is retried.
     pub window: Window,
-    /// Whether it is observed without the network, so that `status` shows it.
+    /// Whether it is observed without the network, as `status` requires.
     pub is_local: bool,
-    /// Whether it is only a prerequisite of enrolling: on a VM that is connected it need not hold.
+    /// Whether it is only a prerequisite of enrollment: on a connected VM it need not hold.
     pub is_prerequisite: bool,
 }
 
@@ -40,7 +40,7 @@ macro_rules! conditions {
         pub enum Condition { $($(#[$doc])* $id),* }
 
         impl Condition {
-            /// Every condition, in the order in which they are made to hold.
+            /// Every condition, in the order in which enrollment establishes them.
             pub const ALL: &'static [Self] = &[$(Self::$id),*];
 
             /// Its entry.
@@ -57,7 +57,7 @@ macro_rules! conditions {
 }
 
 conditions! {
-    /// Root, systemd, disk, one run at a time.
+    /// The run is root, systemd runs, there is disk space, no other run is active.
     Host {
         holds_when: "root, systemd, enough disk, no other run",
         name: "host", exit_code: 11, needs: &[],
@@ -69,7 +69,7 @@ conditions! {
         name: "proxy-environment", exit_code: 12, needs: &[],
         window: Window::Endpoint, is_local: true, is_prerequisite: false,
     }
-    /// The sidecar answers, directly.
+    /// The IMDS sidecar answers without a proxy.
     Imds {
         holds_when: "the sidecar at 169.254.169.254 answers, directly and not through a proxy",
         name: "imds", exit_code: 13, needs: &[],
@@ -87,7 +87,7 @@ conditions! {
         name: "proxy", exit_code: 15, needs: &[],
         window: Window::Endpoint, is_local: false, is_prerequisite: true,
     }
-    /// The Azure names resolve, here or at the proxy.
+    /// The Azure names resolve, on the VM or at the proxy.
     Dns {
         holds_when: "the Azure names resolve, here or at the proxy",
         name: "dns", exit_code: 16, needs: &[],
@@ -99,13 +99,13 @@ conditions! {
         name: "egress", exit_code: 17, needs: &[Condition::Proxy, Condition::Dns],
         window: Window::Endpoint, is_local: false, is_prerequisite: true,
     }
-    /// There is a token.
+    /// The managed identity gets a token.
     Identity {
         holds_when: "a token for Azure Resource Manager was issued to the identity asked for",
         name: "identity", exit_code: 18, needs: &[Condition::Imds],
         window: Window::Token, is_local: false, is_prerequisite: true,
     }
-    /// azcmagent is installed, runs, and knows its proxy.
+    /// azcmagent is installed, runs, and has its proxy setting.
     Agent {
         holds_when: "azcmagent is installed, its services run, and it knows the proxy",
         name: "agent", exit_code: 19, needs: &[],
@@ -126,7 +126,7 @@ conditions! {
 }
 
 impl Condition {
-    /// The condition that a VM is enrolled for; every other one is on the way to it.
+    /// The condition that enrollment aims at; every other condition leads to it.
     pub const GOAL: Self = Self::Connected;
 
     /// Its name.
@@ -134,7 +134,7 @@ impl Condition {
         self.entry().name
     }
 
-    /// Its number in reports, from 1. It never changes, as the exit code from which it is made.
+    /// Its number in reports, from 1. It is derived from the exit code, so it never changes.
     pub fn number(self) -> u8 {
         self.entry().exit_code.saturating_sub(10)
     }

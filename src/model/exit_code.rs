@@ -1,16 +1,16 @@
-//! The exit codes that are not a condition's (DESIGN.md, section 2); those of conditions are in their entries.
+//! The exit codes that do not belong to a condition; those of conditions are in [`super::condition`].
 
 /// Every condition holds.
 pub const OK: u8 = 0;
 
-/// A fault in this program itself.
+/// An internal error of this program.
 pub const INTERNAL: u8 = 1;
 
-/// A command line or configuration that cannot be used.
+/// An invalid command line or configuration.
 pub const USAGE: u8 = 2;
 
-/// This host cannot be enrolled at all.
+/// This host cannot be enrolled.
 pub const UNSUITABLE: u8 = 3;
 
-/// A run ended although waiting longer can help (EX_TEMPFAIL of sysexits.h).
+/// The run ended at a retryable fault (EX_TEMPFAIL of sysexits.h).
 pub const NOT_YET: u8 = 75;

@@ -1,5 +1,5 @@
-//! What stands in the way: a [`FaultKind`] is an entry of the catalogue, a [`Fault`] is one met on this VM, with what
-//! was seen and the values that its steps need.
+//! Faults: a [`FaultKind`] is an entry of the catalogue; a [`Fault`] is an occurrence of one, with its evidence and the
+//! values that its steps need.
 
 use std::fmt;
 use std::ops::Deref;
@@ -12,70 +12,70 @@ use super::repair::RepairId;
 use super::step::{RenderedStep, Step};
 use super::var::{Var, Words};
 
-/// Who or what can help, which decides the exit code; the worst first.
+/// How a fault can be resolved, which decides the exit code. Ordered from the most to the least severe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Resolution {
     /// The command line or the configuration has to be changed (exit code 2).
     Configuration,
     /// This machine is not suitable (exit code 3).
     Unsuitable,
-    /// Only a person can help (the exit code of the condition).
+    /// Manual action is required (the exit code of the condition).
     Manual,
-    /// Waiting longer can help (exit code 75).
+    /// A later retry can succeed (exit code 75).
     Retry,
 }
 
 /// A likely cause of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// In a sentence.
+    /// A sentence.
     pub text: &'static str,
-    /// The condition that rules the cause out where it holds.
+    /// The condition that rules this cause out when it holds.
     pub ruled_out_by: Option<Condition>,
 }
 
-/// A cause that nothing rules out.
+/// A cause that no condition rules out.
 pub const fn cause(text: &'static str) -> Cause {
     Cause { text, ruled_out_by: None }
 }
 
 impl Cause {
-    /// The same cause, ruled out where this condition holds.
+    /// The same cause, ruled out when this condition holds.
     pub const fn unless(self, condition: Condition) -> Self {
         Self { text: self.text, ruled_out_by: Some(condition) }
     }
 }
 
-/// One kind of fault. Two of them are the same when they are the same entry of the catalogue.
+/// One kind of fault. Two kinds are equal if they are the same entry of the catalogue.
 #[derive(Debug)]
 pub struct FaultKind {
     /// Stable code, `subject.cause`.
     pub code: &'static str,
     /// The condition that does not hold.
     pub condition: Condition,
-    /// Who or what can help.
+    /// How it can be resolved.
     pub resolution: Resolution,
-    /// What is wrong, in a sentence.
+    /// What is wrong, as a sentence.
     pub summary: &'static str,
-    /// Likely causes, the likeliest first.
+    /// Likely causes, the most likely first.
     pub causes: &'static [Cause],
-    /// What the agent does about it, in words.
+    /// What arc-enroll does about it, as a sentence.
     pub automatic: &'static str,
-    /// What it repairs first.
+    /// The repair, which runs before any wait.
     pub repair: Option<RepairId>,
-    /// How it waits when the repair is used up or there is none; without it the run ends at once.
+    /// The backoff when no repair is left; without one the run ends at once.
     pub backoff: Option<Backoff>,
-    /// The condition that is observed again first; an earlier one where its result is void too.
+    /// The condition from which observation restarts; an earlier one if this fault invalidates its result.
     pub recheck_from: Condition,
-    /// The shortest window that makes sense, whatever the settings say.
+    /// The lower bound of the retry window, regardless of the settings.
     pub least_window: Duration,
-    /// The longest window that makes sense: what is not there by then does not come.
+    /// The upper bound of the retry window: retrying longer does not help.
     pub most_window: Duration,
-    /// Whether it only says that something could not be judged.
+    /// Whether the fault only reports that a check was not possible.
     pub is_inconclusive: bool,
-    /// What a person does, in order.
+    /// The remediation, in order.
     pub steps: &'static [Step],
-    /// The section of the guide, or the documentation page, that this comes from.
+    /// The section of the guide, or the documentation page, that describes it.
     pub guide: &'static str,
 }
 
@@ -98,12 +98,13 @@ impl FaultKind {
         }
     }
 
-    /// A fault of this kind with what was seen.
+    /// A fault of this kind with its evidence, without secrets.
     pub fn with_evidence(&'static self, evidence: impl Into<String>) -> Fault {
-        self.met(evidence.into())
+        self.occurrence(evidence.into())
     }
 
-    fn met(&'static self, evidence: String) -> Fault {
+    // Not generic, so that the compiler emits it once.
+    fn occurrence(&'static self, evidence: String) -> Fault {
         Fault(Box::new(FaultDetails {
             kind: self,
             evidence,
@@ -113,35 +114,35 @@ impl FaultKind {
         }))
     }
 
-    /// What a person does, with these values.
+    /// The remediation, rendered with these values.
     pub fn remediation(&self, values: &dyn Fn(Var) -> Option<Words>) -> Vec<RenderedStep> {
         self.steps.iter().map(|step| step.render(values)).collect()
     }
 }
 
-/// A fault that was met. In a box, for it is returned through every level of the program.
+/// A fault that occurred. Boxed to keep `Result`s small, since it is returned through every level of the program.
 #[derive(Clone, Debug)]
 pub struct Fault(Box<FaultDetails>);
 
-/// What there is to know of a fault that was met.
+/// The details of a fault that occurred.
 #[derive(Clone, Debug)]
 pub struct FaultDetails {
     /// Its kind.
     pub kind: &'static FaultKind,
-    /// What was seen, without secrets.
+    /// What was observed, without secrets.
     pub evidence: String,
-    /// The values of variables that this fault brings; they go before those of the run.
+    /// Values of variables that this fault provides; they take precedence over those of the run.
     pub args: Vec<(Var, Words)>,
     /// Steps of the kind that do not apply to this case.
     pub omitted: Vec<Step>,
-    /// How long the other side asked to be left alone.
+    /// The server's Retry-After.
     pub retry_after: Option<Duration>,
 }
 
 impl Fault {
-    /// The same fault with the other side's Retry-After.
-    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
-        self.0.retry_after = wait;
+    /// The same fault with the server's Retry-After.
+    pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.0.retry_after = retry_after;
         self
     }
 
@@ -157,7 +158,7 @@ impl Fault {
         self
     }
 
-    /// The same case as another kind, keeping the values of its steps.
+    /// The same occurrence as another kind, keeping the values of its steps.
     pub fn as_kind(mut self, kind: &'static FaultKind, evidence: String) -> Self {
         self.0.kind = kind;
         self.0.evidence = evidence;
@@ -174,7 +175,7 @@ impl Fault {
         self.kind.code
     }
 
-    /// What a person does: with the fault's own values, then with these.
+    /// The remediation, rendered with the fault's own values and otherwise with these.
     pub fn remediation(&self, values: &dyn Fn(Var) -> Option<Words>) -> Vec<RenderedStep> {
         let own = |var| self.args.iter().rfind(|(of, _)| *of == var).map(|(_, value)| value.clone());
         let steps = self.kind.steps.iter().filter(|step| !self.omitted.contains(step));

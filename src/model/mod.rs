@@ -1,11 +1,10 @@
-//! What the program is about, as plain values: no I/O, and no module outside this folder.
+//! The domain model as plain values, without I/O.
 
 pub mod backoff;
 pub mod check;
 pub mod condition;
 pub mod exit_code;
 pub mod fault;
-
 pub mod pairs;
 pub mod repair;
 pub mod secret;

@@ -1,15 +1,15 @@
-//! Names and their texts: tags, variables.
+//! A small ordered map of strings, for tags and environment variables.
 
 use serde::{Serialize, Serializer};
 
-/// Texts by name, each name once, in the order of the names.
+/// Values by unique name, sorted by name.
 ///
-/// There are few of them, and a sorted list is a tenth of the code of std's map.
+/// A sorted vector, since the maps are small and it adds a tenth of the code of `BTreeMap` to the binary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
-    /// Sets a name's text, in place of the one that it had.
+    /// Sets the value of a name, replacing an earlier one.
     pub fn set(&mut self, name: String, text: String) {
         match self.0.binary_search_by(|(known, _)| known.cmp(&name)) {
             Ok(at) => {
@@ -21,38 +21,38 @@ impl Pairs {
         }
     }
 
-    /// A name's text.
+    /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&String> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, text)| text)
     }
 
-    /// Whether there is this name.
+    /// Whether the name has a value.
     pub fn contains_key(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// Names and texts, in the order of the names.
+    /// Names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
         self.0.iter().map(|(name, text)| (name, text))
     }
 
-    /// The names, in their order.
+    /// The names, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &String> {
         self.0.iter().map(|(name, _)| name)
     }
 
-    /// How many there are.
+    /// The number of names.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no names.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Of several texts for a name the last one holds.
+/// If a name occurs several times, the last value is kept.
 impl FromIterator<(String, String)> for Pairs {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
         let mut all = Self::default();
@@ -61,7 +61,7 @@ impl FromIterator<(String, String)> for Pairs {
     }
 }
 
-/// As a mapping.
+/// Serialized as a mapping.
 impl Serialize for Pairs {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_sorted_and_the_last_text_of_a_name_holds() {
+    fn names_are_sorted_and_the_last_value_is_kept() {
         let given = [("b", "1"), ("a", "2"), ("b", "3")].map(|(n, t)| (n.to_owned(), t.to_owned()));
         let pairs: Pairs = given.into_iter().collect();
         assert_eq!(serde_json::to_string(&pairs).unwrap(), r#"{"a":"2","b":"3"}"#);

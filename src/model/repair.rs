@@ -1,13 +1,13 @@
-//! The repairs by name; what each is and does is in `repairs`.
+//! The identifiers of repairs; their implementations are in `repairs`.
 
-/// A repair, by its identity.
+/// The identifier of a repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepairId {
     /// Write the proxy settings into the system's files.
     PersistProxy,
-    /// Ask the host's time service to step.
+    /// Make the host's time service step the clock.
     StepClock,
-    /// Drop the token, so that a new one is asked for.
+    /// Invalidate the token, so that a new one is requested.
     RenewToken,
     /// Install azcmagent.
     InstallAgent,
@@ -21,10 +21,10 @@ pub enum RepairId {
     RestartServices,
     /// Set azcmagent's proxy.
     SetAgentProxy,
-    /// Set azcmagent's override for Azure VMs, where the configuration allows it.
+    /// Set azcmagent's override for Azure VMs, if the configuration allows it.
     AllowAzureVm,
     /// Connect the machine.
     Connect,
-    /// Delete the Expired Arc machine and its state on the VM, where the configuration allows it.
+    /// Delete the Expired Arc machine and its state on the VM, if the configuration allows it.
     RecreateExpired,
 }

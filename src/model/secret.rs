@@ -1,31 +1,31 @@
-//! Values that must not be seen: access tokens and proxy credentials.
+//! Secrets (access tokens, proxy credentials) and their redaction.
 //!
-//! A [`Secret`] has no `Display` and a redacted `Debug`, so that no format string, log field or
-//! panic message can show it by accident, and it is wiped from memory when it is dropped. Text from
-//! other programs, which may repeat a secret, goes through [`Mask`].
+//! A [`Secret`] has no `Display` and a redacted `Debug`, so that no format string, log field or panic message can leak
+//! it, and it is wiped from memory when it is dropped. Output of other programs, which may repeat a secret, goes through
+//! [`Mask`].
 //!
-//! The mask is our own: a general one would bring a regular-expression engine, too large to travel, and would
-//! not know the secrets that a run learns as it goes.
+//! The mask is written here because a library would bring a regular-expression engine, which is too large for
+//! user-data, and would not know the secrets that a run obtains.
 
 use std::fmt;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-/// Text that is only ever handed to the one place that needs it, by [`Secret::reveal`].
+/// Text that is accessible only through [`Secret::reveal`].
 ///
-/// Dropping it overwrites its bytes. Copies that the caller made on the way (a borrowed text, a buffer that grew)
-/// are not reached by that, so a secret is built from an owned `String` where there is one.
+/// Dropping it overwrites its bytes. Copies that the caller made before (a borrowed text, a buffer that grew) are not
+/// overwritten, so build a secret from an owned `String` where possible.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text in; from here on it leaves only through [`Secret::reveal`].
+    /// Wraps the text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself. Every caller is a place to audit.
+    /// The plain text. Every call is a place to audit.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -37,33 +37,33 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What stands in place of a secret in masked text.
+/// The replacement of a secret in redacted text.
 pub const MASK: &str = "***";
 
-/// Removes known secrets, and whatever looks like one, from other programs' words.
+/// Redacts known secrets, and text that looks like a secret.
 #[derive(Clone, Debug, Default)]
 pub struct Mask {
-    /// By their first bytes, and of those that begin alike the longest first.
+    /// Sorted by their first bytes, then by descending length.
     known: Vec<Secret>,
-    /// Which pairs of bytes a known secret begins with, so that most of a text is passed over quickly.
+    /// Whether a known secret begins with a pair of bytes, indexed by the pair, so that most text is skipped quickly.
     beginnings: Vec<bool>,
 }
 
-/// Shortest known secret that is searched for: a shorter one would redact ordinary words.
+/// The shortest known secret that is searched for: a shorter one would redact ordinary words.
 const SHORTEST: usize = 4;
 
-/// Shorter ones than this are searched for as words of their own, lest `test` go from `latest`.
+/// Shorter secrets than this are redacted only as separate words, so that the secret `test` does not redact `latest`.
 const SHORTEST_WITHIN_WORDS: usize = 8;
 
-/// Shortest run of token characters behind `eyJ` that is taken for a JSON Web Token.
+/// The shortest run of token characters that begins with `eyJ` and is treated as a JSON Web Token.
 const SHORTEST_TOKEN: usize = 20;
 
 impl Mask {
-    /// Adds a secret to be searched for literally.
+    /// Adds a secret that is redacted literally.
     pub fn learn(&mut self, secret: &Secret) {
         let text = secret.reveal().as_bytes();
         let Some(start) = text.get(..SHORTEST) else { return };
-        // The longest goes first: one that another begins with would leave the rest of that to be read.
+        // The longest goes first: redacting a prefix of it would leave the rest readable.
         let place = self.known.binary_search_by(|known| {
             let known = known.reveal().as_bytes();
             let by_start = known.get(..SHORTEST).cmp(&Some(start));
@@ -78,7 +78,7 @@ impl Mask {
         }
     }
 
-    /// Where known secrets stand: one pass over the text, however many there are.
+    /// The ranges of known secrets, in one pass over the text regardless of their number.
     fn places(&self, text: &str) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut at = 0;
@@ -101,27 +101,27 @@ impl Mask {
         let from = self.known.partition_point(begins_before);
         let alike = self.known.iter().skip(from).map(Secret::reveal);
         let alike = alike.take_while(|known| known.as_bytes().starts_with(start));
-        let mut whole = alike.filter(|known| rest.starts_with(known.as_bytes())).map(str::len);
-        whole.find(|length| *length >= SHORTEST_WITHIN_WORDS || stands_alone(text, &(at..at + length)))
+        let mut lengths = alike.filter(|known| rest.starts_with(known.as_bytes())).map(str::len);
+        lengths.find(|length| *length >= SHORTEST_WITHIN_WORDS || is_separate_word(text, &(at..at + length)))
     }
 
-    /// The text without the known secrets, without JSON Web Tokens, and without the password part of URLs.
+    /// The text with known secrets, JSON Web Tokens and the credentials of URLs redacted.
     pub fn apply(&self, text: &str) -> String {
-        let clean = masked(text, self.places(text));
+        let clean = redact_ranges(text, self.places(text));
         let tokens = tokens(&clean);
-        let clean = masked(&clean, tokens);
+        let clean = redact_ranges(&clean, tokens);
         let credentials = url_credentials(&clean);
-        masked(&clean, credentials)
+        redact_ranges(&clean, credentials)
     }
 }
 
-/// The first two bytes as one number.
+/// The first two bytes as a number.
 fn pair(start: &[u8]) -> usize {
     start.iter().take(2).fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
-/// The text with these parts, which stand in order, redacted.
-pub fn masked(text: &str, parts: Vec<Range<usize>>) -> String {
+/// The text with these ranges redacted, which have to be in ascending order.
+pub fn redact_ranges(text: &str, parts: Vec<Range<usize>>) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut from = 0;
     for part in parts {
@@ -133,14 +133,14 @@ pub fn masked(text: &str, parts: Vec<Range<usize>>) -> String {
     clean
 }
 
-fn stands_alone(text: &str, place: &Range<usize>) -> bool {
+fn is_separate_word(text: &str, place: &Range<usize>) -> bool {
     let (before, after) = (text.get(..place.start), text.get(place.end..));
     let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     !is_part(before.and_then(|text| text.chars().next_back()))
         && !is_part(after.and_then(|text| text.chars().next()))
 }
 
-/// Every run that starts as the base64 of a JSON object does (`eyJ`) and is long enough.
+/// Every long enough run that starts with `eyJ`, the base64 of the beginning of a JSON object.
 fn tokens(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut from = 0;
@@ -158,8 +158,8 @@ fn tokens(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Whether a word goes on behind this text, as it may in the base64 of a certificate; an escape such as `\n` or
-/// `%20` is no part of one.
+/// Whether the text ends within a word, as in the base64 of a certificate; an escape such as `\n` or `%20` is not part
+/// of a word.
 fn is_within_word(before: &str) -> bool {
     let mut last = before.bytes().rev();
     let (c, b, a) = (last.next(), last.next(), last.next());
@@ -169,12 +169,12 @@ fn is_within_word(before: &str) -> bool {
     in_word(c) && b != Some(b'\\') && a != Some(b'%')
 }
 
-/// Whether a character may stand in a token, or in base64.
+/// Whether a character occurs in tokens or base64.
 pub fn is_token_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=' | '+' | '/')
 }
 
-/// Where `user:password` stands in `scheme://user:password@host`.
+/// The ranges of `user:password` in `scheme://user:password@host`.
 pub fn url_credentials(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -184,7 +184,7 @@ pub fn url_credentials(text: &str) -> Vec<Range<usize>> {
         let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
         let run = rest.get(..rest.find(is_end).unwrap_or(rest.len())).unwrap_or_default();
         let authority = run.split(['/', '?', '#']).next().unwrap_or_default();
-        // A password that should have been percent-encoded: what looks like the port is none.
+        // A port that is not a number is part of a password that should have been percent-encoded.
         let is_cut_short = authority.rsplit_once(':').is_some_and(|(_, port)| {
             !authority.starts_with('[') && port.bytes().any(|byte| !byte.is_ascii_digit())
         });
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_is_of_a_type_that_is_wiped_when_dropped() {
+    fn a_secret_is_wiped_when_dropped() {
         fn wiped<T: zeroize::ZeroizeOnDrop + zeroize::Zeroize>(mut value: T) -> T {
             value.zeroize();
             value
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn known_secrets_tokens_and_url_passwords_go() {
+    fn known_secrets_tokens_and_url_passwords_are_redacted() {
         let mut mask = Mask::default();
         mask.learn(&Secret::new("opaque-token-value"));
         let text = format!("a opaque-token-value b {TOKEN}, http://u:p%40ss@10.0.0.1:3128/x c");
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_text_stays() {
+    fn ordinary_text_is_unchanged() {
         let mask = Mask::default();
         for text in [
             "see https://aka.ms/arc/azcmerror",
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_behind_an_escape_and_passwords_that_are_not_encoded_go() {
+    fn tokens_after_an_escape_and_unencoded_passwords_are_redacted() {
         let mask = Mask::default();
         let cut = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9";
         for (text, clean) in [
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn one_secret_within_another_leaves_nothing_of_it() {
+    fn a_secret_that_contains_another_is_redacted_completely() {
         let mut mask = Mask::default();
         for secret in ["canary-1", "xx canary-1 yy", "bird"] {
             mask.learn(&Secret::new(secret));

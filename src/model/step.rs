@@ -1,10 +1,10 @@
-//! What a person does about a fault: typed steps, whose variables are rendered and quoted in [`Step::render`] alone.
+//! Remediation steps. Variables are rendered and quoted only in [`Step::render`].
 
 use std::fmt::Write as _;
 
 use super::var::{Var, Word, Words};
 
-/// Where a step is done.
+/// Where a step is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Where {
     /// On this VM, as root.
@@ -13,12 +13,12 @@ pub enum Where {
     Vm,
     /// On the operator's workstation, where `az` is signed in.
     Workstation,
-    /// Nowhere: somebody is asked to do it.
+    /// Nowhere: another person is asked to do it.
     Ask,
 }
 
 impl Where {
-    /// Its name for programs.
+    /// Its name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::VmAsRoot => "vm-root",
@@ -29,44 +29,44 @@ impl Where {
     }
 }
 
-/// Who may do a step, or is asked to.
+/// Who has the rights to do a step, or is asked to do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// Root of this VM.
     Root,
-    /// Anybody who is there.
+    /// Any user.
     Anyone,
-    /// Anybody who is signed in to az.
+    /// Any account that is signed in to az.
     SignedIn,
-    /// Who may read the resource.
+    /// An account that may read the resource.
     Reader,
-    /// Who creates VMs in the resource group.
+    /// An account that may create VMs in the resource group.
     VmContributor,
-    /// Who may assign roles.
+    /// An account that may assign roles.
     UserAccessAdministrator,
-    /// Who may delete Arc machines.
+    /// An account that may delete Arc machines.
     ArcAdministrator,
-    /// Who may register resource providers.
+    /// An account that may register resource providers.
     SubscriptionContributor,
-    /// Who owns the cloud services network.
+    /// The owner of the cloud services network.
     NetworkOwner,
-    /// Who runs the Nexus cluster.
+    /// The operator of the Nexus cluster.
     ClusterOperator,
-    /// Who makes managed identities.
+    /// An account that may create managed identities.
     IdentityContributor,
-    /// Who makes the VM's image.
+    /// The maintainer of the VM's image.
     ImageOwner,
-    /// Who answers for the subscription and its policies.
+    /// The owner of the subscription and its policies.
     SubscriptionOwner,
 }
 
 impl Who {
-    /// In words, as in "[workstation: …]".
+    /// Its name for operators.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Root => "root",
             Self::Anyone => "any user",
-            Self::SignedIn => "whoever signs in",
+            Self::SignedIn => "any account that is signed in",
             Self::Reader => "Reader of the resource",
             Self::VmContributor => "Contributor on the VM's resource group",
             Self::UserAccessAdministrator => "User Access Administrator on the resource group",
@@ -81,17 +81,17 @@ impl Who {
     }
 }
 
-/// One step. Text and command name variables as `{name}` (see [`Var`]); in a command a variable never stands inside
-/// quotes, since its value brings its own.
+/// One step. Text and command contain variables as `{name}` (see [`Var`]). In a command a variable is never inside
+/// quotes, since its value is quoted when it is rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Where it is done.
+    /// Where it is carried out.
     pub place: Where,
-    /// Who may do it.
+    /// Who has the rights to do it.
     pub who: Who,
-    /// What it is, in a sentence; before a command it ends with a colon.
+    /// The instruction; it ends with a colon if there is a command.
     pub text: &'static str,
-    /// The command to type; empty when there is none.
+    /// The command; empty if there is none.
     pub command: &'static str,
 }
 
@@ -105,42 +105,42 @@ pub const fn on_vm(text: &'static str, command: &'static str) -> Step {
     Step { place: Where::Vm, who: Who::Anyone, text, command }
 }
 
-/// A step on the workstation, by somebody who may do it.
+/// A step on the workstation, by an account with the rights to do it.
 pub const fn workstation(who: Who, text: &'static str, command: &'static str) -> Step {
     Step { place: Where::Workstation, who, text, command }
 }
 
-/// Something that somebody is asked for.
+/// A request to another person.
 pub const fn ask(who: Who, text: &'static str) -> Step {
     Step { place: Where::Ask, who, text, command: "" }
 }
 
-/// A step with the values of one fault on one VM.
+/// A step with its variables replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderedStep {
-    /// Where it is done.
+    /// Where it is carried out.
     pub place: Where,
-    /// Who may do it.
+    /// Who has the rights to do it.
     pub who: Who,
-    /// What it is.
+    /// The instruction.
     pub text: String,
-    /// The command, ready for a shell.
+    /// The command, quoted for a shell; empty if there is none.
     pub command: String,
 }
 
 impl RenderedStep {
-    /// On one line.
+    /// Instruction and command on one line.
     pub fn line(&self) -> String {
         self.joined("", "")
     }
 
-    /// On one line, with the command in backticks.
+    /// Instruction and command on one line, with the command in backticks.
     pub fn marked(&self) -> String {
         self.joined("`", "`")
     }
 
-    /// Reads what [`RenderedStep::marked`] makes; where it is done and by whom is not in it.
-    pub fn of_marked(text: &str) -> Self {
+    /// Parses the output of [`RenderedStep::marked`], which does not contain place and person.
+    pub fn parse_marked(text: &str) -> Self {
         let mut parts = text.splitn(3, '`').map(str::trim);
         let mut next = || parts.next().unwrap_or_default().to_owned();
         Self { place: Where::Vm, who: Who::Anyone, text: next(), command: next() }
@@ -156,7 +156,7 @@ impl RenderedStep {
 }
 
 impl Step {
-    /// The step with these values; what has none, or one that is not of the variable's form, is a placeholder.
+    /// Renders the step with these values; a missing or malformed value becomes a placeholder.
     pub fn render(&self, values: &dyn Fn(Var) -> Option<Words>) -> RenderedStep {
         let prose = |value: Words| value.iter().map(Word::shown).collect::<Vec<_>>().join(" ");
         let words = |value: Words| value.iter().map(Word::in_command).collect::<Vec<_>>().join(" ");
@@ -169,7 +169,7 @@ impl Step {
     }
 }
 
-/// The template with its variables replaced; other braces are the text's own.
+/// The template with its variables replaced; other braces are kept.
 fn fill(template: &str, value: &dyn Fn(Var) -> String) -> String {
     let mut text = String::with_capacity(template.len());
     let mut rest = template;
@@ -201,7 +201,7 @@ mod tests {
         "printf '%s\\0' {resource_group}/x {imds}/y {tenant_option} {unknown} '%{http_code}' \"$(printf %s {path})\" {",
     );
 
-    #[expect(clippy::disallowed_methods, reason = "the system's own shell is what the commands are held to")]
+    #[expect(clippy::disallowed_methods, reason = "the commands are tested with the system's shell")]
     fn words(command: &str) -> Vec<String> {
         let mut sh = std::process::Command::new("sh");
         let ran = sh.args(["-c", command]).env("RESOURCE_GROUP", "from the environment").output().unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn values_arrive_as_words_and_other_braces_stay() {
+    fn values_are_single_arguments_and_other_braces_are_kept() {
         for hostile in
             ["plain", "edge(1)", "it's \"two\" words", "$(id) `id`", "-rf", "a;id", "{vm} {path}", "\\"]
         {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_a_placeholder() {
+    fn an_unknown_value_is_a_placeholder() {
         let step = STEP.render(&|_| None);
         assert_eq!(
             words(&step.command),
@@ -252,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_has_values_without_quotes() {
+    fn values_in_an_instruction_are_not_quoted() {
         let step = ask(Who::NetworkOwner, "Allow these: {endpoints}");
         let hosts = |_| Some(vec!["a.example".into(), "b.example".into()]);
         assert_eq!(step.render(&hosts).line(), "Allow these: a.example b.example");
     }
 
     #[test]
-    fn a_command_does_not_end_in_a_blank() {
+    fn a_command_does_not_end_with_a_space() {
         let step = workstation(Who::SignedIn, "Sign in:", "az login {tenant_option}");
         assert_eq!(step.render(&|_| None).line(), "Sign in: az login");
         assert_eq!(step.render(&|_| None).marked(), "Sign in: `az login`");

@@ -1,20 +1,20 @@
-//! The variables of the catalogue's steps, and the forms in which their values are taken.
+//! The variables of the catalogue's steps, and the forms that their values must have.
 
 use crate::formats::shell::quote;
 
-/// A word of a command.
+/// An argument of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// Any text; it is quoted where it is written into a command.
+    /// Any text; it is quoted when it is rendered into a command.
     Text(String),
     /// `name=value`, of which the value is quoted.
     Assignment(&'static str, String),
-    /// Shell text of this program, such as `"$VM_NAME"`, which the person's shell expands.
+    /// Shell source from this program, such as `"$VM_NAME"`, which the operator's shell expands.
     Shell(&'static str),
 }
 
 impl Word {
-    /// As it stands in a sentence.
+    /// The text in prose, without quotes.
     pub fn shown(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -22,10 +22,8 @@ impl Word {
             Self::Shell(text) => text.trim_matches('"').to_owned(),
         }
     }
-}
 
-impl Word {
-    /// As it stands in a command.
+    /// The text in a command, quoted for a shell.
     pub fn in_command(&self) -> String {
         match self {
             Self::Text(text) => quote(text),
@@ -41,31 +39,31 @@ impl From<&str> for Word {
     }
 }
 
-/// What a variable stands for: one word, or several.
+/// The value of a variable: one word or several.
 pub type Words = Vec<Word>;
 
-/// A value of one word.
+/// A value that is one word.
 pub fn one(text: impl Into<String>) -> Words {
     vec![Word::Text(text.into())]
 }
 
-/// The form of a value; what came from outside in another form is not taken.
+/// The form of a value; a value from outside in another form is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// 8-4-4-4-12 hexadecimal digits.
     Guid,
-    /// A name of Azure's, 90 characters at most: letters, digits, `-_.()`.
+    /// An Azure resource name of at most 90 characters: letters, digits, `-_.()`.
     Name,
-    /// Host names, each with a port at most.
+    /// Host names, each with an optional port.
     Hosts,
     /// A decimal number.
     Number,
-    /// Any text without control characters; it is this program's, or checked when the settings were read.
+    /// Any text without control characters; it comes from this program or from validated settings.
     Text,
 }
 
 impl Form {
-    fn admits(self, text: &str) -> bool {
+    fn accepts(self, text: &str) -> bool {
         let all = |is: &dyn Fn(char) -> bool| !text.is_empty() && text.chars().all(is);
         match self {
             Self::Guid => is_guid(text),
@@ -99,22 +97,22 @@ macro_rules! vars {
             /// Every variable.
             pub const ALL: &'static [Self] = &[$(Self::$id),*];
 
-            /// The variable that a template calls `{name}`.
+            /// The variable with this name in a template.
             pub fn named(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$id),)* _ => None }
             }
 
-            /// As a template writes it.
+            /// The variable in a template, with its braces.
             pub fn template(self) -> &'static str {
                 match self { $(Self::$id => concat!("{", $name, "}")),* }
             }
 
-            /// The form in which its value is taken.
+            /// The form that its value must have.
             pub fn form(self) -> Form {
                 match self { $(Self::$id => Form::$form),* }
             }
 
-            /// What stands in its place where nothing is known, for the person's shell to expand.
+            /// Its replacement if there is no value, for the operator's shell to expand.
             fn placeholder(self) -> &'static str {
                 match self { $(Self::$id => $placeholder),* }
             }
@@ -139,9 +137,9 @@ vars! {
     PrincipalId = "principal_id", Guid, "\"$PRINCIPAL_ID\"";
     /// The address of IMDS, a URL without a path.
     Imds = "imds", Text, "http://169.254.169.254";
-    /// Its host.
+    /// The host of the IMDS address.
     ImdsHost = "imds_host", Hosts, "169.254.169.254";
-    /// The token request, a whole URL.
+    /// The URL of the token request, with its query.
     TokenUrl = "token_url", Text, "\"$TOKEN_URL\"";
     /// The proxy's host.
     ProxyHost = "proxy_host", Hosts, "\"$PROXY\"";
@@ -175,13 +173,13 @@ vars! {
     Rerun = "rerun", Text, "arc-enroll enroll";
     /// The precheck command to run again.
     Precheck = "precheck", Text, "arc-enroll precheck";
-    /// The az command that did not do.
+    /// The az command that failed.
     Az = "az", Text, "az account show";
     /// The options that name the cloud services network.
     CsnAt = "csn_at", Text, "--name \"$CSN_NAME\" --resource-group \"$CSN_RESOURCE_GROUP\"";
     /// The resource id of the VM's own cloud services network.
     CsnOfVm = "csn_of_vm", Text, "\"$CSN_ID\"";
-    /// The network's whole list of additional endpoints, with what is missing in it.
+    /// The complete list of the network's additional endpoints, with the missing ones added.
     CsnEgressJson = "csn_egress_json", Text, "\"$ENDPOINTS\"";
     /// The options that name the VM.
     VmAt = "vm_at", Text, "--name \"$VM_NAME\" --resource-group \"$VM_RESOURCE_GROUP\"";
@@ -194,13 +192,13 @@ vars! {
 }
 
 impl Var {
-    /// The value where it is of this variable's form, else the placeholder.
+    /// The value if it has this variable's form, else the placeholder.
     pub fn take(self, value: Option<Words>) -> Words {
-        let is_admitted = |word: &Word| match word {
-            Word::Text(text) | Word::Assignment(_, text) => self.form().admits(text),
+        let is_accepted = |word: &Word| match word {
+            Word::Text(text) | Word::Assignment(_, text) => self.form().accepts(text),
             Word::Shell(_) => true,
         };
-        value.filter(|words| words.iter().all(is_admitted)).unwrap_or_else(|| match self.placeholder() {
+        value.filter(|words| words.iter().all(is_accepted)).unwrap_or_else(|| match self.placeholder() {
             "" => Vec::new(),
             placeholder => vec![Word::Shell(placeholder)],
         })
@@ -212,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_from_outside_are_taken_in_their_own_form_only() {
+    fn values_in_another_form_become_placeholders() {
         let id = "33333333-3333-4333-8333-333333333333";
         assert_eq!(Var::PrincipalId.take(Some(one(id))), one(id));
         for hostile in ["$(id)", "33333333-3333-4333-8333-33333333333g", "", "x; reboot"] {
@@ -225,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_is_never_empty_but_for_an_option_that_is_not_needed() {
+    fn only_the_placeholder_of_an_optional_option_is_empty() {
         for var in Var::ALL {
             let words = var.take(None);
             assert_eq!(words.is_empty(), *var == Var::TenantOption, "{var:?}");
@@ -237,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_taken_as_a_whole_or_not_at_all() {
+    fn one_malformed_word_rejects_the_value() {
         let hosts = |texts: [&str; 2]| Var::Endpoints.take(Some(texts.map(Word::from).to_vec()));
         assert_eq!(hosts(["a.example", "b.example:8443"]), ["a.example", "b.example:8443"].map(Word::from));
         assert_eq!(hosts(["a.example", "-b"]), Var::Endpoints.take(None));
@@ -245,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn no_form_admits_a_line_of_its_own() {
+    fn no_form_accepts_control_characters() {
         for var in Var::ALL {
             for text in ["a\nb", "a\rb", "a\u{1b}[2Jb", "a\u{85}b"] {
                 assert_eq!(var.take(Some(one(text))), var.take(None), "{var:?} {text:?}");
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_have_bounds() {
+    fn forms_limit_length_and_characters() {
         let name = |length| one("a".repeat(length));
         assert_eq!(Var::Vm.take(Some(name(90))), name(90));
         assert_eq!(Var::Vm.take(Some(name(91))), Var::Vm.take(None));

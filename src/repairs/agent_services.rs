@@ -1,4 +1,4 @@
-//! azcmagent's services, started or restarted.
+//! Starts or restarts azcmagent's services.
 
 use super::{always, systemctl, Repair, SERVICE_LIMIT};
 use crate::catalogue;
@@ -34,8 +34,8 @@ pub(super) async fn all(context: &Context, verb: &str) -> Result<(), Fault> {
         return Err(catalogue::AGENT_SERVICE_DOWN.with_evidence(evidence));
     }
     for service in SERVICES.iter().filter(|service| **service != MAIN_SERVICE) {
-        // Which of the others exist depends on the version; the next look judges what counts.
-        let _judged_later = systemctl(context, &[verb, service]).await?;
+        // Which of the others exist depends on the version; the next observation evaluates them.
+        let _evaluated_later = systemctl(context, &[verb, service]).await?;
     }
     Ok(())
 }

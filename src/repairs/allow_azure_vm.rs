@@ -1,4 +1,4 @@
-//! azcmagent's own override for Azure VMs, set for its services.
+//! Sets azcmagent's override for Azure VMs for its services.
 
 use super::{agent_services, systemctl, Repair, SERVICE_LIMIT};
 use crate::clients::azcmagent::{AZURE_VM_OVERRIDE, PROGRAM};
@@ -15,7 +15,7 @@ pub(super) static REPAIR: Repair = Repair {
     run: |context, _session| Box::pin(run(context)),
 };
 
-/// The services read it once, when they start, so they are restarted; `connect` is given it as `agent` finds it set.
+/// The services read the override when they start, so they are restarted. `connect` gets it once `agent` observes it.
 async fn run(context: &Context) -> Result<(), Fault> {
     systemctl(context, &["set-environment", &format!("{AZURE_VM_OVERRIDE}=true")]).await?;
     if context.host.commands.find(PROGRAM).is_some() {

@@ -1,4 +1,4 @@
-//! `azcmagent connect`: run once, bounded, its output in the log line by line.
+//! Runs `azcmagent connect` once with a time limit, and logs its output line by line.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ pub(super) static REPAIR: Repair = Repair {
     id: RepairId::Connect,
     action: "connecting to Azure Arc",
     bound: 2,
-    // Its own limit is 10 minutes (release notes of 1.17).
+    // azcmagent's internal limit is 10 minutes (release notes of 1.17).
     limit: Duration::from_secs(12 * 60),
     is_allowed: always,
     run: |context, session| Box::pin(run(context, session)),
@@ -33,11 +33,11 @@ async fn run(context: &Context, session: &mut Session) -> Result<(), Fault> {
     let token = identity::held_token(&session.facts)?;
     let claims = &session.facts.identity.claims;
     let Some(name) = context.resource_name(claims) else {
-        let evidence = "the hostname makes no legal name; set azure.resource_name";
+        let evidence = "no valid name can be derived from the hostname; set azure.resource_name";
         return Err(catalogue::AGENT_CONFIGURATION.with_evidence(evidence));
     };
     let Some(tenant) = context.tenant(claims) else {
-        let evidence = "the token's text tells nothing, and azure.tenant_id is not set";
+        let evidence = "the token's claims cannot be read, and azure.tenant_id is not set";
         return Err(catalogue::IDENTITY_TENANT_UNKNOWN.with_evidence(evidence));
     };
     let azure = &context.settings.azure;
@@ -55,21 +55,21 @@ async fn run(context: &Context, session: &mut Session) -> Result<(), Fault> {
     }
 }
 
-/// How it came to be connected.
+/// A successful outcome.
 enum Connected {
-    /// By this command.
+    /// Connected by this command.
     Now,
-    /// It was connected to this target already.
+    /// Connected to this target before.
     Before,
 }
 
-/// A failed command: the fault, and everything that was said, for the words of Azure in it.
+/// A failed command: the fault and the output, which may contain Azure's error message.
 struct ConnectFailure {
     fault: Fault,
     words: String,
 }
 
-/// One command, or two: the second says more, for the log.
+/// Runs the command, and once more verbosely after a failure whose details would be missing in the log.
 async fn attempt(
     context: &Context,
     session: &mut Session,
@@ -88,10 +88,10 @@ async fn attempt(
     if session.connect_detail == ConnectDetail::Wanted {
         session.connect_detail = ConnectDetail::Logged;
     }
-    let result = command(context, &session.facts, &args, is_verbose).await;
+    let result = run_connect(context, &session.facts, &args, is_verbose).await;
     match &result {
         Err(failure) if !is_verbose && wants_detail(session, &failure.fault) => {
-            // What is tried again in this run is verbose then; what ends the run is tried once more for it.
+            // If the engine retries, that attempt is verbose; if the run ends here, it is repeated for the details.
             if is_tried_again(context, &failure.fault) || Instant::now() >= context.deadline {
                 session.connect_detail = ConnectDetail::Wanted;
                 return result;
@@ -102,13 +102,13 @@ async fn attempt(
                 fault = failure.fault.code(),
                 "connect failed; it is run once more verbosely, so that the log has the details"
             );
-            command(context, &session.facts, &args, true).await
+            run_connect(context, &session.facts, &args, true).await
         }
         _ => result,
     }
 }
 
-/// Whether a verbose run can say more: not where it took its time, asked for a person, or has done its part.
+/// Whether a verbose run can add details: not after a timeout, a sign-in prompt, or a partly successful connect.
 fn wants_detail(session: &Session, fault: &Fault) -> bool {
     let has_nothing_to_add = [
         &catalogue::CONNECTED_TIMEOUT,
@@ -126,8 +126,8 @@ fn is_tried_again(context: &Context, fault: &Fault) -> bool {
     fault.kind.backoff.is_some() || fault.kind.repair.is_some_and(is_allowed)
 }
 
-/// One run of azcmagent.
-async fn command(
+/// Runs azcmagent once.
+async fn run_connect(
     context: &Context,
     facts: &Facts,
     args: &[String],
@@ -148,7 +148,7 @@ async fn command(
     }
     run.watch = Some(&mut log);
     match context.host.commands.run(run).await {
-        Ok(finished) => judge(context, &finished),
+        Ok(finished) => evaluate(context, &finished),
         Err(error) => {
             let kind = match *error {
                 CommandError::TimedOut { .. } => &catalogue::CONNECTED_TIMEOUT,
@@ -161,8 +161,8 @@ async fn command(
     }
 }
 
-/// What came of a run, by code and words.
-fn judge(context: &Context, finished: &Finished) -> Result<Connected, ConnectFailure> {
+/// Evaluates exit code and output of a run.
+fn evaluate(context: &Context, finished: &Finished) -> Result<Connected, ConnectFailure> {
     let transcript = context.host.mask.apply(&finished.transcript);
     if finished.succeeded() && !connect::reports_failure(&transcript) {
         return Ok(Connected::Now);
@@ -179,15 +179,16 @@ fn judge(context: &Context, finished: &Finished) -> Result<Connected, ConnectFai
     Err(ConnectFailure { fault, words: connect::without_verbose_lines(&transcript) })
 }
 
-/// Connected already: to this target is as good as now, to another one is not; `show` has the last word.
+/// The difference between the target and the machine that the output names as already connected, if any. Without one the
+/// `connected` condition decides.
 fn difference(context: &Context, transcript: &str) -> Option<String> {
     let id = connect::parse_machine_id(transcript)?;
     let named = Show { resource_id: id.to_owned(), ..Show::default() };
-    let difference = connected::elsewhere(context, &named)?;
+    let difference = connected::target_difference(context, &named)?;
     Some(format!("it is connected as {id}: {difference}"))
 }
 
-/// A failed connect with what Azure knows beyond azcmagent's words.
+/// The fault of a failed connect, with details from Azure.
 async fn explain(
     context: &Context,
     facts: &Facts,
@@ -197,7 +198,7 @@ async fn explain(
 ) -> Fault {
     let ConnectFailure { fault, words } = failure;
     if fault.is(&catalogue::CONNECTED_NAME_TAKEN) {
-        return look_at_namesake(context, facts, fault, token, name).await;
+        return explain_name_taken(context, facts, fault, token, name).await;
     }
     let is_role = fault.is(&catalogue::ACCESS_ROLE) || fault.is(&catalogue::ACCESS_LIST_ROLE);
     let Some(action) = arm::refused_action(&words).filter(|_| is_role) else { return fault };
@@ -206,15 +207,15 @@ async fn explain(
         _ if is_listed => {
             (&catalogue::ACCESS_PROPAGATING, "Azure lists this action for the identity".to_owned())
         }
-        Some(role) => (fault.kind, format!("the action {action} is of the role {role}")),
-        None => (fault.kind, format!("the action {action} is of neither of the two roles")),
+        Some(role) => (fault.kind, format!("the action {action} is part of the role {role}")),
+        None => (fault.kind, format!("the action {action} is part of neither of the two roles")),
     };
     let evidence = format!("{note}; {}", fault.evidence);
     fault.as_kind(kind, evidence)
 }
 
-/// Who has the name: a machine that this very VM has made is half-made, not another one's.
-async fn look_at_namesake(
+/// Compares the machine that has the name with this VM: a machine that this VM created is incomplete, not a conflict.
+async fn explain_name_taken(
     context: &Context,
     facts: &Facts,
     fault: Fault,
@@ -239,8 +240,8 @@ async fn look_at_namesake(
     fault.as_kind(kind, evidence)
 }
 
-/// Writes the tags again where Azure has others: quoting of `--tags` has changed over the versions of azcmagent, so
-/// what is not plain is compared in Azure.
+/// Writes the tags through ARM if they differ in Azure. The quoting of `--tags` has changed between versions of azcmagent,
+/// so tags with special characters are compared.
 async fn write_tags(context: &Context, token: &Secret, name: &str) {
     let tags = &context.settings.azure.tags;
     let is_plain =
@@ -264,7 +265,7 @@ async fn write_tags(context: &Context, token: &Secret, name: &str) {
         machine.get("tags").and_then(|tags| tags.get(name)).and_then(serde_json::Value::as_str) == Some(value)
     };
     if tags.iter().all(stored) {
-        return info!(event = "tags.checked", "the tags stand in Azure as configured");
+        return info!(event = "tags.checked", "the tags in Azure are as configured");
     }
     let why = match arm.set_tags(name).await {
         Ok(reply) if (200..300).contains(&reply.status) => {

@@ -1,6 +1,6 @@
-//! A package installation that was cut off, finished or made again.
+//! Finishes or repeats an interrupted package installation.
 
-use super::installation::{failed, not_run, LIMIT};
+use super::installation::{command_error, package_fault, LIMIT};
 use super::{always, install_agent, Repair};
 use crate::clients::packages::distribution::Family;
 use crate::clients::packages::{self, outcome, INSTALL_BEGUN, PACKAGE};
@@ -18,13 +18,13 @@ pub(super) static REPAIR: Repair = Repair {
     run: |context, _session| Box::pin(run(context)),
 };
 
-/// Finishes what was cut off: dpkg can do that; rpm has to forget the package, and then it is installed anew.
+/// Finishes the installation with dpkg; with rpm, erases the package from the database and installs it again.
 ///
-/// rpm writes a package down before it runs its scripts, and takes it for installed ever after. What the script
-/// would have done (users, units) is then missing.
+/// rpm records a package before it runs its scripts and then treats it as installed, although the results of the scripts
+/// (users, units) are missing.
 ///
 /// # Errors
-/// What stands in the way.
+/// The fault that prevents it.
 async fn run(context: &Context) -> Result<(), Fault> {
     let family = packages::family(&context.host).unwrap_or(Family::Apt);
     let was_ours = packages::was_interrupted(&context.host, &context.settings.agent);
@@ -32,12 +32,12 @@ async fn run(context: &Context) -> Result<(), Fault> {
     let [program, args @ ..] = command else { return Ok(()) };
     let mut run = Program::new(program, args, context.within(REPAIR.limit));
     run.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
-    let finished = context.host.commands.run(run).await.map_err(|error| not_run(&error))?;
-    // That rpm does not know the package is as good.
+    let finished = context.host.commands.run(run).await.map_err(|error| command_error(&error))?;
+    // A package that rpm does not know needs no erasing.
     let is_done =
         finished.succeeded() || family != Family::Apt && finished.transcript.contains("not installed");
     if !is_done {
-        return Err(failed(context, &outcome::classify(&finished.transcript)));
+        return Err(package_fault(context, &outcome::classify(&finished.transcript)));
     }
     if was_ours && family != Family::Apt {
         return install_agent::install(context).await;

@@ -1,11 +1,13 @@
-//! Installing azcmagent, in the way that the configuration names. Whether it worked is judged by what is
-//! there afterwards, never by an exit status alone: the official script reports success for failures.
+//! Installs azcmagent by the configured method. Success is judged by the installed program, never by an exit status
+//! alone: the official script reports success for some failures.
 
 use std::path::Path;
 
 use tracing::info;
 
-use super::installation::{failed, fetch, not_fetched, not_run, run_installer, FETCH_LIMIT, LIMIT, WORK};
+use super::installation::{
+    command_error, fetch, fetch_error, package_fault, run_installer, FETCH_LIMIT, LIMIT, WORK,
+};
 use super::{always, install_script, Repair};
 use crate::catalogue;
 use crate::clients::azcmagent::PROGRAM;
@@ -43,7 +45,7 @@ pub(super) static UPGRADE: Repair = Repair {
 /// Installs azcmagent.
 ///
 /// # Errors
-/// What stands in the way.
+/// The fault that prevents it.
 pub(super) async fn install(context: &Context) -> Result<(), Fault> {
     match &context.settings.agent.install {
         Install::Repository => from_repository(context).await?,
@@ -55,7 +57,8 @@ pub(super) async fn install(context: &Context) -> Result<(), Fault> {
         info!(event = "agent.installed", "azcmagent is installed");
         Ok(())
     } else {
-        Err(catalogue::AGENT_INSTALL.with_evidence("everything reported success, but there is no azcmagent"))
+        Err(catalogue::AGENT_INSTALL
+            .with_evidence("the installation reported success, but there is no azcmagent"))
     }
 }
 
@@ -73,7 +76,7 @@ async fn from_repository(context: &Context) -> Result<(), Fault> {
     };
     let version = context.settings.agent.version.as_deref();
     let plan = plan::from_repository(&repository, version, &armored, listed.as_ref());
-    carry_out(context, repository.family, plan).await
+    execute_plan(context, repository.family, plan).await
 }
 
 fn source_lists(context: &Context, family: Family) -> Vec<(String, String)> {
@@ -87,13 +90,13 @@ fn source_lists(context: &Context, family: Family) -> Vec<(String, String)> {
     paths.filter_map(|path| context.host.text(&path).map(|text| (path, text))).collect()
 }
 
-/// The repository's key, fetched and known by its fingerprint.
+/// Fetches the repository's key and checks its fingerprint.
 async fn checked_key(context: &Context, url: &str) -> Result<String, Fault> {
     let proxy = context.settings.proxy.url.as_ref();
     let reply =
         https::send(&context.host.commands, proxy, HttpsRequest::get(url, context.within(FETCH_LIMIT)))
             .await
-            .map_err(|error| not_fetched("packages.microsoft.com", &error))?;
+            .map_err(|error| fetch_error("packages.microsoft.com", &error))?;
     if reply.status != 200 {
         return Err(catalogue::AGENT_SOURCE.with_evidence(format!("{url}: HTTP {}", reply.status)));
     }
@@ -119,7 +122,7 @@ async fn from_package(context: &Context, package: &Package) -> Result<(), Fault>
     };
     let digest = || context.host.files.sha256(&path).map_err(|error| not_writable(&error));
     if let PackageSource::Url(url) = &package.source {
-        // What an earlier try has fetched is good for the next one.
+        // A file that an earlier attempt fetched is reused.
         if digest()?.as_ref() != Some(&package.sha256) {
             fetch(context, url, &path, LIMIT).await?;
         }
@@ -132,8 +135,8 @@ async fn from_package(context: &Context, package: &Package) -> Result<(), Fault>
         }
         None => Err(catalogue::AGENT_DIGEST.with_evidence(format!("there is no file {}", path.display()))),
     };
-    let is_of_use = result.as_ref().is_err_and(|fault| fault.code() != catalogue::AGENT_DIGEST.code);
-    if matches!(package.source, PackageSource::Url(_)) && !is_of_use {
+    let is_reusable = result.as_ref().is_err_and(|fault| fault.code() != catalogue::AGENT_DIGEST.code);
+    if matches!(package.source, PackageSource::Url(_)) && !is_reusable {
         let _left_for_the_next_run = context.host.files.remove(&path);
     }
     result
@@ -143,11 +146,11 @@ async fn install_file(context: &Context, path: &Path) -> Result<(), Fault> {
     let is_deb = path.extension().is_some_and(|extension| extension == "deb");
     let family = if is_deb { Family::Apt } else { packages::family(&context.host)? };
     let real = context.host.files.path(path).display().to_string();
-    carry_out(context, family, plan::from_file(family, &real)).await
+    execute_plan(context, family, plan::from_file(family, &real)).await
 }
 
-/// Writes the plan's files and runs its commands; the second attempt only where the first one is not enough.
-async fn carry_out(context: &Context, family: Family, plan: Plan) -> Result<(), Fault> {
+/// Writes the plan's files and runs its commands; the second attempt runs only if the first one is not enough.
+async fn execute_plan(context: &Context, family: Family, plan: Plan) -> Result<(), Fault> {
     for file in &plan.files {
         let unchanged = context.host.text(file.path).as_deref() == Some(file.content.as_str());
         if !unchanged {
@@ -162,17 +165,19 @@ async fn carry_out(context: &Context, family: Family, plan: Plan) -> Result<(), 
     for attempt in plan.attempts {
         match run_attempt(context, family, attempt).await? {
             None if context.host.commands.find(PROGRAM).is_some() => return Ok(()),
-            Some(failure) if !a_second_attempt_helps(failure.kind) => return Err(failed(context, &failure)),
+            Some(failure) if !second_attempt_can_help(failure.kind) => {
+                return Err(package_fault(context, &failure))
+            }
             outcome => first = first.or(outcome),
         }
     }
     match first {
-        Some(failure) => Err(failed(context, &failure)),
+        Some(failure) => Err(package_fault(context, &failure)),
         None => Ok(()),
     }
 }
 
-fn a_second_attempt_helps(kind: PackageFailureKind) -> bool {
+fn second_attempt_can_help(kind: PackageFailureKind) -> bool {
     matches!(
         kind,
         PackageFailureKind::UnmetDependencies
@@ -203,7 +208,7 @@ async fn run_attempt(
             .collect();
         let finished = match command.purpose {
             Purpose::Install => run_installer(context, run).await?,
-            _ => context.host.commands.run(run).await.map_err(|error| not_run(&error))?,
+            _ => context.host.commands.run(run).await.map_err(|error| command_error(&error))?,
         };
         let refreshes = matches!(command.purpose, Purpose::Refresh);
         let failure = match finished.code {

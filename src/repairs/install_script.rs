@@ -1,8 +1,8 @@
-//! Installing azcmagent by Microsoft's own script.
+//! Installs azcmagent with Microsoft's install script.
 
 use std::path::Path;
 
-use super::installation::{failed, fetch, run_installer, FETCH_LIMIT, LIMIT, WORK};
+use super::installation::{fetch, package_fault, run_installer, FETCH_LIMIT, LIMIT, WORK};
 use crate::catalogue;
 use crate::clients::azcmagent::PROGRAM;
 use crate::clients::packages::outcome;
@@ -12,22 +12,22 @@ use crate::host::files::Readable;
 use crate::model::fault::Fault;
 use crate::settings::Cloud;
 
-/// The official script, under our time limit; its documented defects are covered here.
+/// Runs the official script under a time limit, with workarounds for its documented defects.
 pub(super) async fn run(context: &Context) -> Result<(), Fault> {
-    let his = match context.settings.azure.cloud {
+    let arc_endpoint = match context.settings.azure.cloud {
         Cloud::Public => "https://gbl.his.arc.azure.com/azcmagent-linux",
         Cloud::UsGovernment => "https://gbl.his.arc.azure.us/azcmagent-linux",
         Cloud::China => "https://gbl.his.arc.azure.cn/azcmagent-linux",
     };
     let script = Path::new(WORK).join("install_linux_azcmagent.sh");
-    // Arc needs the first host anyway; the short link is a second name for the same file.
-    if fetch(context, his, &script, FETCH_LIMIT).await.is_err() {
+    // Arc needs the first host anyway; the short link leads to the same file.
+    if fetch(context, arc_endpoint, &script, FETCH_LIMIT).await.is_err() {
         fetch(context, "https://aka.ms/azcmagent", &script, FETCH_LIMIT).await?;
     }
     let text = context.host.files.read(&script).map_err(|error| not_writable(&error))?.unwrap_or_default();
     if !text.starts_with("#!") {
         return Err(
-            catalogue::AGENT_SOURCE.with_evidence("what was served as the install script is no script")
+            catalogue::AGENT_SOURCE.with_evidence("the response for the install script is not a script")
         );
     }
     let result = run_script(context, &script).await;
@@ -48,7 +48,7 @@ async fn run_script(context: &Context, script: &Path) -> Result<(), Fault> {
         temporary.display().to_string(),
     ]);
     let proxy = context.settings.proxy.url.as_ref();
-    // With a password the proxy goes by environment alone: arguments can be read by every process.
+    // A proxy with a password is passed only by environment: arguments can be read by every process.
     if let Some(proxy) = proxy.filter(|proxy| proxy.credentials().is_none()) {
         args.extend(["--proxy".to_owned(), proxy.without_credentials()]);
     }
@@ -59,7 +59,7 @@ async fn run_script(context: &Context, script: &Path) -> Result<(), Fault> {
     run.args = args;
     run.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
     if context.host.commands.find("sudo").is_none() {
-        // The script calls sudo for everything; we are root already.
+        // The script calls sudo for everything; this process is root already.
         let shim = "#!/bin/sh\n[ \"$1\" = -E ] && shift\nexec env \"$@\"\n";
         let path = Path::new(WORK).join("bin/sudo");
         context
@@ -78,8 +78,8 @@ async fn run_script(context: &Context, script: &Path) -> Result<(), Fault> {
     Err(script_failed(context, &format!("{}\n{result}", finished.transcript)))
 }
 
-/// The script's exit status is 0 or 1 whatever happened; its words and the `--output` file, which may be
-/// invalid JSON, hold the code.
+/// Classifies a failure by the code in the output and in the `--output` file, which may be invalid JSON; the script's
+/// exit status is always 0 or 1.
 fn script_failed(context: &Context, words: &str) -> Fault {
     let said = context.host.mask.apply(&tail(words));
     let has = |code: &str| words.contains(code);
@@ -93,6 +93,6 @@ fn script_failed(context: &Context, words: &str) -> Fault {
         () if ["AZCM0131", "AZCM0132", "AZCM0133"].iter().any(|code| has(code)) => {
             catalogue::AGENT_DISTRIBUTION.with_evidence(said)
         }
-        () => failed(context, &outcome::classify(words)),
+        () => package_fault(context, &outcome::classify(words)),
     }
 }

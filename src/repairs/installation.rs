@@ -1,4 +1,4 @@
-//! What the ways of installing azcmagent share: fetching, running an installer, and what its failure means.
+//! Shared by the installation methods: fetching, running an installer, classifying failures.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,28 +14,29 @@ use crate::host::files::Readable;
 use crate::host::https::{self, HttpsError, HttpsRequest};
 use crate::model::fault::Fault;
 
-/// Time limit of one command of the package manager: the package has 85 MB and the link may be thin.
+/// Time limit of one package manager command: the package has 85 MB and the link may be slow.
 pub(super) const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Time limit of fetching a key or a script.
 pub(super) const FETCH_LIMIT: Duration = Duration::from_secs(60);
 
-/// Where fetched files are kept while they are needed, below `--root`; not /tmp, which may be cleaned or noexec.
+/// The directory of fetched files, below `--root`; not /tmp, which may be cleaned or mounted noexec.
 pub(super) const WORK: &str = "/var/lib/arc-enroll/install";
 
+/// Fetches a URL into a file.
 pub(super) async fn fetch(context: &Context, url: &str, to: &Path, limit: Duration) -> Result<(), Fault> {
     context.host.files.make_dir(WORK).map_err(|error| not_writable(&error))?;
     let path = context.host.files.path(to);
     let request = HttpsRequest { save_to: Some(&path), ..HttpsRequest::get(url, context.within(limit)) };
     match https::send(&context.host.commands, context.settings.proxy.url.as_ref(), request).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(not_fetched(Url::split(url).map_or("", |url| url.host()), &error)),
+        Err(error) => Err(fetch_error(Url::split(url).map_or("", |url| url.host()), &error)),
     }
 }
 
 /// A package manager's failure as a fault.
-pub(super) fn failed(context: &Context, failure: &PackageFailure) -> Fault {
-    let entry = match failure.kind {
+pub(super) fn package_fault(context: &Context, failure: &PackageFailure) -> Fault {
+    let kind = match failure.kind {
         PackageFailureKind::Locked => &catalogue::AGENT_PACKAGE_LOCK,
         PackageFailureKind::Interrupted => &catalogue::AGENT_DPKG_INTERRUPTED,
         PackageFailureKind::DiskFull => &catalogue::HOST_DISK_FULL,
@@ -45,28 +46,29 @@ pub(super) fn failed(context: &Context, failure: &PackageFailure) -> Fault {
         PackageFailureKind::Unreachable(_) => &catalogue::AGENT_SOURCE,
         _ => &catalogue::AGENT_INSTALL,
     };
-    entry.with_evidence(context.host.mask.apply(&failure.line))
+    kind.with_evidence(context.host.mask.apply(&failure.line))
 }
 
-pub(super) fn not_run(error: &CommandError) -> Fault {
+/// The fault of an installer that could not be run.
+pub(super) fn command_error(error: &CommandError) -> Fault {
     catalogue::AGENT_INSTALL.with_evidence(error.to_string())
 }
 
-/// Runs what unpacks the package, and leaves a mark that lasts as long: see [`INSTALL_BEGUN`].
+/// Runs an installer, and keeps a marker file while it runs: see [`INSTALL_BEGUN`].
 pub(super) async fn run_installer(context: &Context, run: Program<'_>) -> Result<Box<Finished>, Fault> {
     if run.program != Family::Apt.program() {
-        // Where nothing can be written the mark is missed only if the power goes too.
+        // A marker that cannot be written matters only if the power fails too.
         let _logged = context.host.files.write(INSTALL_BEGUN, b"", Readable::Everyone);
     }
     let finished = context.host.commands.run(run).await;
     if !matches!(finished.as_ref().map_err(|error| &**error), Err(CommandError::TimedOut { .. })) {
         let _left_to_be_written_over = context.host.files.remove(INSTALL_BEGUN);
     }
-    finished.map_err(|error| not_run(&error))
+    finished.map_err(|error| command_error(&error))
 }
 
-/// A fetch that failed: refused by the proxy is the network's list, anything else may pass.
-pub(super) fn not_fetched(host: &str, error: &HttpsError) -> Fault {
+/// The fault of a failed fetch.
+pub(super) fn fetch_error(host: &str, error: &HttpsError) -> Fault {
     match error {
         HttpsError::Curl { tunnel_status: 400..=499, .. } => {
             let fault = catalogue::EGRESS_REFUSED.with_evidence(format!("{host}: {error}"));
@@ -75,7 +77,7 @@ pub(super) fn not_fetched(host: &str, error: &HttpsError) -> Fault {
         HttpsError::Curl { code: 51 | 60 | 77, .. } => {
             catalogue::EGRESS_UNTRUSTED.with_evidence(error.to_string())
         }
-        // 23: curl may not write where it has to, as one confined by snap.
+        // 23: curl cannot write the file, as when it is confined by snap.
         HttpsError::NoCurl | HttpsError::Curl { code: 23, .. } => {
             catalogue::AGENT_NO_CURL.with_evidence(format!("fetching from {host}: {error}"))
         }

@@ -1,7 +1,7 @@
-//! The repairs: what the agent does about a fault by itself. Each is one file with one [`Repair`]: what it is in words,
-//! how often it may run, how long it may take, what allows it, and how it runs.
+//! The repairs that arc-enroll makes without an operator. Each is one file with a [`Repair`]: description, bound, time
+//! limit, the setting that allows it, and the implementation.
 //!
-//! A repair does one thing once. The engine bounds it, observes again, and says whether it helped.
+//! A repair runs once. The engine limits how often, observes again, and reports whether it helped.
 
 mod agent_services;
 mod allow_azure_vm;
@@ -32,22 +32,22 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + 'a>>;
 
 /// One repair.
 pub struct Repair {
-    /// Its identity.
+    /// Its identifier.
     pub id: RepairId,
-    /// What it does, in words that go on a line of their own.
+    /// What it does, for progress lines and the log.
     pub action: &'static str,
-    /// How often it may succeed in one run without the fault going away; its own failures are faults with windows of
-    /// their own and do not count.
+    /// How often it may succeed in one run without resolving the fault. A failed repair is a fault with its own retry
+    /// window and does not count.
     pub bound: u32,
-    /// How long each of its commands may take.
+    /// The time limit of each of its commands.
     pub limit: Duration,
     /// Whether the configuration allows it.
     pub is_allowed: fn(&Settings) -> bool,
-    /// Does it.
+    /// Runs it. An error is the fault that prevents it.
     pub run: for<'a> fn(&'a Context, &'a mut Session) -> Running<'a>,
 }
 
-/// The repair of this identity.
+/// The repair with this identifier.
 pub fn find(id: RepairId) -> &'static Repair {
     match id {
         RepairId::PersistProxy => &persist_proxy::REPAIR,
@@ -65,7 +65,7 @@ pub fn find(id: RepairId) -> &'static Repair {
     }
 }
 
-/// What most repairs need from the configuration: nothing.
+/// For repairs that need no setting.
 fn always(_settings: &Settings) -> bool {
     true
 }

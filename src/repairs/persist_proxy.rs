@@ -1,4 +1,4 @@
-//! The proxy settings, written into the files where something reads them.
+//! Writes the proxy settings into the proxy files.
 
 use super::{systemctl, Repair, SERVICE_LIMIT};
 use crate::conditions::proxy_environment;
@@ -17,7 +17,7 @@ pub(super) static REPAIR: Repair = Repair {
     run: |context, session| Box::pin(run(context, session)),
 };
 
-/// Writes what is missing, and has the running systemd follow.
+/// Writes the missing settings and updates the running systemd.
 async fn run(context: &Context, session: &mut Session) -> Result<(), Fault> {
     let mut is_read_by_manager = false;
     for (edit, _) in proxy_environment::edits(context, &mut Vec::new())? {
@@ -28,14 +28,14 @@ async fn run(context: &Context, session: &mut Session) -> Result<(), Fault> {
     }
     let finding = proxy_environment::manager(context, &session.facts).await;
     if finding.as_ref().is_some_and(|finding| finding.mismatch != Mismatch::Incomplete) {
-        // What was set by hand would go on to win over the files.
+        // Variables set by hand override the files.
         let mut args = vec!["unset-environment"];
         let wanted = DesiredProxy::from(&context.settings.proxy);
         args.extend(proxy_files::variables(&wanted, &[]).into_iter().map(|(name, _)| name));
         systemctl(context, &args).await?;
     }
     if is_read_by_manager || finding.is_some() {
-        // Only a re-executed manager reads DefaultEnvironment= anew, in every version of systemd.
+        // In every version of systemd, only a re-executed manager reads DefaultEnvironment= again.
         systemctl(context, &["daemon-reexec"]).await?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! An Expired Arc machine, deleted in Azure and on the VM, so that it can be enrolled anew.
+//! Deletes an Expired Arc machine in Azure and its state on the VM, so that the VM can be enrolled again.
 
 use std::time::{Duration, Instant};
 
@@ -19,17 +19,18 @@ pub(super) static REPAIR: Repair = Repair {
     id: RepairId::RecreateExpired,
     action: "removing the Expired Arc machine, as the configuration allows",
     bound: 1,
-    // For ARM to delete the machine after it has accepted that, and again for azcmagent to disconnect.
+    // Applies to ARM's deletion after the request was accepted, and again to `azcmagent disconnect`.
     limit: Duration::from_secs(2 * 60),
     is_allowed: |settings| settings.repair.recreate_expired,
     run: |context, session| Box::pin(run(context, &session.facts)),
 };
 
-/// Deletes the machine in Azure first: interrupted after it, the VM still says Expired and the next run goes on.
+/// Deletes the machine in Azure first: if interrupted afterwards, azcmagent still reports Expired and the next run
+/// continues.
 async fn run(context: &Context, facts: &Facts) -> Result<(), Fault> {
     let show = connected::ask(context, facts).await?;
-    let target = connected::machine_of(&show).filter(|_| show.has_status("Expired") && show.is_onboarded());
-    let (Some(name), None) = (target, connected::elsewhere(context, &show)) else {
+    let target = connected::machine_name(&show).filter(|_| show.has_status("Expired") && show.is_onboarded());
+    let (Some(name), None) = (target, connected::target_difference(context, &show)) else {
         return Err(catalogue::CONNECTED_RECREATE.with_evidence("what azcmagent shows has changed meanwhile"));
     };
     let token = identity::held_token(facts)?;
@@ -47,7 +48,7 @@ async fn run(context: &Context, facts: &Facts) -> Result<(), Fault> {
     }
 }
 
-/// Deletes exactly this machine of the configured group, if it is this VM's, and waits until it is gone.
+/// Deletes this machine of the configured group if it belongs to this VM, and waits until it is gone.
 async fn delete_machine(context: &Context, token: &Secret, name: &str, vm_id: &str) -> Result<(), Fault> {
     let failed = |what: &str, status: u16| {
         catalogue::CONNECTED_RECREATE.with_evidence(format!("deleting {name} in Azure: {what} HTTP {status}"))
@@ -59,7 +60,7 @@ async fn delete_machine(context: &Context, token: &Secret, name: &str, vm_id: &s
     loop {
         let reply = arm.on_machine(method, name).await;
         let reply = reply.map_err(|error| catalogue::CONNECTED_NETWORK.with_evidence(error.to_string()))?;
-        // At the first look, too: an earlier run was interrupted after this step.
+        // It can be gone at the first request: an earlier run may have been interrupted after this step.
         if connected::is_gone(&reply) {
             info!(event = "machine.deleted", name, "the Arc machine {name} is gone from Azure");
             return Ok(());
@@ -72,16 +73,18 @@ async fn delete_machine(context: &Context, token: &Secret, name: &str, vm_id: &s
                 continue;
             }
             ("GET", _) if is_deleted && Instant::now() < until => {}
-            ("GET", status) if is_deleted => return Err(failed("it is still there, a look gives", status)),
+            ("GET", status) if is_deleted => return Err(failed("it still exists, GET returns", status)),
             (_, status) => {
-                return Err(arm::classify_refusal(&reply).unwrap_or_else(|| failed("the answer is", status)));
+                return Err(
+                    arm::classify_refusal(&reply).unwrap_or_else(|| failed("the response is", status))
+                );
             }
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
-/// Whether the machine that Azure has is this VM's: an identity that has expired connects no more.
+/// Checks that the machine in Azure belongs to this VM: a machine with an expired identity cannot be Connected.
 fn check_ownership(known: &Machine, name: &str, vm_id: &str) -> Result<(), Fault> {
     if known.vm_id.eq_ignore_ascii_case(vm_id) && !known.status.eq_ignore_ascii_case("Connected") {
         return Ok(());

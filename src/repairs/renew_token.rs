@@ -1,12 +1,12 @@
-//! A new token in place of one that Azure rejects.
+//! Replaces a token that Azure rejects.
 
 use std::time::Duration;
 
 use super::{always, Repair};
 use crate::model::repair::RepairId;
 
-/// The engine drops the token of every fault that is observed again from `identity`, which asks for a new one then; so
-/// there is nothing else to do. It is a repair for its bound.
+/// The engine invalidates the token for every fault that is observed again from `identity`, which then requests a new
+/// one. This is a repair so that it has a bound.
 pub(super) static REPAIR: Repair = Repair {
     id: RepairId::RenewToken,
     action: "asking for a new token",

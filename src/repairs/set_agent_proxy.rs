@@ -1,4 +1,4 @@
-//! azcmagent's own `proxy.url`.
+//! Sets azcmagent's `proxy.url`.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) static REPAIR: Repair = Repair {
     run: |context, _session| Box::pin(run(context)),
 };
 
-/// A proxy with a password is left to the environment: azcmagent's arguments can be read by every process.
+/// A proxy with a password is set only in the environment: azcmagent's arguments can be read by every process.
 async fn run(context: &Context) -> Result<(), Fault> {
     let Some(proxy) = &context.settings.proxy.url else { return Ok(()) };
     let value = proxy.credentials().is_none().then(|| proxy.without_credentials());
@@ -30,5 +30,5 @@ async fn run(context: &Context) -> Result<(), Fault> {
         return Ok(());
     }
     let said = context.host.output_tail(&finished);
-    Err(catalogue::AGENT_BROKEN.with_evidence(format!("azcmagent would not take its proxy.url: {said}")))
+    Err(catalogue::AGENT_BROKEN.with_evidence(format!("azcmagent did not accept proxy.url: {said}")))
 }

@@ -1,4 +1,4 @@
-//! The clock, set by the host's own time service.
+//! Makes the host's time service set the clock.
 
 use super::{always, Repair, SERVICE_LIMIT};
 use crate::context::Context;
@@ -15,14 +15,14 @@ pub(super) static REPAIR: Repair = Repair {
     run: |context, _session| Box::pin(run(context)),
 };
 
-/// Programs that step the clock, the first that is there and succeeds.
+/// Commands that step the clock; the first that exists and succeeds is used.
 const PROGRAMS: [(&str, &[&str]); 3] = [
     ("chronyc", &["makestep"]),
     ("timedatectl", &["set-ntp", "true"]),
     ("systemctl", &["restart", "systemd-timesyncd.service"]),
 ];
 
-/// Whether it helped is for the next look at the clock to say.
+/// Always succeeds: the next observation of the clock shows whether it helped.
 async fn run(context: &Context) -> Result<(), Fault> {
     let commands = &context.host.commands;
     for (program, args) in PROGRAMS {

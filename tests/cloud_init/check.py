@@ -18,7 +18,7 @@ EXAMPLES = Path("cloud-init")
 BINARY = "/usr/local/bin/arc-enroll"
 CONFIGURATION = "/etc/arc-enroll/config.yaml"
 
-# The placeholders of the examples, and what a person would put there.
+# The placeholders of the examples, and their replacements.
 VALUES = {
     "00000000-0000-0000-0000-000000000000": "11111111-2222-3333-4444-555555555555",
     "my-resource-group": "edge-rg",
@@ -75,7 +75,7 @@ for key in sorted(set(theirs) | set(merged)):
 
 
 def stand_in(exit_code):
-    """A program in place of the agent. What follows its `exit` is there to be spoilt on the way."""
+    """A program in place of the agent. The bytes after its `exit` show whether it arrives unchanged."""
     script = f'#!/bin/sh\necho "$*" >> /root/started\necho "stand-in ran"\nexit {exit_code}\n'
     return script.encode() + bytes(range(256)) * 40
 
@@ -123,7 +123,7 @@ class Checks:
     # The examples.
 
     def assembled(self, name, binary, changes=()):
-        """An example as a person makes it: the placeholders replaced, then the command it names run."""
+        """An example with its placeholders replaced, after running the command that it names."""
         text = (EXAMPLES / name).read_text(encoding="ascii")
         for placeholder, value in [*VALUES.items(), *changes]:
             assert placeholder in text, f"{name} has no {placeholder}"
@@ -218,7 +218,7 @@ class Checks:
         return user_data
 
     def enrolled(self, user_data, script, files=(), configuration=CONFIGURED):
-        """Boots what the agent wrote. There is no network here, so the agent starts, says so and fails."""
+        """Boots the user-data of the agent. Without a network the agent starts, reports that and fails."""
         machine = self.machines.boot(user_data, files)
         self.assert_installed(machine, Path(self.agent).read_bytes())
         assert machine.text(CONFIGURATION) == configuration, machine.text(CONFIGURATION)

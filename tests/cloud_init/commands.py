@@ -51,7 +51,7 @@ COMMANDS = {
     ("create-vm.sh", "sh create-vm.sh"): STAND_IN,
 }
 
-# What stands at the beginning of a command line in a comment or in the text above a message.
+# The prefix of a command line in a comment or in the text above a message.
 COMMAND = re.compile(r"^(?:[#/ ]*(?:\d\. )?|.*with: |.*base64 of (?:that|it): )((?:arc-enroll|az|terraform|sh|base64|\{ cat) .*)$")
 
 
@@ -69,7 +69,7 @@ def told(name):
 
 
 class CommandChecks:
-    """That each is tried, and those that are tried here."""
+    """Checks that each command line is tried; returns those that are tried here."""
 
     def __init__(self, checks):
         self.checks = checks

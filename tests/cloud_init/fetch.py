@@ -21,7 +21,7 @@ MEMBERS = ["timestamp", "level", "run_id", "condition", "event", "message"]
 # Delays are counted in hundredths of a second.
 SLEEP = b'#!/bin/sh\nexec /usr/bin/sleep "$(printf 0.%02d "$1")"\n'
 
-# What each fault is met with: the neighbours' plan, the changes of the call, the exit code, and words of the line.
+# Each fault: the servers' plan, the changes of the call, the exit code, and text of the log line.
 HTTPS = {"url": "https://mirror.example:8443/arc-enroll?sig=canary"}
 FAULTS = {
     "fetch.digest": ({"replies": ["/srv/other"]}, {}, 17, ["not the binary expected", "SHA-256"]),
@@ -48,7 +48,7 @@ FAULTS = {
 
 
 def stand_in(exit_code):
-    """A program in place of the agent: it says that it was started, with the `--version` of the check left out."""
+    """A program in place of the agent, which reports each start except with `--version`."""
     script = f'#!/bin/sh\ncase $1 in --version) exit 0 ;; esac\necho "$*" >> /root/started\nexit {exit_code}\n'
     return script.encode() + bytes(range(256)) * 60
 
@@ -86,7 +86,7 @@ def script_in(user_data):
 
 
 class FetchChecks:
-    """What a machine does with user-data that does not carry the binary."""
+    """Checks of user-data that does not contain the binary."""
 
     def __init__(self, checks):
         self.checks, self.machines, self.scratch = checks, checks.machines, checks.scratch
@@ -137,7 +137,7 @@ class FetchChecks:
     # The script, fault by fault.
 
     def meets(self, name, without=()):
-        """That the fault is met, told once, and ends the run as it should."""
+        """Checks that the fault occurs, is logged once, and ends the run properly."""
         plan, changes, exit_code, words = FAULTS[name]
         fault, changes = name.split(" ")[0], dict(changes)
         binary = stand_in(0)
@@ -229,7 +229,7 @@ class FetchChecks:
         assert (code, left, machine.read(BINARY)) == (0, ["arc-enroll"], binary), f"{left}: {output}"
 
     def timer(self):
-        """Where systemd runs, a timer tries again after a failure, and goes with the success."""
+        """With systemd, a timer retries after a failure, and is removed after a success."""
         binary, unit = stand_in(0), "/etc/systemd/system/arc-enroll-fetch"
         script = self.script(binary, settings=configuration("1s"))
         systemctl = b'#!/bin/sh\necho "$*" >> /systemctl\n'
@@ -292,7 +292,7 @@ class FetchChecks:
             assert machine.read(BINARY) is None
 
     def itself(self):
-        """The agent's own bytes, with the digest that it wrote itself; it starts, and fails for there is no Azure."""
+        """The agent's binary, with the digest from its user-data; it starts, and fails because there is no Azure."""
         binary = Path(self.checks.agent).read_bytes()
         code, user_data, error = self.checks.user_data("--fetch-url", "http://mirror.example/x", configuration=configuration("3s"))
         assert code == 0 and digest(binary) in script_in(user_data), error

@@ -1,4 +1,4 @@
-"""The scenarios: what a machine finds when it enrolls, and what must come of it."""
+"""The scenarios: the environment of a machine that enrolls, and the expected result."""
 
 import dataclasses
 import hashlib
@@ -22,7 +22,7 @@ sslverify=1
 
 
 class Wrong(Exception):
-    """What does not hold."""
+    """A failed expectation."""
 
 
 def check(holds, what):
@@ -42,7 +42,7 @@ class Case:
     play: object
     # What packages.microsoft.com has.
     site: str = "site"
-    # What goes wrong around the machine, as `nexus serve --plan` reads it.
+    # The failures around the machine, in the form of `nexus serve --plan`.
     plan: dict = dataclasses.field(default_factory=dict)
     arguments: dict = dataclasses.field(default_factory=dict)
 
@@ -54,7 +54,7 @@ class Stage:
         self.machine, self.nexus = machine, nexus
 
     def asked_by(self, program):
-        """What a program asked packages.microsoft.com for, through the proxy."""
+        """The requests of a program to packages.microsoft.com through the proxy."""
         return [one["target"] for one in self.nexus.requests("azure", program) if one["host"] == PACKAGES]
 
 
@@ -68,7 +68,7 @@ def perform(case, roots, workshop, state, program):
         root.remove()
 
 
-# What several scenarios look at.
+# Checks that several scenarios share.
 
 def ends_enrolled(stage, run, version=NEWEST):
     ended = f"the end, with fault {run.fault} ({run.last['message']}),"
@@ -85,7 +85,7 @@ def ends_with(run, code, fault):
 
 
 def proxy_is_used_by_hand(stage):
-    """The package manager finds the proxy in its own place, where the run's environment is not known."""
+    """The package manager finds the proxy in its own file, without the environment of the run."""
     machine = stage.machine
     user_agent = "ZYpp" if machine.family == "zypper" else "libdnf"
     asked = len(stage.asked_by(user_agent))
@@ -125,7 +125,7 @@ def installs(stage, agent=None, version=NEWEST, programs=()):
 
 
 def is_refused(stage, code, fault, agent=None, evidence="", nothing_asked=False):
-    """A person has to help: nothing gets installed."""
+    """A manual fault: nothing is installed."""
     machine = stage.machine
     machine.configure(agent, wait={"endpoint": "5s"})
     run = machine.enroll()
@@ -139,7 +139,7 @@ def is_refused(stage, code, fault, agent=None, evidence="", nothing_asked=False)
 
 
 def finds_it_listed(stage, place):
-    """Somebody has set the repository up already: it is used as it stands, and no key is fetched."""
+    """An existing repository is used unchanged, and no key is fetched."""
     machine = stage.machine
     folder = "zypp/repos.d" if machine.family == "zypper" else "yum.repos.d"
     machine.root.write(f"/etc/{folder}/microsoft-prod.repo", LISTED.format(place=place))
@@ -154,7 +154,7 @@ def finds_it_listed(stage, place):
 
 
 def waits_for_the_repository(stage):
-    """The repository is refused at first: the run says so, waits, and installs once it is open."""
+    """The repository is refused at first: the run reports it, waits, and installs when it is reachable."""
     stage.machine.configure(wait={"endpoint": "60s"})
     run = stage.machine.enroll()
     ends_enrolled(stage, run)
@@ -162,7 +162,7 @@ def waits_for_the_repository(stage):
 
 
 def waits_for_the_lock(stage, holder):
-    """Another package manager is at work: the run waits for its lock, and for nothing longer."""
+    """Another package manager runs: the run waits only until its lock is released."""
     machine = stage.machine
     slow = machine.bring(machine.workshop.slow)
     begun = machine.root.file("/run/slow-begun")
@@ -173,7 +173,7 @@ def waits_for_the_lock(stage, holder):
     until(lambda: machine.has_met("agent.package-lock"), "the lock is met", going, limit=90)
     machine.root.write("/run/slow-may-end", "")
     said, _ = other.communicate(timeout=30)
-    # zypper says 106 where other repositories could not be refreshed.
+    # zypper exits with 106 if other repositories could not be refreshed.
     check(other.returncode in (0, 106), f"the other one ended with {other.returncode} ({said[-500:]})")
     going.communicate(timeout=120)
     run = machine.enroll()
@@ -194,7 +194,7 @@ def until(holds, what, process, limit=40):
 
 
 def survives_a_power_cut(stage):
-    """The power goes in the middle of the package's script: the next boot ends enrolled all the same."""
+    """The power fails during the package's script: the VM is enrolled after the next boot."""
     machine = stage.machine
     machine.root.write("/run/hold-post", "")
     machine.configure()
@@ -209,7 +209,7 @@ def survives_a_power_cut(stage):
 
 
 def mends_half_a_package(stage):
-    """The power goes before rpm has written the package down: there are files, and no package."""
+    """The power fails before rpm has recorded the package: there are files, but no package."""
     machine = stage.machine
     machine.root.write("/run/hold-post", "")
     machine.configure()
@@ -236,7 +236,7 @@ def takes_a_file(stage):
 
 
 def leaves_alone_what_is_there(stage):
-    """azcmagent is there: it gets connected, and no package manager is run."""
+    """azcmagent is installed: it is connected, and no package manager is run."""
     machine = stage.machine
     machine.root.run("rpm", "-i", "--force-debian", machine.bring(machine.workshop.older))
     machine.configure()
@@ -255,7 +255,7 @@ def replaces_what_is_too_old(stage):
 
 
 REFUSED_AT_FIRST = {"azure": {"routes": {"packages": [
-    # The look at the endpoint and the key pass, the package manager meets the refusal.
+    # The egress check and the key request pass, the package manager is refused.
     {"act": {"reply": {"status": 403, "body": "no"}}, "span": {"times": 3}},
 ]}}}
 HOLD_BY_DNF = ["dnf", "-y", "--disablerepo=*", "install", "PACKAGE", "--nogpgcheck"]

@@ -33,7 +33,7 @@ def make_workshop(roots):
 
 
 def prepare(directory):
-    """With the network of this machine: the tools. Then on in a network that has only the two neighbours."""
+    """Installs the tools with the network of this machine, then continues in a network with only the two servers."""
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", directory], check=True)
     roots = Roots(directory)
     started = time.monotonic()

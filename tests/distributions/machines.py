@@ -1,4 +1,4 @@
-"""Machines as the images of some distributions are, and the agent on them."""
+"""Machines like the images of some distributions, and the agent on them."""
 
 import json
 import os
@@ -136,7 +136,7 @@ class Machine:
         root.write("/etc/dnf/dnf.conf", DNF_CONF)
         root.write("/etc/yum.repos.d/distribution.repo", OWN_REPOSITORIES)
         if name == "azurelinux-3":
-            # There is no tdnf to be had: dnf understands the same words, as far as they are used here.
+            # tdnf is not available: dnf understands the same commands, as far as they are used here.
             root.file("/usr/bin/dnf").rename(root.file("/usr/bin/tdnf"))
             root.write("/etc/tdnf/tdnf.conf", TDNF_CONF)
             root.hide("/etc/yum.repos.d/distribution.repo")
@@ -144,7 +144,7 @@ class Machine:
             key = self.workshop.root.file("/workshop/key.asc").read_text()
             root.write("/etc/pki/rpm-gpg/MICROSOFT-RPM-GPG-KEY", key)
         elif RELEASES[name][1] in ("2", "7"):
-            # Nor yum 3; dnf goes by its name from RHEL 8 on.
+            # yum 3 is not available either; from RHEL 8 on yum is dnf.
             root.file("/usr/bin/dnf").rename(root.file("/usr/bin/yum"))
             root.hide("/etc/dnf/dnf.conf")
             root.write("/etc/yum.conf", DNF_CONF)
@@ -161,7 +161,7 @@ class Machine:
 
     def configure(self, agent=None, **more):
         agent = {"repository_key": [self.workshop.key], **(agent or {})}
-        # What does not come at once does not come at all here.
+        # Short windows: a service that does not answer at once never does in these tests.
         settings = {"azure": TARGET, "agent": agent, "wait": {"endpoint": "40s"}, **more}
         self.root.write("/etc/arc-enroll/config.yaml", json.dumps(settings))
 
@@ -173,7 +173,7 @@ class Machine:
         return self.root.begin(AGENT, "enroll")
 
     def lines(self):
-        """What the agent has logged so far."""
+        """The agent's log so far."""
         text = self.root.text("/var/log/cloud-init-output.log")
         return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 
@@ -181,7 +181,7 @@ class Machine:
         return any(line.get("fault") == fault for line in self.lines())
 
     def installed(self):
-        """Which azcmagent rpm knows, as version and release."""
+        """The version and release of azcmagent in the rpm database."""
         code, said = self.root.run("rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}", "azcmagent", check=False)
         return said.strip() if code == 0 else None
 
@@ -207,6 +207,6 @@ class Run:
         return [line for line in self.lines if line["event"] == name]
 
     def commands(self, program):
-        """The commands of one program that were run, as the log has them."""
+        """The executed commands of one program, from the log."""
         shown = [line["command"] for line in self.events("command.finished")]
         return [command for command in shown if command.split(" ")[0] == program]

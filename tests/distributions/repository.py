@@ -1,4 +1,4 @@
-"""What packages.microsoft.com serves here: the stand-in azcmagent as signed RPMs, in a signed repository."""
+"""The simulated packages.microsoft.com: the stand-in azcmagent as signed RPMs, in a signed repository."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from package import DAEMON, UNIT, UNITS  # noqa: E402
 
 from roots import Failure  # noqa: E402
 
-# As the two builds of one release are called (the stand-in calls itself 1.58, tests/nexus/spec.rs).
+# The names of two builds of one release (the stand-in's version is 1.58, tests/nexus/spec.rs).
 NEWEST = "1.58.03228-700"
 OLDER = "1.57.03160-512"
 # From before `connect --config` (release notes of 1.4).
@@ -88,7 +88,7 @@ Stand-in.
 %files
 """
 
-# Keeps the package manager's lock as long as somebody wants.
+# Holds the package manager's lock until a file exists.
 SLOW = """\
 Name: slow
 Requires(pre): /bin/sh
@@ -128,14 +128,14 @@ MACROS = """\
 
 
 class Workshop:
-    """A root in which the packages and repositories are made, and the folders that come of it."""
+    """A root in which the packages and repositories are built, and the resulting folders."""
 
     def __init__(self, root, nexus):
         self.root = root
         root.start()
         self.program = root.file("/workshop/azcmagent")
         self.program.parent.mkdir()
-        # A debug build is ten times as large as what it does.
+        # Without its debug symbols a debug build is a tenth as large.
         subprocess.run(["strip", "-o", self.program, nexus], check=True)
         self.key = self.make_key("/workshop/key")
         self.other_key = self.make_key("/workshop/other-key")
@@ -222,7 +222,7 @@ class Workshop:
         return place
 
     def site(self, name, packages, home="/workshop/key"):
-        """A whole packages.microsoft.com, which has the same packages for every distribution."""
+        """A complete packages.microsoft.com with the same packages for every distribution."""
         made = self.repository(f"{name}-repository", packages, home)
         site = self.root.file(f"/workshop/{name}")
         for place in PLACES:

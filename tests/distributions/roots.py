@@ -21,11 +21,11 @@ HIDDEN = (
 
 
 class Failure(Exception):
-    """What the scenario cannot go on after."""
+    """An error that ends the scenario."""
 
 
 class Root:
-    """A directory tree that programs take for their whole system."""
+    """A directory tree that is the root of its programs."""
 
     def __init__(self, place, layers):
         self.upper = place / "upper"
@@ -38,7 +38,7 @@ class Root:
         self.mount_memory()
 
     def mount_memory(self):
-        """What a boot finds empty, and the few devices that programs ask for."""
+        """Mounts the file systems that are empty at boot, and the devices that programs need."""
         for name in ("run", "tmp", "dev"):
             mode = "mode=1777" if name == "tmp" else "mode=755"
             subprocess.run(["mount", "-t", "tmpfs", "-o", mode, "tmpfs", self.path / name], check=True)
@@ -62,7 +62,7 @@ class Root:
         self.first = children[0]
 
     def cut_power(self):
-        """Every process ends in the middle of what it does, and what is in memory is gone."""
+        """Kills every process and discards the file systems in memory."""
         self.stop()
         for name in ("run", "tmp"):
             subprocess.run(["umount", self.path / name], check=True)
@@ -86,7 +86,7 @@ class Root:
         return [*place, *map(str, words)]
 
     def run(self, *words, environment=None, limit=120, check=True):
-        """A command on the machine: its exit code and everything that it said."""
+        """Runs a command on the machine; returns its exit code and output."""
         done = subprocess.run(
             self.command(words), env={**ENVIRONMENT, **(environment or {})}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=limit,
@@ -97,7 +97,7 @@ class Root:
         return done.returncode, done.stdout
 
     def begin(self, *words):
-        """The same, not waited for."""
+        """Starts a command on the machine without waiting for it."""
         return subprocess.Popen(
             self.command(words), env=ENVIRONMENT, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",

@@ -1,4 +1,4 @@
-//! How a run is expected to end: exit code, last line, record, and the state that it leaves behind.
+//! Assertions on how a run ends: exit code, last line, record, and the resulting state.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ pub const CONDITIONS: [&str; 11] = [
 ];
 
 /// The usual configuration with other windows, given by name: `("endpoint", "3s")`.
-pub fn patient(windows: &[(&str, &str)]) -> String {
+pub fn with_windows(windows: &[(&str, &str)]) -> String {
     let mut lines: Vec<String> = config().lines().map(str::to_owned).collect();
     for (name, value) in windows {
         let start = format!("  {name}: ");
@@ -39,7 +39,7 @@ pub fn with_azure(text: &str, members: &str) -> String {
     text.replacen("azure:\n", &format!("azure:\n{members}"), 1)
 }
 
-/// The run enrolled the VM: one Arc machine of this name, and no token to be read anywhere.
+/// Asserts that the run enrolled the VM: one Arc machine of this name, and no readable token.
 pub fn assert_enrolled_as(name: &str, vm: &Vm, run: &Run) {
     run.assert_code(0).assert_last("enrolled", None);
     let machines = vm.observed().machines;
@@ -57,7 +57,7 @@ pub fn assert_enrolled(vm: &Vm, run: &Run) {
     assert_enrolled_as(VM_NAME, vm, run);
 }
 
-/// The run ended with this fault and enrolled nothing; log, record and exit code say the same.
+/// Asserts that the run ended with this fault, enrolled nothing, and that log, record and exit code agree.
 pub fn assert_stopped(vm: &Vm, run: &Run, code: i32, fault: &str) {
     let outcome = if code == 75 { "waiting" } else { "failed" };
     run.assert_code(code).assert_last(outcome, Some(fault));
@@ -74,7 +74,7 @@ pub fn assert_stopped(vm: &Vm, run: &Run, code: i32, fault: &str) {
     assert_no_secret_left(vm, run);
 }
 
-/// No token in a file or an output, and nothing but the lock where it was handed over.
+/// Asserts that no token is in a file or an output, and that the run directory holds only the lock.
 pub fn assert_no_secret_left(vm: &Vm, run: &Run) {
     assert_eq!(vm.leaks(&[run]), Vec::<String>::new(), "{}", run.text());
     let left: Vec<String> = fs::read_dir(vm.path("run/arc-enroll"))
@@ -90,19 +90,19 @@ pub fn assert_no_secret_left(vm: &Vm, run: &Run) {
     }
 }
 
-/// The lines in which a condition failed with this fault.
+/// The log lines in which a condition failed with this fault.
 pub fn met<'a>(run: &'a Run, fault: &str) -> Vec<&'a Value> {
     run.events("condition.fails").into_iter().filter(|line| line["fault"] == fault).collect()
 }
 
-/// What was seen of a fault when it was met first.
+/// The evidence of the first occurrence of a fault.
 pub fn evidence(run: &Run, fault: &str) -> String {
     let lines = met(run, fault);
     let line = lines.first().unwrap_or_else(|| panic!("{fault} was not met\n{}", run.text()));
     line["evidence"].as_str().unwrap_or_default().to_owned()
 }
 
-/// How long the run said it would wait, in milliseconds.
+/// The announced waits of the run for a fault, in milliseconds.
 pub fn waits(run: &Run, fault: &str) -> Vec<u64> {
     let lines = run.events("wait.started").into_iter().filter(|line| line["fault"] == fault);
     lines.filter_map(|line| line["delay_ms"].as_u64()).collect()

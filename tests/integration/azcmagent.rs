@@ -1,4 +1,4 @@
-//! azcmagent's package in each of the ways to install it, its services, its proxy.
+//! Installing azcmagent by each method, its services, its proxy.
 
 /// By Microsoft's script.
 mod install_script;
@@ -11,21 +11,21 @@ mod repository;
 /// Its services.
 mod services;
 
-use crate::assertions::{assert_stopped, patient};
+use crate::assertions::{assert_stopped, with_windows};
 use crate::nexus::run::Run;
 use crate::nexus::vm::Vm;
 
-/// The usual configuration with more lines for azcmagent, and this many seconds of patience.
+/// The usual configuration with more lines for azcmagent, and a window of this many seconds.
 fn config(lines: &[&str], endpoint: u32) -> String {
     let agent = lines.iter().map(|line| format!("  {line}\n")).collect::<String>();
-    patient(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{agent}"))
+    with_windows(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{agent}"))
 }
 
 fn is_installed(vm: &Vm) -> bool {
     vm.path("opt/azcmagent/bin/himds").exists()
 }
 
-/// As [`assert_stopped`], before azcmagent was there.
+/// Like [`assert_stopped`], without an installed azcmagent.
 fn assert_not_installed(vm: &Vm, run: &Run, fault: &str, code: i32) {
     assert_stopped(vm, run, code, fault);
     assert!(!is_installed(vm), "{}", run.text());

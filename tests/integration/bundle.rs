@@ -14,9 +14,9 @@ use crate::nexus::vm::Vm;
 mod archive_file;
 /// What is in it.
 mod contents;
-/// Planted secrets, and texts that are none.
+/// Planted secrets, and ordinary text.
 mod secrets;
-/// How much of a long log is kept, and how much in all.
+/// Size limits for a log and for the archive.
 mod sizes;
 /// Which files are read, and what an ordinary user gets.
 mod sources;
@@ -30,7 +30,7 @@ struct Unpacked {
 }
 
 impl Unpacked {
-    /// Unpacks with the machine's own tar, which complains of what is no archive.
+    /// Unpacks with the system's tar, which rejects malformed archives.
     fn of(archive: &Path) -> Self {
         let place = tempfile::tempdir().expect("a folder");
         let mut tar = Command::new("tar");
@@ -65,14 +65,14 @@ impl Unpacked {
         find(&self.manifest()["entries"], name)
     }
 
-    /// Why an entry is missing.
+    /// The reason why an entry is missing.
     fn why(&self, name: &str) -> String {
         let missing = find(&self.manifest()["missing"], name);
         missing["why"].as_str().unwrap_or_else(|| panic!("{name} is not missing: {missing}")).to_owned()
     }
 
-    /// Every entry is as the manifest says.
-    fn assert_told(&self) {
+    /// Asserts that every entry matches the manifest.
+    fn assert_reported(&self) {
         let manifest = self.manifest();
         let told: BTreeMap<String, usize> = manifest["entries"]
             .as_array()
@@ -98,7 +98,7 @@ fn find(list: &Value, name: &str) -> Value {
     found.cloned().unwrap_or_default()
 }
 
-/// What doctor's report says of a condition.
+/// The row of a condition in doctor's report.
 fn condition(doctor: &Value, name: &str) -> Value {
     let conditions = doctor["conditions"].as_array();
     let found = conditions.and_then(|list| list.iter().find(|one| one["condition"] == name));
@@ -133,6 +133,6 @@ fn archive_of(vm: &Vm, run: &Run) -> Unpacked {
     unpacked
 }
 
-/// A journalctl that says which unit it was asked for.
+/// A journalctl that prints the requested unit.
 const JOURNALCTL: &str = "#!/bin/sh\nfor unit; do :; done\n\
     echo \"2026-11-23T15:00:00+0000 contoso-vm-01 $unit[7]: line of $unit\"\n";

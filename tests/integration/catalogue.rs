@@ -1,5 +1,5 @@
-//! Every fault of the catalogue, met by the real program on a simulated VM: code, exit code, what was seen, and
-//! what a person is told to do.
+//! Every fault of the catalogue, caused on a simulated VM: code, exit code, evidence, and
+//! remediation.
 
 mod access;
 mod agent;
@@ -17,7 +17,7 @@ use crate::assertions::assert_no_secret_left;
 use crate::nexus::run::Run;
 use crate::nexus::vm::{Builder, Vm};
 
-/// One fault as it is met: on which VM, by which command, and what has to be said of it.
+/// One test of a fault: the VM, the command, and the expected report.
 pub struct Met {
     vm: Builder,
     prepare: fn(&Vm),
@@ -29,23 +29,23 @@ pub struct Met {
 }
 
 impl Met {
-    /// Met by `doctor`, which only looks.
+    /// The fault is found by `doctor`.
     pub fn by_doctor(vm: Builder) -> Self {
         let (seen, remedy) = (Vec::new(), Vec::new());
         Self { vm, prepare: |_| {}, command: "doctor", runner: None, exit: 0, seen, remedy }
     }
 
-    /// What `enroll` ends with.
+    /// The fault ends `enroll`.
     pub fn by_enroll(vm: Builder) -> Self {
         Self { command: "enroll", ..Self::by_doctor(vm) }
     }
 
-    /// Done to the started VM before the command.
+    /// Prepares the started VM before the command.
     pub fn prepared(self, prepare: fn(&Vm)) -> Self {
         Self { prepare, ..self }
     }
 
-    /// How the command is run where there is more to it.
+    /// Runs the command in a special way.
     pub fn run_by(self, runner: fn(&Vm) -> Run) -> Self {
         Self { runner: Some(runner), ..self }
     }
@@ -55,19 +55,19 @@ impl Met {
         Self { exit, ..self }
     }
 
-    /// Words of the evidence.
+    /// Expects this text in the evidence.
     pub fn seen(mut self, words: &'static str) -> Self {
         self.seen.push(words);
         self
     }
 
-    /// Words of what a person is told to do, with the VM's own values in them.
+    /// Expects this text in the remediation, with the values of the VM.
     pub fn remedy(mut self, words: &'static str) -> Self {
         self.remedy.push(words);
         self
     }
 
-    /// Runs the command and looks.
+    /// Runs the command and checks the report.
     pub fn assert(self, code: &str) {
         assert!(
             self.exit != 0 && !self.seen.is_empty() && !self.remedy.is_empty(),
@@ -88,13 +88,13 @@ impl Met {
                 run.text()
             );
         }
-        assert_told(&run, code, &remedy, &self.remedy);
+        assert_reported(&run, code, &remedy, &self.remedy);
         assert_no_secret_left(&vm, &run);
     }
 }
 
-/// The remedy is complete, filled in, and shown to the person in 80 columns.
-pub fn assert_told(run: &Run, code: &str, remedy: &str, wanted: &[&str]) {
+/// Asserts that the remediation is complete, rendered, and shown in 80 columns.
+pub fn assert_reported(run: &Run, code: &str, remedy: &str, wanted: &[&str]) {
     let shown = run.unfolded();
     for words in wanted {
         assert!(remedy.contains(words), "{code}: {words:?} is not in the remedy {remedy:?}\n{}", run.text());
@@ -125,7 +125,7 @@ fn diagnosed(vm: &Vm, run: &Run, code: &str) -> (String, String) {
 /// Evidence and remedy as the log's last failure and the record have them.
 fn ended(vm: &Vm, run: &Run, code: &str) -> (String, String) {
     assert_eq!(run.last()["fault"], code, "{}", run.text());
-    // Where the machine is not suitable nothing is written, a record neither.
+    // On an unsuitable machine nothing is written, not even a record.
     let Some(record) = vm.record() else {
         return (run.last()["message"].as_str().unwrap_or_default().to_owned(), run.unfolded());
     };
@@ -138,7 +138,7 @@ fn steps(list: &Value) -> String {
     steps.join("\n").replace('`', "")
 }
 
-/// Meets a fault in a way of its own, as a function does that is given the code.
+/// Causes a fault in a special way; implemented for functions that take the code.
 pub trait Meet {
     fn assert(self, code: &str);
 }
@@ -149,10 +149,10 @@ impl<F: FnOnce(&str)> Meet for F {
     }
 }
 
-/// Makes a test of each fault, and the list of what is tested.
+/// Generates a test for each fault, and the list of the tested faults.
 macro_rules! faults {
     ($($name:ident $code:literal => $met:expr;)*) => {
-        /// The faults that are met in this file.
+        /// The faults that are tested in this file.
         pub const CODES: &[&str] = &[$($code),*];
         $(#[test]
         fn $name() {
@@ -163,7 +163,7 @@ macro_rules! faults {
 use faults;
 
 #[test]
-fn every_fault_of_the_catalogue_is_met() {
+fn every_fault_of_the_catalogue_is_tested() {
     let vm = Vm::new().start();
     let run = vm.run(&["explain", "--output", "json"]);
     let listed: Value = serde_json::from_str(&run.stdout).expect("it is JSON");

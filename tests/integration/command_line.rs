@@ -13,7 +13,7 @@ pub fn agent(arguments: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn misspelt_commands_and_flags_name_the_near_one() {
+fn misspelt_commands_and_flags_suggest_the_nearest() {
     for (arguments, word) in [
         (&["enrol"][..], "did you mean enroll?"),
         (&["doctr"], "did you mean doctor?"),

@@ -1,12 +1,12 @@
 //! What each condition waits for, what ends the run at once, and that log, record and exit code agree.
 
-/// The role, the resource group, and what else Azure says to the identity.
+/// The role, the resource group, and other replies of Azure.
 mod access;
 /// The clock against that of the sidecar.
 mod clock;
 /// The endpoints behind the proxy.
 mod egress;
-/// Rights, systemd, a read-only /etc, another run at work.
+/// Rights, systemd, a read-only /etc, another active run.
 mod host;
 /// The token: who it is for, and what is wrong with it.
 mod identity;
@@ -15,17 +15,17 @@ mod imds;
 /// The CSN proxy.
 mod proxy;
 
-use crate::assertions::{assert_stopped, met, patient};
+use crate::assertions::{assert_stopped, met, with_windows};
 use crate::nexus::spec::Door;
 use crate::nexus::vm::Vm;
 
 #[test]
 fn the_deadline_of_the_run_is_shorter_than_every_window() {
-    // The other windows outlast the test's limit, so that the deadline alone can end this run.
+    // The other windows exceed the test's limit, so only the deadline can end this run.
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.door = Door::Closed)
-        .config(&patient(&[("boot", "2s"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]))
+        .config(&with_windows(&[("boot", "2s"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "imds.refused");

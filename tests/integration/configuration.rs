@@ -1,4 +1,4 @@
-//! The configuration file, flags and environment variables: what is refused, where and why.
+//! The configuration file, flags and environment variables: rejected values and their messages.
 
 use crate::command_line::agent;
 
@@ -28,7 +28,7 @@ const GOOD: &str = "azure:
 ";
 
 #[test]
-fn good_configuration_is_said_to_be_good() {
+fn valid_configuration_is_reported_valid() {
     let (code, stdout, stderr) = validate(GOOD, &[]);
     assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "the configuration is valid\n", ""));
     let (code, stdout, _) = validate(GOOD, &["--output", "json"]);
@@ -52,7 +52,7 @@ log:
 ";
 
 #[test]
-fn every_fault_of_a_configuration_is_told_at_once_with_key_and_line() {
+fn all_configuration_errors_are_reported_with_key_and_line() {
     let (code, stdout, stderr) = validate(BAD, &[]);
     assert_eq!((code, stdout.as_str()), (2, ""));
     for (line, key, right) in [
@@ -126,7 +126,7 @@ fn wrong_values_of_flags_and_environment_name_their_place() {
 }
 
 #[test]
-fn file_that_is_not_there_or_no_text_is_named() {
+fn missing_or_binary_configuration_file_is_named() {
     let (code, _, stderr) = agent(&["validate", "/no/such/file.yaml"]);
     assert!(code == 2 && stderr.contains("/no/such/file.yaml: there is no such file"), "{stderr}");
     let folder = tempfile::tempdir().expect("a folder");
@@ -159,7 +159,7 @@ fn enroll_without_a_usable_configuration_says_so_in_the_log_and_does_nothing() {
 }
 
 #[test]
-fn configuration_may_be_elsewhere() {
+fn configuration_path_can_be_set() {
     let text = vm::config().replace(LOCATION, "westeurope");
     let vm = Vm::new().config("azure: {}\n").file("srv/nexus.yaml", &text).start();
     let path = vm.root.join("srv/nexus.yaml").to_string_lossy().into_owned();

@@ -1,9 +1,9 @@
-//! `azcmagent connect` and `azcmagent show`: what each outcome leads to, and that an enrolled machine is never moved,
-//! nor enrolled anew.
+//! `azcmagent connect` and `azcmagent show`: the result of each outcome, and that an enrolled machine is never moved
+//! or enrolled again.
 
-/// VMs that azcmagent takes for Azure VMs.
+/// VMs that azcmagent detects as Azure VMs.
 mod azure_vm;
-/// VMs and names that were connected before.
+/// VMs and names that are already connected.
 mod connected_before;
 /// Copies of an enrolled VM.
 mod copies;
@@ -11,24 +11,24 @@ mod copies;
 mod expired;
 /// Failures of `azcmagent connect`.
 mod failures;
-/// What `azcmagent show` says.
+/// Output of `azcmagent show`.
 mod show;
 /// How the token is handed over.
 mod token;
 
 use serde_json::json;
 
-use crate::assertions::{assert_no_secret_left, patient};
+use crate::assertions::{assert_no_secret_left, with_windows};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{machine_id, Outcome, Playbook, Reply, VM_NAME};
 use crate::nexus::vm::{Builder, Vm};
 
-/// The usual configuration with more lines for azcmagent, and this many seconds of patience.
+/// The usual configuration with more lines for azcmagent, and a window of this many seconds.
 fn config(lines: &str, endpoint: u32) -> String {
-    patient(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{lines}"))
+    with_windows(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{lines}"))
 }
 
-/// A VM with azcmagent, whose connect goes like this, with this many seconds of patience.
+/// A VM with azcmagent whose connect has these outcomes, with a window of this many seconds.
 fn connecting(playbook: Playbook<Outcome>, endpoint: u32) -> Builder {
     Vm::new().installed().config(&config("", endpoint)).call("azcmagent connect", playbook)
 }
@@ -37,7 +37,7 @@ fn connects(vm: &Vm) -> usize {
     vm.calls_of("azcmagent connect").len()
 }
 
-/// The run ended with this fault; nothing was disconnected or deleted for it.
+/// Asserts that the run ended with this fault, and that nothing was disconnected or deleted.
 fn assert_ended(vm: &Vm, run: &Run, fault: &str, code: i32) {
     let outcome = if code == 75 { "waiting" } else { "failed" };
     run.assert_code(code).assert_last(outcome, Some(fault));
@@ -58,7 +58,7 @@ fn elsewhere() -> String {
     machine_id(VM_NAME).replace("contoso-nexus-rg", "another-rg")
 }
 
-/// `azcmagent show` as it is before himds has read its state, so many times.
+/// `azcmagent show` as before himds has read its state, this many times.
 fn blank(times: u32) -> Playbook<Outcome> {
     let members = json!({
         "resourceId": "", "resourceName": "", "subscriptionId": "", "resourceGroup": "", "status": "Disconnected"
@@ -71,10 +71,10 @@ fn azure_vm() -> Builder {
     Vm::new().imds(|imds| imds.instance = Some(instance))
 }
 
-/// A VM whose connect says this and ends so, again and again.
+/// A VM whose connect always has this output and exit code.
 fn saying(code: u8, words: &str) -> Builder {
     Vm::new()
         .installed()
-        .config(&patient(&[("endpoint", "1s"), ("token", "1s"), ("access", "1s")]))
+        .config(&with_windows(&[("endpoint", "1s"), ("token", "1s"), ("access", "1s")]))
         .call("azcmagent connect", Playbook::new().forever(Outcome::exit(code, words)))
 }

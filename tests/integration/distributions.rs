@@ -10,7 +10,7 @@ use crate::assertions::assert_enrolled;
 use crate::nexus::spec::{Outcome, Playbook, PACKAGE, PACKAGE_SHA256};
 use crate::nexus::vm::{self, Vm};
 
-/// A row: an image's os-release, and what has to be done on it.
+/// A row: an image's os-release, and the expected installation.
 struct Row {
     name: &'static str,
     id: &'static str,
@@ -86,7 +86,7 @@ fn os_release(name: &str, id: &str, version: &str, like: &str) -> String {
 /// The distribution's own repository, as Azure Linux lists it.
 const OWN: &str = "[azurelinux-official-ms-oss]\nbaseurl=https://packages.microsoft.com/azurelinux/3.0/prod/ms-oss/x86_64\n";
 
-/// What is not as the row says; nothing when all is.
+/// The differences from the row; empty if there are none.
 fn play(row: &Row) -> Vec<String> {
     let mut vm = Vm::new().file("etc/os-release", &os_release(row.name, row.id, row.version, row.like));
     if row.index.is_empty() {
@@ -130,7 +130,7 @@ fn play(row: &Row) -> Vec<String> {
     wrong
 }
 
-/// Two at a time: most of a run is waiting for programs.
+/// Two at a time, since a run mostly waits for programs.
 fn play_all(rows: &[Row]) {
     let (one, other) = rows.split_at(rows.len() / 2);
     let wrong: Vec<String> = thread::scope(|scope| {
@@ -146,7 +146,7 @@ fn debian_and_ubuntu_have_their_repository() {
 }
 
 #[test]
-fn red_hat_and_its_kin_have_their_repository() {
+fn red_hat_family_has_its_repository() {
     play_all(RED_HAT);
 }
 
@@ -161,9 +161,9 @@ const SUPPORTED: &str =
                          almalinux 8, 9, 10, rocky 8, 9, 10, ol 7, 8, 9, 10, centos 7, 8, amzn 2, 2023, \
                          sles 12, 15, 16, sles_sap 12, 15, 16, azurelinux 3";
 
-/// What is like a supported distribution is not supported for that: nobody promises that the agent works there.
+/// A distribution similar to a supported one is not supported: the agent is not tested there.
 #[test]
-fn what_is_not_supported_is_told_with_what_is() {
+fn unsupported_distribution_lists_the_supported_ones() {
     let rows = [
         ("openSUSE Leap 15.6", "opensuse-leap", "15.6", "suse opensuse", SUPPORTED),
         ("openSUSE Tumbleweed", "opensuse-tumbleweed", "20250110", "opensuse suse", SUPPORTED),
@@ -215,9 +215,9 @@ fn what_is_not_supported_is_told_with_what_is() {
     }
 }
 
-/// Whoever knows that a package works names it: the program that is there installs it.
+/// A configured package is installed by the distribution's package manager.
 #[test]
-fn package_that_is_named_is_installed_where_the_table_ends() {
+fn configured_package_is_installed_on_any_distribution() {
     for (name, id, like, file, call) in [
         ("openSUSE Leap 15.6", "opensuse-leap", "suse opensuse", "/srv/azcmagent.rpm", "rpm --upgrade"),
         ("Fedora Linux 41", "fedora", "", "/srv/azcmagent.rpm", "dnf install"),
@@ -236,9 +236,9 @@ fn package_that_is_named_is_installed_where_the_table_ends() {
     }
 }
 
-/// systemd's os-release(5): /usr/lib/os-release where /etc has none, and the defaults where a line is missing.
+/// os-release(5): /usr/lib/os-release is used if /etc has none, and missing lines have defaults.
 #[test]
-fn os_release_of_the_vendor_counts_where_etc_has_none() {
+fn os_release_falls_back_to_usr_lib() {
     let vm = Vm::new().start();
     vm.write("usr/lib/os-release", &os_release("Rocky Linux 9.5 (Blue Onyx)", "rocky", "9.5", "rhel"));
     std::fs::remove_file(vm.path("etc/os-release")).expect("there was one");
@@ -251,10 +251,10 @@ fn os_release_of_the_vendor_counts_where_etc_has_none() {
     assert!(run.last().to_string().contains("(ID=linux)"), "{}", run.text());
 }
 
-/// Killed while the package manager installs, the services being there and their scripts not done: the next run
-/// installs anew, since rpm takes the package for installed.
+/// Killed during the installation, with the services present and their scripts not run: the next run
+/// installs again, since rpm treats the package as installed.
 #[test]
-fn installation_that_was_cut_off_is_finished() {
+fn interrupted_installation_is_finished() {
     for (id, version, install, finish) in
         [("rocky", "9.4", "dnf install", "rpm --erase"), ("sles", "15.6", "zypper install", "rpm --erase")]
     {
@@ -265,7 +265,7 @@ fn installation_that_was_cut_off_is_finished() {
         going.signal(Signal::SIGKILL);
         going.finish();
         assert!(vm.path("var/lib/arc-enroll/install-begun").exists(), "{id}");
-        // The program is unpacked; nothing has started its services.
+        // The program is unpacked, but its services were not started.
         symlink(vm::nexus_program(), vm.path("usr/bin/azcmagent")).expect("a program");
         let run = vm.run(&["enroll"]);
         assert_enrolled(&vm, &run);

@@ -1,4 +1,4 @@
-//! Documents, help and examples: what they say is compared with the program, and what they tell to type is run.
+//! Documents, help and examples: statements are compared with the program, and commands are run.
 
 use std::fs;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn readme() -> String {
     text("README.md")
 }
 
-/// The fenced blocks of a language, without the indentation of the list they stand in.
+/// The fenced blocks of a language, without the indentation of a surrounding list.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut lines = text.lines();
@@ -61,7 +61,7 @@ fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// What stands in backticks.
+/// The texts in backticks.
 fn spans(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
@@ -116,7 +116,7 @@ fn nexus_yaml() -> String {
     found.into_iter().next().unwrap_or_default()
 }
 
-/// What a link to a heading has after the `#`.
+/// The fragments by which links refer to headings.
 fn anchors(page: &str) -> Vec<String> {
     let headings = page.lines().filter(|line| line.starts_with('#'));
     let anchor = |heading: &str| {
@@ -146,7 +146,7 @@ fn the_layout_names_every_folder_of_the_sources() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     for file in PAGES {
         let folder = repository().join(file).parent().expect("a folder").to_owned();
         let page = text(file);
@@ -198,7 +198,7 @@ fn the_readme_is_short_and_leads_to_every_page() {
 }
 
 #[test]
-fn log_and_record_are_as_told() {
+fn log_and_record_are_as_documented() {
     let page = text(LOG_AND_RECORD);
     let section = between(&page, "# Log and record", "\n## Events");
     let vm = Vm::new().start();

@@ -1,4 +1,4 @@
-//! `doctor`: what it names, that it changes nothing, and that it ends where nothing answers, without root, without
+//! `doctor`: what it reports, that it changes nothing, and that it ends if nothing answers, without root, without
 //! curl.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::assertions::{assert_enrolled, patient};
+use crate::assertions::{assert_enrolled, with_windows};
 use crate::catalogue::machine::quiet;
 use crate::file_systems::without;
 use crate::nexus::run::{Mode, Run};
@@ -29,9 +29,9 @@ fn conditions(run: &Run) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// What hangs here does so for ever. How long doctor takes then is measured by `tests/bench/run`.
+/// The stand-ins hang for ever. `tests/bench/run` measures how long doctor takes then.
 #[test]
-fn where_everything_hangs_doctor_ends_and_changes_nothing() {
+fn doctor_ends_when_everything_hangs_and_changes_nothing() {
     let vm = Vm::new()
         .enrolled()
         .silent_dns()
@@ -81,9 +81,9 @@ fn without_a_proxy_and_with_a_silent_name_server_doctor_ends() {
 }
 
 #[test]
-fn without_root_doctor_looks_as_far_as_it_can_and_says_what_it_could_not_see() {
+fn doctor_without_root_lists_what_was_not_checked() {
     let vm = quiet().start();
-    // As the file of another user looks to an ordinary one.
+    // Like a file of another user for an ordinary user.
     for file in [CONFIG, "etc/environment"] {
         std::fs::set_permissions(vm.path(file), std::os::unix::fs::PermissionsExt::from_mode(0o000))
             .expect("a mode can be set");
@@ -97,9 +97,9 @@ fn without_root_doctor_looks_as_far_as_it_can_and_says_what_it_could_not_see() {
     let text = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(errors, "", "{text}");
-    // The proxy settings are judged by the defaults, since the configuration cannot be read.
+    // The proxy settings are compared with the defaults, since the configuration cannot be read.
     assert_eq!(output.status.code(), Some(12), "{text}");
-    assert!(text.contains("host not root, which only looking does not need"), "{text}");
+    assert!(text.contains("host not root (not needed to observe)"), "{text}");
     assert!(text.contains("Not seen: the configuration: cannot read"), "{text}");
     assert!(text.contains("Not seen: what only root may read"), "{text}");
     assert!(text.contains("root/etc/environment: Permission denied"), "{text}");
@@ -139,7 +139,7 @@ fn without_curl_doctor_says_that_tls_was_not_checked() {
     assert!(!endpoints.is_empty() && endpoints.iter().all(|row| row["verdict"] == "skipped"), "{rows:?}");
 }
 
-/// What `doctor` may not do: anything but look.
+/// Asserts that `doctor` changed nothing.
 fn assert_only_looked(vm: &Vm, before: &BTreeMap<String, Vec<u8>>) {
     let after = vm.tree();
     let changed: Vec<&String> = after
@@ -208,7 +208,7 @@ fn doctor_on_a_fresh_vm_names_the_first_fault_and_changes_nothing() {
 }
 
 #[test]
-fn doctor_names_causes_and_not_their_echoes() {
+fn doctor_names_causes_and_not_their_consequences() {
     let masked = Unit { load: "masked".into(), file: "masked".into(), ..Unit::stopped() };
     let vm = Vm::new()
         .enrolled()
@@ -237,8 +237,8 @@ fn doctor_names_causes_and_not_their_echoes() {
 
 #[test]
 fn doctor_does_not_wait_for_what_is_down() {
-    // Windows that outlast the test's limit: waiting for one of them would be noticed.
-    let config = patient(&[("boot", "1h"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]);
+    // The windows exceed the test's limit, so a wait would fail the test.
+    let config = with_windows(&[("boot", "1h"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]);
     let vm = Vm::new().imds(|imds| imds.door = Door::Closed).csn(|csn| csn.door = Door::Closed);
     let vm = vm.config(&config).start();
     let before = vm.tree();
@@ -249,7 +249,7 @@ fn doctor_does_not_wait_for_what_is_down() {
 }
 
 #[test]
-fn doctor_looks_while_another_run_is_at_work() {
+fn doctor_runs_beside_another_run() {
     let hang = Outcome::Hang { stdout: "INFO    Connecting\n".to_owned() };
     let vm = Vm::new().call("azcmagent connect", Playbook::new().forever(hang)).start();
     let mut going = vm.agent(&["enroll"]).spawn();
@@ -275,8 +275,13 @@ fn a_remedy_can_be_pasted_into_a_shell() {
         ["gbl.his.arc.azure.com", "pas.windows.net", "agentserviceapi.guestconfiguration.azure.com"];
     let vm = Vm::new().installed().csn(|csn| csn.refused = refused.map(str::to_owned).to_vec()).start();
     let run = vm.run(&["doctor"]);
-    let after = run.stdout.split("Add them:\n").nth(1).expect("the remedy is there");
-    let command = after.split("             (this").next().unwrap_or_default();
+    let after = run.stdout.split_once("Add them;").expect("the remedy is there").1;
+    let (sentence, after) = after.split_once("has:\n").expect("the sentence ends with a colon");
+    let sentence = sentence.split_whitespace().collect::<Vec<&str>>().join(" ");
+    assert_eq!(sentence, "this replaces the list, so keep what it already");
+    // The command continues over lines that end in a backslash.
+    let lines = after.lines().take_while(|line| line.ends_with('\\')).count() + 1;
+    let command = after.lines().take(lines).map(|line| format!("{line}\n")).collect::<String>();
     assert!(
         command.lines().count() > 3 && command.lines().all(|line| line.chars().count() <= 80),
         "{command}"

@@ -1,4 +1,4 @@
-//! The whole path: from the configuration to one Arc machine, and nothing at all the second time.
+//! The complete path from the configuration to one Arc machine; a second run changes nothing.
 
 /// The target: identity, tenant, name, tags, as they arrive at the sidecar and in Azure.
 mod target;
@@ -46,7 +46,7 @@ fn a_fresh_vm_gets_azcmagent_and_is_enrolled() {
 }
 
 #[test]
-fn azcmagent_that_is_there_is_used_as_it_is() {
+fn installed_azcmagent_is_kept() {
     let vm = Vm::new().installed().start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -97,7 +97,7 @@ fn a_second_run_changes_nothing() {
             .any(|word| call.contains(word) && !call.starts_with("show "))
     };
     assert_eq!(calls.iter().filter(changes).collect::<Vec<_>>(), Vec::<&String>::new());
-    // Neither the sidecar nor the proxy nor Azure hears of it.
+    // No request is sent to the sidecar, the proxy or Azure.
     let now = vm.observed();
     assert_eq!(now.imds.len(), observed.imds.len());
     assert_eq!(now.csn.len(), observed.csn.len());

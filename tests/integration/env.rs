@@ -1,4 +1,4 @@
-//! `env`: the proxy variables as a shell takes them.
+//! `env`: the proxy variables in shell syntax.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::nexus::vm::{agent_program, Vm};
 
 #[test]
-fn environment_is_what_a_shell_takes() {
+fn environment_is_valid_shell_syntax() {
     let vm = Vm::new().start();
     let script =
         format!("eval \"$('{}' env --root '{}')\" && env", agent_program().display(), vm.root.display());

@@ -4,7 +4,7 @@ use crate::command_line::agent;
 
 use serde_json::Value;
 
-use crate::assertions::patient;
+use crate::assertions::with_windows;
 use crate::nexus::spec::{SUBSCRIPTION, SYSTEM_OBJECT};
 use crate::nexus::vm::Vm;
 
@@ -31,15 +31,15 @@ fn every_fault_is_listed_and_explained() {
 }
 
 #[test]
-fn unknown_fault_names_the_near_one() {
+fn unknown_fault_suggests_the_nearest() {
     let (code, stdout, stderr) = agent(&["explain", "imds.refusd"]);
     assert_eq!((code, stdout.as_str()), (2, ""));
     assert!(stderr.contains("did you mean imds.refused?"), "{stderr}");
 }
 
 #[test]
-fn explanations_and_status_have_the_values_that_a_fault_was_met_with() {
-    let text = patient(&[("access", "1s")]);
+fn explain_and_status_use_the_values_of_the_last_fault() {
+    let text = with_windows(&[("access", "1s")]);
     let vm = Vm::new().installed().azure(|azure| azure.access.never = true).config(&text).start();
     let before = vm.run(&["explain", "access.role-missing"]);
     before.assert_code(0);

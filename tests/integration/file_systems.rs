@@ -1,4 +1,4 @@
-//! File systems put over a folder of the VM, in its own mount namespace.
+//! File systems mounted over a folder of the VM, in its mount namespace.
 
 use std::fs;
 use std::io::Write;
@@ -21,7 +21,7 @@ pub fn read_only(vm: &Vm, folder: &str) {
     mount(vm, &["-o", "remount,ro,bind"], &path);
 }
 
-/// Gives a folder a file system of one MiB, with what is in it now.
+/// Replaces a folder by a file system of one MiB with the same content.
 pub fn small(vm: &Vm, folder: &str) {
     let before = vm.tree();
     mount(vm, &["-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs"], &vm.root.join(folder));

@@ -1,8 +1,8 @@
-//! The lines of the log: whole, short, and the last one always there.
+//! The lines of the log: complete, short, and always with a last one.
 
 /// Which lines go to which output, at first boot and by hand.
 mod destinations;
-/// How often a repeated failure is told.
+/// How often a repeated failure is logged.
 mod repeats;
 
 use std::fs::File;
@@ -56,16 +56,16 @@ fn write_beside(path: &Path, stop: &'static AtomicBool) -> std::thread::JoinHand
     })
 }
 
-/// Connect that says more in one line than a line of the log may hold.
-fn talkative() -> Outcome {
+/// A connect whose output line is longer than a log line may be.
+fn verbose_connect() -> Outcome {
     let long = "ä\"\\ \u{7}".repeat(20_000);
     Outcome::exit(44, &format!("INFO    {long}\nFATAL   {long} already exists\n"))
 }
 
 #[test]
-fn lines_are_whole_and_short_beside_another_writer() {
+fn lines_are_not_interleaved_with_another_writer() {
     static STOP: AtomicBool = AtomicBool::new(false);
-    let vm = Vm::new().call("azcmagent connect", Playbook::new().forever(talkative())).start();
+    let vm = Vm::new().call("azcmagent connect", Playbook::new().forever(verbose_connect())).start();
     let writer = write_beside(&vm.path(LOG), &STOP);
     let run = vm.agent(&["enroll", "-vv"]).run();
     STOP.store(true, Ordering::Relaxed);
@@ -87,10 +87,10 @@ fn lines_are_whole_and_short_beside_another_writer() {
 }
 
 #[test]
-fn lines_are_whole_and_short_under_cloud_init() {
+fn lines_are_not_split_under_cloud_init() {
     let vm = Vm::new()
         .file("etc/machine-id", "00000000000000000000000000000000\n")
-        .call("azcmagent connect", Playbook::new().forever(talkative()))
+        .call("azcmagent connect", Playbook::new().forever(verbose_connect()))
         .start();
     let run = vm.agent(&["enroll", "-vv"]).mode(Mode::CloudInit).run();
     run.assert_code(21).assert_last("failed", Some("connected.name-taken"));

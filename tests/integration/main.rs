@@ -12,19 +12,19 @@
 #[path = "../nexus/mod.rs"]
 mod nexus;
 
-/// How a run ended: assertions that the other files share.
+/// Assertions on how a run ended, shared by the other files.
 mod assertions;
 /// Installing azcmagent, its services, its proxy.
 mod azcmagent;
 /// `bundle`: what is in the archive, what must not be, and where it is written.
 mod bundle;
-/// Every fault of the catalogue, met once.
+/// Every fault of the catalogue, caused once.
 mod catalogue;
 /// Subcommands, flags and help.
 mod command_line;
 /// What each condition waits for, and what ends a run at once.
 mod conditions;
-/// The configuration file, flags and environment variables: what is refused, where and why.
+/// The configuration file, flags and environment variables: rejected values and their messages.
 mod configuration;
 /// `azcmagent connect` and `azcmagent show`: each outcome and what follows from it.
 mod connect;
@@ -54,13 +54,13 @@ mod proxy_settings;
 mod real_proxy;
 /// The record of the last run.
 mod record;
-/// What log, record and terminal say of a repair.
+/// How log, record and terminal report a repair.
 mod repair_events;
 /// No token and no password in any output, file, argument or environment.
 mod secrets;
 /// SIGTERM, SIGINT, SIGHUP and SIGKILL during a run.
 mod signals;
-/// The simulated Nexus itself, asked by other clients than the agent.
+/// The simulated Nexus, tested with other clients than the agent.
 mod simulated_nexus;
 /// `status`, as text and JSON.
 mod status;

@@ -1,4 +1,4 @@
-//! What `precheck` says on the operator's workstation, with a stand-in for az.
+//! `precheck` on the operator's workstation, with a stand-in for az.
 
 mod real_az;
 pub mod workstation;
@@ -31,7 +31,7 @@ fn row(workstation: &Workstation, arguments: &[&str], check: &str, state: &str) 
 }
 
 #[test]
-fn after_the_vm_exists_everything_is_looked_at() {
+fn an_existing_vm_is_checked_completely() {
     let workstation = Workstation::new(&world());
     let run = workstation.run(&["--vm", VM]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
@@ -77,7 +77,7 @@ fn after_the_vm_exists_everything_is_looked_at() {
 }
 
 #[test]
-fn before_the_vm_exists_the_network_and_a_user_assigned_identity_are_looked_at() {
+fn before_the_vm_exists_network_and_user_assigned_identity_are_checked() {
     let world = changed(|world| world["virtualMachines"] = json!([]));
     let identity: &'static str =
         Box::leak(format!("identity: {{resource_id: {}}}\n", uami_id("uami")).into());
@@ -91,7 +91,7 @@ fn before_the_vm_exists_the_network_and_a_user_assigned_identity_are_looked_at()
 }
 
 #[test]
-fn before_the_vm_exists_its_own_identity_is_said_to_come_with_it() {
+fn before_the_vm_exists_its_system_identity_is_not_checked() {
     let workstation = Workstation::new(&changed(|world| world["virtualMachines"] = json!([])));
     assert_eq!(workstation.run(&[]).code, 0);
     let said = row(&workstation, &["--resource-name", VM], "roles", "skipped");
@@ -167,7 +167,7 @@ fn a_network_of_another_resource_group_is_found_by_the_vm_and_by_its_id() {
 }
 
 #[test]
-fn what_is_let_out_is_judged_by_names_wildcards_and_ports() {
+fn egress_lists_are_matched_by_name_wildcard_and_port() {
     let with = |enabled: Value, additional: Value, defaults: &str| {
         let csn = json!({"enabledEgressEndpoints": enabled, "additionalEgressEndpoints": additional,
             "enableDefaultEgressEndpoints": defaults, "provisioningState": "Succeeded"});
@@ -181,7 +181,7 @@ fn what_is_let_out_is_judged_by_names_wildcards_and_ports() {
     for (enabled, additional, defaults, state) in [
         (json!([endpoints("default", &ARC)]), json!([packages]), "True", "holds"),
         (json!([endpoints("own", &ARC)]), json!([packages]), "False", "holds"),
-        // What is enabled is not listed: the guide's word for the defaults, nothing for the rest.
+        // Enabled endpoints are not listed: the defaults are assumed as in the guide, the rest is not.
         (json!(null), json!([packages]), "True", "holds"),
         (json!([]), json!([packages]), "false", "fails"),
         (json!(null), json!(null), "True", "fails"),
@@ -221,7 +221,7 @@ fn what_is_let_out_is_judged_by_names_wildcards_and_ports() {
 }
 
 #[test]
-fn roles_are_judged_by_what_they_allow_and_where() {
+fn roles_are_checked_by_actions_and_scope() {
     let group = group_id();
     let subscription = format!("/subscriptions/{SUBSCRIPTION}");
     let owner = ("Owner", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635");
@@ -275,7 +275,7 @@ fn roles_are_judged_by_what_they_allow_and_where() {
 }
 
 #[test]
-fn the_cluster_that_is_not_shown_is_information() {
+fn a_hidden_cluster_is_information() {
     let refused =
         "ERROR: (AuthorizationFailed) The client 'a' does not have authorization to perform action 'b'\n";
     for said in [
@@ -290,7 +290,7 @@ fn the_cluster_that_is_not_shown_is_information() {
 }
 
 #[test]
-fn answers_that_are_none_are_never_taken_for_good() {
+fn unreadable_answers_are_inconclusive() {
     let none = ["", "{\"name\": \"csn-1\", ", "<html><body>{Sign in}</body></html>"];
     let questions = [
         "version",
@@ -307,7 +307,7 @@ fn answers_that_are_none_are_never_taken_for_good() {
         assert_eq!(run.code, 3, "{to} {stdout:?}\n{}", run.stdout);
         assert!(run.stdout.contains("host.az-failed"), "{to} {stdout:?}\n{}", run.stdout);
     }
-    // JSON of another form: what it does not say is no ground for advice.
+    // JSON of another form: a missing member is not a reason for a remediation.
     let others = ["{}", "[[]]", "\"text\"", "{\"properties\": 3, \"extensions\": [], \"identity\": \"x\"}"];
     for (to, stdout) in questions.iter().cycle().zip(others.iter().flat_map(|other| [other; 3])) {
         let said = json!({"to": to, "stdout": stdout});
@@ -322,7 +322,7 @@ fn answers_that_are_none_are_never_taken_for_good() {
 }
 
 #[test]
-fn a_warning_before_the_answer_and_user_data_of_a_megabyte_are_no_harm() {
+fn warnings_and_large_user_data_in_the_answer_are_accepted() {
     let mut machine = vm(workstation::system());
     machine["userDataContent"] = "QUFB".repeat(260_000).into();
     machine["userData"] = machine["userDataContent"].clone();
@@ -335,7 +335,7 @@ fn a_warning_before_the_answer_and_user_data_of_a_megabyte_are_no_harm() {
 }
 
 #[test]
-fn az_gets_the_operators_environment_and_is_kept_from_asking() {
+fn az_gets_the_operators_environment_and_does_not_prompt() {
     let workstation = Workstation::new(&world());
     let mut command = workstation.command(&["--vm", VM]);
     for (name, value) in
@@ -358,13 +358,13 @@ fn az_gets_the_operators_environment_and_is_kept_from_asking() {
         }
         assert_eq!(env["HOME"], workstation.path("").to_string_lossy().trim_end_matches('/'));
         assert!(env["HTTPS_PROXY"].as_str().is_some_and(|proxy| proxy.ends_with("@proxy.contoso:8080")));
-        // Neither the VM's proxy nor what nobody named.
+        // Neither the VM's proxy nor options that were not given.
         assert!(env.get("HTTP_PROXY").is_none() && env.get("MY_OWN").is_none(), "{env}");
     }
 }
 
 #[test]
-fn what_azure_says_of_the_proxys_password_is_masked() {
+fn proxy_password_in_azure_errors_is_redacted() {
     let words = "ERROR: HTTPSConnectionPool: Cannot connect to proxy http://operator:dG9wLXNlY3JldC11c2VyLWRhdGE@proxy\n";
     let workstation = Workstation::new(&changed(|world| {
         world["said"] = json!([{"to": "group show", "code": 1, "stderr": words}])
@@ -374,7 +374,7 @@ fn what_azure_says_of_the_proxys_password_is_masked() {
 }
 
 #[test]
-fn what_is_wrong_comes_before_what_could_not_be_judged() {
+fn faults_rank_above_inconclusive_checks() {
     let refused =
         "ERROR: (AuthorizationFailed) The client 'a' does not have authorization to perform action 'b'\n";
     let world = changed(|world| {
@@ -389,7 +389,7 @@ fn what_is_wrong_comes_before_what_could_not_be_judged() {
 }
 
 #[test]
-fn names_that_are_none_are_refused_before_az_is_asked() {
+fn invalid_names_are_refused_before_az_runs() {
     for (option, value) in
         [("--vm", "a b"), ("--csn", "/subscriptions/x"), ("--vm", "$(id)"), ("--csn", "--query")]
     {
@@ -401,7 +401,7 @@ fn names_that_are_none_are_refused_before_az_is_asked() {
 }
 
 #[test]
-fn told_to_stop_it_ends_az_too() {
+fn a_signal_ends_az_too() {
     let workstation =
         Workstation::new(&changed(|world| world["said"] = json!([{"to": "group show", "hang": true}])));
     let mut child = workstation.command(&[]).spawn().expect("it starts");
@@ -417,5 +417,5 @@ fn told_to_stop_it_ends_az_too() {
     assert_eq!(child.wait().expect("it ends").code(), Some(75));
     let left =
         std::process::Command::new("pgrep").args(["-f", &workstation.path("az").to_string_lossy()]).output();
-    assert!(left.is_ok_and(|found| found.stdout.is_empty()), "az goes on");
+    assert!(left.is_ok_and(|found| found.stdout.is_empty()), "az still runs");
 }

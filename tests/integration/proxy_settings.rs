@@ -1,4 +1,4 @@
-use crate::assertions::{assert_enrolled, patient};
+use crate::assertions::{assert_enrolled, with_windows};
 use crate::nexus::run::Run;
 use crate::nexus::vm::{config, Vm, RECORD};
 
@@ -9,8 +9,8 @@ const SYSTEMD: &str = "etc/systemd/system.conf.d/50-arc-enroll-proxy.conf";
 const APT: &str = "etc/apt/apt.conf.d/95arc-enroll-proxy";
 const FILES: [&str; 4] = ["etc/environment", PROFILE, SYSTEMD, APT];
 
-/// A VM with systemd's folder, which makes its drop-in count.
-fn furnished() -> crate::nexus::vm::Builder {
+/// A VM with systemd's folder, so that its drop-in is written.
+fn with_all_files() -> crate::nexus::vm::Builder {
     Vm::new().installed().file("etc/systemd/system.conf", "[Manager]\n#LogLevel=info\n")
 }
 
@@ -18,14 +18,14 @@ fn environment(vm: &Vm) -> Vec<String> {
     vm.read("etc/environment").lines().map(str::to_owned).collect()
 }
 
-/// The lines that say something to a program.
+/// The lines that assign a variable.
 fn assignments(vm: &Vm) -> Vec<String> {
     environment(vm).into_iter().filter(|line| !line.starts_with('#')).collect()
 }
 
 #[test]
-fn six_variables_stand_in_every_place() {
-    let vm = furnished().start();
+fn six_variables_are_in_every_file() {
+    let vm = with_all_files().start();
     assert_enrolled(&vm, &vm.run(&["enroll"]));
     let expected: Vec<String> = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
         .iter()
@@ -48,16 +48,16 @@ fn six_variables_stand_in_every_place() {
     );
     assert!(FILES.iter().all(|file| vm.mode(file) == 0o644));
     assert_eq!(vm.calls_of("systemctl daemon-reexec").len(), 1);
-    // A shell that sources the file has what the file says.
+    // A shell that sources the file has its variables.
     let script = format!(". {} && printf %s \"$no_proxy\"", vm.root.join(PROFILE).display());
     let shell = vm.command("sh").arg("-c").arg(script).output().expect("a shell runs");
     assert_eq!(String::from_utf8_lossy(&shell.stdout), NO_PROXY);
 }
 
 #[test]
-fn what_a_user_set_is_kept_and_the_rest_is_merged_in_once() {
+fn user_settings_are_kept_and_the_rest_is_merged_once() {
     let own = "PATH=\"/usr/bin:/opt/contoso\"\n# ours\nNO_PROXY=.contoso.example,10.0.0.0/8\nLANG=C.UTF-8\n";
-    let vm = furnished()
+    let vm = with_all_files()
         .file("etc/environment", own)
         .file(
             "etc/apt/apt.conf.d/10contoso",
@@ -74,12 +74,12 @@ fn what_a_user_set_is_kept_and_the_rest_is_merged_in_once() {
         let wanted = format!("{name}={merged}");
         assert_eq!(lines.iter().filter(|line| **line == wanted).count(), 1, "{lines:?}");
     }
-    // The other places know of the user's exceptions too, and apt's own proxy for http stays theirs.
+    // The other files have the user's exceptions, too, and apt's http proxy is kept.
     assert!(vm.read(PROFILE).contains(&format!("NO_PROXY='{merged}'")), "{}", vm.read(PROFILE));
     assert!(vm.read(SYSTEMD).contains(&merged), "{}", vm.read(SYSTEMD));
     let apt = vm.read(APT);
     assert!(!apt.contains("Acquire::http::Proxy") && apt.contains("Acquire::https::Proxy"), "{apt}");
-    // azcmagent is told the same.
+    // azcmagent gets the same value.
     let connects = vm.calls_of("azcmagent connect");
     assert_eq!(connects[0].env["no_proxy"], merged);
     let before: Vec<String> = FILES.iter().map(|file| vm.read(file)).collect();
@@ -89,7 +89,7 @@ fn what_a_user_set_is_kept_and_the_rest_is_merged_in_once() {
 }
 
 #[test]
-fn children_get_the_configured_proxy_whatever_the_environment_says() {
+fn children_get_the_configured_proxy_instead_of_the_environment() {
     let vm = Vm::new().installed().start();
     let dead = "http://127.0.0.1:9";
     let run = vm
@@ -108,7 +108,7 @@ fn children_get_the_configured_proxy_whatever_the_environment_says() {
         "{}",
         run.text()
     );
-    // The sidecar was asked by ourselves, not by way of the CSN proxy either.
+    // The agent's requests to the sidecar do not go through the CSN proxy either.
     assert!(vm.observed().csn.iter().all(|seen| !seen.host.starts_with("169.254.")));
     for call in vm.calls() {
         for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] {
@@ -121,8 +121,8 @@ fn children_get_the_configured_proxy_whatever_the_environment_says() {
 }
 
 #[test]
-fn settings_for_this_run_only_leave_the_files_alone() {
-    let vm = furnished().config(&(config() + "proxy:\n  persist: false\n")).start();
+fn settings_for_this_run_only_do_not_change_files() {
+    let vm = with_all_files().config(&(config() + "proxy:\n  persist: false\n")).start();
     assert_enrolled(&vm, &vm.run(&["enroll"]));
     assert_eq!(vm.read("etc/environment"), "");
     assert!(FILES.iter().skip(1).all(|file| !vm.path(file).exists()));
@@ -131,7 +131,7 @@ fn settings_for_this_run_only_leave_the_files_alone() {
 
 const WORD: &str = "s3cr3t-w0rd";
 
-fn assert_word_is_nowhere(vm: &Vm, run: &Run) {
+fn assert_password_is_nowhere(vm: &Vm, run: &Run) {
     assert!(!run.text().contains(WORD), "{}", run.text());
     assert!(!vm.read(RECORD).contains(WORD));
     let calls = vm.calls();
@@ -141,20 +141,20 @@ fn assert_word_is_nowhere(vm: &Vm, run: &Run) {
 }
 
 #[test]
-fn a_password_of_the_proxy_is_used_and_shown_to_nobody() {
+fn a_proxy_password_is_used_and_never_shown() {
     let text = config() + &format!("proxy:\n  url: http://user:{WORD}@169.254.0.11:3128\n");
-    let vm = furnished()
+    let vm = with_all_files()
         .csn(|csn| csn.credentials = Some(format!("user:{WORD}")))
         .file_with_mode("etc/arc-enroll/config.yaml", 0o600, &text)
         .start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
-    assert_word_is_nowhere(&vm, &run);
+    assert_password_is_nowhere(&vm, &run);
     assert_eq!(
         vm.calls_of("azcmagent connect")[0].env["https_proxy"],
         format!("http://user:{WORD}@169.254.0.11:3128")
     );
-    // Whatever file holds it is for root and root's group.
+    // Only root and its group can read the files that contain it.
     let mut holders = 0;
     for (path, content) in vm.tree() {
         if String::from_utf8_lossy(&content).contains(WORD) {
@@ -166,13 +166,13 @@ fn a_password_of_the_proxy_is_used_and_shown_to_nobody() {
     let again = vm.run(&["enroll"]);
     assert_enrolled(&vm, &again);
     assert!(again.events("repair.started").is_empty(), "{}", again.text());
-    assert_word_is_nowhere(&vm, &again);
+    assert_password_is_nowhere(&vm, &again);
 }
 
 #[test]
-fn a_proxy_file_with_a_password_that_was_opened_to_all_is_closed_again() {
+fn a_world_readable_proxy_file_with_a_password_is_made_private() {
     let text = config() + &format!("proxy:\n  url: http://user:{WORD}@169.254.0.11:3128\n");
-    let vm = furnished()
+    let vm = with_all_files()
         .csn(|csn| csn.credentials = Some(format!("user:{WORD}")))
         .file_with_mode("etc/arc-enroll/config.yaml", 0o600, &text)
         .start();
@@ -185,8 +185,9 @@ fn a_proxy_file_with_a_password_that_was_opened_to_all_is_closed_again() {
 
 #[test]
 fn without_a_proxy_only_the_exceptions_are_written() {
-    // Nothing leads to Azure then; what counts is what was written on the way.
-    let vm = furnished().config(&(patient(&[("endpoint", "1s")]) + "proxy:\n  url: null\n")).start();
+    // Azure cannot be reached then; the test checks the files written before.
+    let vm =
+        with_all_files().config(&(with_windows(&[("endpoint", "1s")]) + "proxy:\n  url: null\n")).start();
     let run = vm.run(&["enroll"]);
     assert_eq!(
         assignments(&vm),

@@ -1,9 +1,9 @@
-//! The same path through a real proxy: tinyproxy in front of the simulated CSN, with its own refusals.
+//! Enrolling through a real proxy: tinyproxy in front of the simulated CSN.
 
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, with_windows};
 use crate::nexus::run::wait_until;
 use crate::nexus::vm::Vm;
 
@@ -20,7 +20,7 @@ const NAMES: [&str; 6] = [
     "guestnotificationservice.azure.com",
 ];
 
-/// tinyproxy in a VM's network, ended with this value.
+/// tinyproxy in a VM's network, stopped when dropped.
 struct Tinyproxy(Child);
 
 impl Drop for Tinyproxy {
@@ -30,7 +30,7 @@ impl Drop for Tinyproxy {
     }
 }
 
-/// Whether tinyproxy is here; where the project's own checks run, it has to be.
+/// Whether tinyproxy is installed; under CI it must be.
 fn is_here() -> bool {
     let found =
         Command::new("tinyproxy").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
@@ -63,7 +63,7 @@ fn start(vm: &Vm, more: &str) -> Tinyproxy {
 
 /// A configuration whose proxy is tinyproxy.
 fn through(credentials: &str) -> String {
-    format!("{}proxy: {{url: \"http://{credentials}{PROXY}\"}}\n", patient(&[("endpoint", "2s")]))
+    format!("{}proxy: {{url: \"http://{credentials}{PROXY}\"}}\n", with_windows(&[("endpoint", "2s")]))
 }
 
 /// Lines that let only these names through.

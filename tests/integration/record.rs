@@ -1,6 +1,6 @@
 //! The record of the last run.
 
-use crate::assertions::{assert_enrolled, patient};
+use crate::assertions::{assert_enrolled, with_windows};
 use crate::nexus::vm::{Vm, RECORD};
 
 #[test]
@@ -12,9 +12,9 @@ fn record_that_cannot_be_written_is_a_warning() {
 }
 
 #[test]
-fn record_is_versioned_and_says_what_the_last_line_says() {
+fn record_is_versioned_and_matches_the_last_line() {
     let vm = Vm::new()
-        .config(&patient(&[("endpoint", "1s")]))
+        .config(&with_windows(&[("endpoint", "1s")]))
         .csn(|csn| csn.refused = vec!["pas.windows.net".into()])
         .start();
     let run = vm.run(&["enroll"]);
@@ -32,7 +32,7 @@ fn record_is_versioned_and_says_what_the_last_line_says() {
 }
 
 #[test]
-fn unreadable_record_is_a_warning_and_a_fresh_start() {
+fn unreadable_record_is_a_warning_and_is_replaced() {
     for text in ["{\"version\": 1, \"run", "", "[]", "{\"version\": 99}", "\u{0}\u{1}\u{2}"] {
         let vm = Vm::new().enrolled().file(RECORD, text).start();
         let status = vm.run(&["status"]);

@@ -11,7 +11,7 @@ fn himds(unit: Unit) -> impl FnOnce(&mut crate::nexus::spec::System) {
     }
 }
 
-/// What the record says of the repairs of a fault.
+/// The repairs of a fault in the record.
 fn repairs(vm: &Vm, fault: &str) -> Vec<Value> {
     let record = vm.record().expect("a record");
     let all = record["repairs"].as_array().cloned().unwrap_or_default();
@@ -25,7 +25,7 @@ fn only<'a>(run: &'a Run, event: &str, fault: &str) -> &'a Value {
 }
 
 #[test]
-fn a_repair_that_helped_is_told_with_before_and_after() {
+fn a_repair_that_helped_is_logged_with_before_and_after() {
     let vm = Vm::new().installed().system(himds(Unit::stopped())).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -40,7 +40,7 @@ fn a_repair_that_helped_is_told_with_before_and_after() {
 }
 
 #[test]
-fn a_repair_that_does_not_help_is_told_and_bounded() {
+fn a_repair_that_does_not_help_is_logged_and_bounded() {
     let text = config().replace("endpoint: 20s", "endpoint: 1s");
     let vm = Vm::new()
         .installed()
@@ -63,7 +63,7 @@ fn a_repair_that_does_not_help_is_told_and_bounded() {
 }
 
 #[test]
-fn services_are_left_alone_where_they_are_not_the_trouble() {
+fn services_are_not_restarted_without_cause() {
     let vm = Vm::new().installed().start();
     assert_enrolled(&vm, &vm.run(&["enroll"]));
     assert!(vm.calls_of("systemctl restart").is_empty());

@@ -1,4 +1,4 @@
-//! No token and no password can be read: planted ones are looked for in everything that every command puts out,
+//! No token and no password can be read: planted ones are searched in everything that every command prints,
 //! writes, and gives its children.
 
 use std::collections::BTreeSet;
@@ -11,10 +11,10 @@ use crate::nexus::run::Run;
 use crate::nexus::spec::{Outcome, Playbook};
 use crate::nexus::vm::{self, Vm};
 
-/// The proxy's password as it stands in the URL, as it is meant, and with its user as a header carries it.
+/// The proxy's password in the URL, as plain text, and with its user in a header.
 const PASSWORD: [&str; 3] = ["kanari%2Fvogel-77", "kanari/vogel-77", "bmV4dXM6a2FuYXJpL3ZvZ2VsLTc3"];
 
-/// A VM whose proxy asks for the password, and whose configuration has it.
+/// A VM whose proxy requires the password, which the configuration has.
 fn behind_a_password() -> vm::Builder {
     let url = format!("proxy:\n  url: http://nexus:{}@169.254.0.11:3128\n", PASSWORD[0]);
     Vm::new().csn(|csn| csn.credentials = Some(format!("nexus:{}", PASSWORD[1]))).file_with_mode(
@@ -30,7 +30,7 @@ fn assert_no_password(name: &str, text: &str) {
     }
 }
 
-/// Every command with all its words; the ones whose standard output is the secret itself come last.
+/// Every command with its arguments; those that print the secret come last.
 const COMMANDS: [&[&str]; 12] = [
     &["doctor", "-vv"],
     &["doctor", "-vv", "--output", "json"],
@@ -46,11 +46,11 @@ const COMMANDS: [&[&str]; 12] = [
     &["token", "-vv", "--output", "json"],
 ];
 
-fn assert_silent(vm: &Vm, command: &[&str], run: &Run) {
+fn assert_no_secret(vm: &Vm, command: &[&str], run: &Run) {
     let name = command.join(" ");
     assert_no_password(&format!("stderr of {name}"), &run.stderr);
     assert_no_password(&format!("the log of {name}"), &run.log);
-    // For a shell the password has to be there.
+    // The variables for a shell contain the password.
     if command[0] != "env" {
         assert_no_password(&format!("stdout of {name}"), &run.stdout);
     }
@@ -73,11 +73,11 @@ fn no_command_shows_a_token_or_the_proxys_password() {
         .start();
     let first = vm.agent(&["enroll", "-vv"]).run();
     assert_enrolled(&vm, &first);
-    assert_silent(&vm, &["enroll"], &first);
+    assert_no_secret(&vm, &["enroll"], &first);
     for command in COMMANDS {
         let run = vm.agent(command).run();
         run.assert_code(0);
-        assert_silent(&vm, command, &run);
+        assert_no_secret(&vm, command, &run);
     }
     let arguments: Vec<String> = vm.calls().into_iter().flat_map(|call| call.argv).collect();
     assert_no_password("the arguments of a child", &arguments.join("\n"));
@@ -100,7 +100,7 @@ fn files_with_the_password_are_not_for_everyone() {
 }
 
 #[test]
-fn failing_commands_show_nothing_either() {
+fn failing_commands_show_no_secret() {
     let words =
         format!("FATAL   proxy http://nexus:{}@169.254.0.11:3128 and {{token}} failed\n", PASSWORD[0]);
     let vm = behind_a_password()
@@ -109,14 +109,14 @@ fn failing_commands_show_nothing_either() {
         .start();
     for command in [["enroll", "-vv"], ["doctor", "-vv"], ["status", "-vv"]] {
         let run = vm.agent(&command).run();
-        assert_silent(&vm, &command, &run);
+        assert_no_secret(&vm, &command, &run);
         assert_no_secret_left(&vm, &run);
     }
     assert_no_password("the record", &vm.record().expect("a record").to_string());
 }
 
 #[test]
-fn faults_of_the_configuration_do_not_show_what_was_written() {
+fn configuration_errors_do_not_show_values() {
     let url = format!("proxy:\n  url: http://nexus:{}@169.254.0.11:3128/path\n", PASSWORD[0]);
     let vm = Vm::new().file_with_mode(vm::CONFIG, 0o600, &(vm::config() + &url)).start();
     for command in [&["validate"][..], &["validate", "--output", "json"], &["enroll"], &["doctor"], &["env"]]
@@ -129,7 +129,7 @@ fn faults_of_the_configuration_do_not_show_what_was_written() {
     }
 }
 
-/// What every process of a VM shows to others on the same machine, over and over until told to stop.
+/// Collects the arguments and environment of every process of a VM until stopped.
 fn watch(root: &str, stop: &AtomicBool) -> BTreeSet<String> {
     let mut shown = BTreeSet::new();
     while !stop.load(Ordering::Relaxed) {
@@ -169,8 +169,8 @@ fn no_process_has_the_token_in_its_environment_or_arguments() {
     for text in &shown {
         assert!(!tokens.iter().any(|token| text.contains(token.as_str())), "{text}");
     }
-    // The proxy variables are what children need the password by; arguments never hold it. What is read in the middle
-    // of an exec may be the environment, which begins with HOME.
+    // Children get the password by the proxy variables; arguments never contain it. A read during
+    // an exec may return the environment, which begins with HOME.
     for arguments in shown.iter().filter(|text| !text.contains("LC_ALL=") && !text.contains("HOME=/root")) {
         assert_no_password("arguments", arguments);
     }

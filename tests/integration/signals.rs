@@ -1,4 +1,4 @@
-//! A run that is told to stop, or killed: children gone, secrets gone, record written, the log finished.
+//! Runs that are stopped by a signal: no children, no secrets, a record, and a complete log.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -7,23 +7,23 @@ use std::time::Duration;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 
-use crate::assertions::{assert_enrolled, assert_stopped, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, with_windows};
 use crate::nexus::run::{wait_until, Mode, Run};
 use crate::nexus::spec::{Door, GuestPlan, Outcome, Playbook};
 use crate::nexus::vm::{agent_program, Vm};
 
-/// Dead is what counts: without an init that reaps them, the killed stay as zombies.
+/// Zombies count as gone: without an init nothing reaps them.
 fn is_gone(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.is_empty() || stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
 fn assert_all_gone(vm: &Vm) {
-    // Nothing but the signal ends them: the stand-ins hang for longer than the limit of this wait.
+    // Only the signal can end them: the stand-ins hang for longer than the limit of this wait.
     wait_until("every child is gone", || vm.calls().iter().all(|call| is_gone(call.pid)));
 }
 
-/// The run was told to stop by a signal of this name, and ended as it should.
+/// Asserts that the run was stopped by this signal and ended properly.
 fn assert_interrupted(vm: &Vm, run: &Run, signal: &str) {
     assert_stopped(vm, run, 75, "run.interrupted");
     let message = run.last()["message"].as_str().unwrap_or_default().to_owned();
@@ -31,7 +31,7 @@ fn assert_interrupted(vm: &Vm, run: &Run, signal: &str) {
     assert_all_gone(vm);
 }
 
-/// A VM on which this call of a stand-in never ends by itself.
+/// A VM on which this call of a stand-in hangs.
 fn stuck(call: &str, outcome: Outcome) -> Vm {
     Vm::new().call(call, Playbook::new().forever(outcome)).start()
 }
@@ -41,7 +41,7 @@ fn hang() -> Outcome {
 }
 
 /// Runs until a stand-in was called, then signals.
-fn stop_in_the_middle_of(vm: &Vm, call: &str, signal: Signal, mode: Mode) -> Run {
+fn signal_during(vm: &Vm, call: &str, signal: Signal, mode: Mode) -> Run {
     let mut going = vm.agent(&["enroll"]).mode(mode).spawn();
     going.wait_until(call, |vm| !vm.calls_of(call).is_empty());
     going.signal(signal);
@@ -49,9 +49,9 @@ fn stop_in_the_middle_of(vm: &Vm, call: &str, signal: Signal, mode: Mode) -> Run
 }
 
 #[test]
-fn told_to_stop_while_it_waits() {
-    // Windows that outlast the test's limit: only the signal can end this run.
-    let config = patient(&[("boot", "1h"), ("endpoint", "1h")]);
+fn sigterm_during_a_wait() {
+    // The windows exceed the test's limit, so only the signal can end this run.
+    let config = with_windows(&[("boot", "1h"), ("endpoint", "1h")]);
     let vm = Vm::new().imds(|imds| imds.door = Door::Closed).config(&config).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
@@ -62,7 +62,7 @@ fn told_to_stop_while_it_waits() {
 }
 
 #[test]
-fn told_to_stop_while_connect_runs() {
+fn sigterm_while_connect_runs() {
     let vm = stuck("azcmagent connect", hang());
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_until("the secret file", |vm| !vm.calls_of("azcmagent connect").is_empty());
@@ -79,55 +79,55 @@ fn told_to_stop_while_connect_runs() {
 }
 
 #[test]
-fn child_that_does_not_listen_is_killed() {
+fn child_that_ignores_sigterm_is_killed() {
     let vm = stuck("azcmagent connect", Outcome::Deaf { stdout: "INFO    Connecting\n".to_owned() });
     let mut going = vm.agent(&["enroll"]).spawn();
-    // Its line says that it has begun not to listen.
+    // Its output line shows that it ignores the signal now.
     going.wait_for_event("connect.output");
     going.signal(Signal::SIGTERM);
-    // The child goes on for ever, so the end of the run is the end of it.
+    // The child never exits by itself, so the run can end only by killing it.
     let run = going.finish();
     assert_interrupted(&vm, &run, "SIGTERM");
 }
 
 #[test]
-fn told_to_stop_while_the_package_manager_runs_and_then_goes_on() {
+fn sigterm_while_the_package_manager_runs_and_next_run_continues() {
     let vm = stuck("apt-get install", hang());
-    let run = stop_in_the_middle_of(&vm, "apt-get install", Signal::SIGTERM, Mode::Pipe);
+    let run = signal_during(&vm, "apt-get install", Signal::SIGTERM, Mode::Pipe);
     assert_interrupted(&vm, &run, "SIGTERM");
     vm.set_guest(&GuestPlan::default());
     assert_enrolled(&vm, &vm.run(&["enroll"]));
 }
 
 #[test]
-fn interrupted_by_a_person_at_a_terminal() {
+fn sigint_at_a_terminal() {
     let vm = stuck("azcmagent connect", hang());
-    let run = stop_in_the_middle_of(&vm, "azcmagent connect", Signal::SIGINT, Mode::Terminal);
+    let run = signal_during(&vm, "azcmagent connect", Signal::SIGINT, Mode::Terminal);
     assert_interrupted(&vm, &run, "SIGINT");
     assert!(run.stdout.contains("NOT YET: run.interrupted"), "{}", run.text());
     assert!(run.stdout.contains("arc-enroll enroll"), "{}", run.text());
 }
 
 #[test]
-fn terminal_that_goes_away_ends_the_run_cleanly() {
+fn sighup_ends_the_run_cleanly() {
     let vm = stuck("azcmagent connect", hang());
-    let run = stop_in_the_middle_of(&vm, "azcmagent connect", Signal::SIGHUP, Mode::Terminal);
+    let run = signal_during(&vm, "azcmagent connect", Signal::SIGHUP, Mode::Terminal);
     assert_interrupted(&vm, &run, "SIGHUP");
 }
 
 #[test]
-fn told_to_stop_at_first_boot_the_last_line_is_in_cloud_inits_log() {
+fn sigterm_at_first_boot_leaves_the_last_line_in_cloud_inits_log() {
     let vm = Vm::new()
         .file("etc/machine-id", "00000000000000000000000000000000\n")
         .call("azcmagent connect", Playbook::new().forever(hang()))
         .start();
-    let run = stop_in_the_middle_of(&vm, "azcmagent connect", Signal::SIGTERM, Mode::CloudInit);
+    let run = signal_during(&vm, "azcmagent connect", Signal::SIGTERM, Mode::CloudInit);
     assert_interrupted(&vm, &run, "SIGTERM");
 }
 
 #[test]
-fn told_to_stop_before_it_has_begun_to_work() {
-    // The spread of a fleet: this machine-id waits longest.
+fn sigterm_during_the_start_delay() {
+    // This machine-id has the longest start delay.
     let vm = Vm::new().file("etc/machine-id", "ffffffffffffffffffffffffffffffff\n").start();
     let mut going = vm.agent(&["enroll"]).mode(Mode::CloudInit).spawn();
     going.wait_for_event("start.delayed");
@@ -138,13 +138,13 @@ fn told_to_stop_before_it_has_begun_to_work() {
 }
 
 #[test]
-fn what_a_killed_run_left_in_memory_is_removed_by_the_next() {
+fn memory_files_of_a_killed_run_are_removed_by_the_next() {
     let vm = stuck("azcmagent connect", hang());
-    let run = stop_in_the_middle_of(&vm, "azcmagent connect", Signal::SIGKILL, Mode::Pipe);
+    let run = signal_during(&vm, "azcmagent connect", Signal::SIGKILL, Mode::Pipe);
     assert_eq!((run.code, run.signal), (None, Some(9)));
     let orphan = vm.calls_of("azcmagent connect")[0].pid;
     kill(Pid::from_raw(i32::try_from(orphan).expect("a process id")), Signal::SIGKILL).expect("it hangs");
-    assert!(!vm.leaks(&[]).is_empty(), "nobody was left to remove the file");
+    assert!(!vm.leaks(&[]).is_empty(), "the killed run cannot have removed the file");
     vm.set_guest(&GuestPlan::default());
     let again = vm.run(&["enroll"]);
     assert_enrolled(&vm, &again);
@@ -152,7 +152,7 @@ fn what_a_killed_run_left_in_memory_is_removed_by_the_next() {
 }
 
 #[test]
-fn second_signal_does_not_cut_the_end_short() {
+fn second_signal_does_not_interrupt_shutdown() {
     let vm = stuck("azcmagent connect", Outcome::Deaf { stdout: "INFO    Connecting\n".to_owned() });
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("connect.output");
@@ -164,7 +164,7 @@ fn second_signal_does_not_cut_the_end_short() {
 }
 
 #[test]
-fn hang_up_that_was_to_be_ignored_is_ignored() {
+fn ignored_sighup_stays_ignored() {
     let vm = stuck("azcmagent connect", hang());
     let root = vm.folder().join("root");
     let ca = root.join(".nexus/ca.pem");
@@ -189,7 +189,7 @@ fn hang_up_that_was_to_be_ignored_is_ignored() {
 }
 
 #[test]
-fn told_to_stop_while_it_only_looks() {
+fn sigterm_while_observing() {
     let vm = Vm::new().enrolled().call("azcmagent show", Playbook::new().forever(hang())).start();
     let before = vm.tree();
     let mut going = vm.agent(&["doctor"]).spawn();

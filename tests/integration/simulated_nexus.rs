@@ -1,6 +1,6 @@
-//! The simulated Nexus behaves as documented, whoever asks.
+//! The simulated Nexus behaves as documented, for any client.
 
-/// Its stand-in of azcmagent.
+/// The stand-in for azcmagent.
 mod azcmagent;
 /// Its proxy and its Azure.
 mod azure;

@@ -1,10 +1,10 @@
-//! `status`: the last run, what holds now, and when the timer tries next, in text and JSON.
+//! `status`: the last run, the present state, and the next timer run, in text and JSON.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::assertions::{assert_enrolled, patient};
+use crate::assertions::{assert_enrolled, with_windows};
 use crate::nexus::spec::{machine_id, Door, GuestPlan, Outcome, Playbook, VM_NAME};
 use crate::nexus::vm::{self, Vm, RECORD};
 
@@ -18,7 +18,7 @@ fn status(vm: &Vm, code: i32) -> (String, BTreeMap<String, Value>) {
     let text = vm.run(&["status"]);
     text.assert_code(code);
     for line in text.stdout.lines() {
-        // A command stands whole.
+        // A command is not wrapped.
         let is_step = line.trim_start().starts_with(|c: char| c.is_ascii_digit());
         let one_word = is_step || line.split_whitespace().any(|word| word.len() > 53);
         assert!(line.chars().count() <= 80 || one_word, "{line:?}");
@@ -56,7 +56,7 @@ fn status_before_the_first_run() {
 }
 
 #[test]
-fn status_of_an_enrolled_vm_says_when_the_timer_looks_again() {
+fn status_of_an_enrolled_vm_has_the_next_timer_run() {
     let vm = Vm::new().file("proc/uptime", "4000.25 100.00\n").start();
     vm.run(&["enroll"]).assert_code(0);
     let asked = std::time::Instant::now();
@@ -91,7 +91,8 @@ fn status_of_an_enrolled_vm_says_when_the_timer_looks_again() {
 
 #[test]
 fn status_of_a_vm_that_waits_names_fault_evidence_and_steps() {
-    let vm = Vm::new().config(&patient(&[("endpoint", "1s")])).csn(|csn| csn.door = Door::Closed).start();
+    let vm =
+        Vm::new().config(&with_windows(&[("endpoint", "1s")])).csn(|csn| csn.door = Door::Closed).start();
     vm.run(&["enroll"]).assert_code(75);
     let (text, told) = status(&vm, 75);
     assert!(text.starts_with("Last run:   waiting: proxy.refused (exit code 75)\n"), "{text}");
@@ -107,7 +108,7 @@ fn status_of_a_vm_that_waits_names_fault_evidence_and_steps() {
 }
 
 #[test]
-fn status_reads_what_systemd_says_of_the_next_elapse() {
+fn status_parses_the_next_elapse_of_systemd() {
     let says = |sub: &str, next: &str| {
         let text = format!(
             "NextElapseUSecMonotonic={next}\nLoadState=loaded\nActiveState=active\nSubState={sub}\n\
@@ -127,7 +128,7 @@ fn status_reads_what_systemd_says_of_the_next_elapse() {
         ("waiting", "1d 1h 34min 5.123456s", "in 34 min"),
         ("waiting", "1d 1h 20.000001s", "in 20 s"),
         ("waiting", "2w 1d 1h", "in 336 h"),
-        // Elapsed, and not yet told so.
+        // Elapsed, but not yet reported.
         ("waiting", "23h 59min", "due now"),
         ("waiting", "infinity", "not known"),
         ("waiting", "", "not known"),
@@ -137,7 +138,7 @@ fn status_reads_what_systemd_says_of_the_next_elapse() {
         vm.set_guest(&says(sub, next));
         let (text, told) = status(&vm, 0);
         let line = text.lines().find(|line| line.starts_with("Next try:")).unwrap_or_default();
-        // The clock goes on while this is asked.
+        // The clock advances during the command.
         let late =
             expected.replace("34 min", "33 min").replace("20 s", "19 s").replace("336 h", "335 h 59 min");
         assert!(line.ends_with(expected) || line.ends_with(&late), "{next}: {text}");
@@ -146,7 +147,7 @@ fn status_reads_what_systemd_says_of_the_next_elapse() {
 }
 
 #[test]
-fn status_tells_the_repairs_and_reads_the_record_of_a_later_version() {
+fn status_shows_repairs_and_reads_records_of_later_versions() {
     let record = r#"{"version":1,"agent":"9.0","run_id":"r","started":"2026-01-01T00:00:00.000Z",
         "finished":"2026-01-01T00:01:05.000Z","outcome":"enrolled","fault":null,"evidence":null,"exit_code":0,
         "next":"nothing to do","later":[1],"repairs":[{"repair":"start-services","fault":"agent.service-down","helped":true},
@@ -183,7 +184,7 @@ fn status_needs_no_configuration() {
 }
 
 #[test]
-fn status_without_root_says_what_it_cannot_see() {
+fn status_without_root_lists_what_was_not_checked() {
     let vm = Vm::new().enrolled().start();
     vm.run(&["enroll"]).assert_code(0);
     let mut command = vm.command("unshare");
@@ -191,13 +192,14 @@ fn status_without_root_says_what_it_cannot_see() {
     let output = command.args(["status", "--root"]).arg(&vm.root).output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("not root, which only looking does not need"), "{text}");
+    assert!(text.contains("not root (not needed to observe)"), "{text}");
     assert!(text.contains("Last run:   enrolled") && text.contains("Next try:   20"), "{text}");
 }
 
 #[test]
-fn status_tells_of_the_last_run_and_of_azcmagent() {
-    let vm = Vm::new().config(&patient(&[("endpoint", "1s")])).csn(|csn| csn.door = Door::Closed).start();
+fn status_shows_the_last_run_and_azcmagent() {
+    let vm =
+        Vm::new().config(&with_windows(&[("endpoint", "1s")])).csn(|csn| csn.door = Door::Closed).start();
     let run = vm.run(&["status"]);
     run.assert_code(75);
     assert!(run.stdout.contains("none") && run.stdout.contains("not installed"), "{}", run.text());

@@ -1,11 +1,11 @@
-//! The timer that runs `enroll` again: early, once, as the configuration wants it; and runs that find another at
-//! work.
+//! The timer that runs `enroll` again: when it is installed, and as the configuration sets it; and runs beside another
+//! one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::assertions::{assert_enrolled, assert_stopped, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, with_windows};
 use crate::file_systems::read_only;
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Door, ImdsPlan, Outcome, Playbook, RESOURCE_GROUP, SUBSCRIPTION};
@@ -26,7 +26,7 @@ fn repair(keys: &str) -> String {
     format!("{}repair: {{{keys}}}\n", vm::config())
 }
 
-/// The value of a key; the last one counts.
+/// The value of a key; the last one is used.
 fn value(text: &str, key: &str) -> String {
     let start = format!("{key}=");
     text.lines().rev().find_map(|line| line.strip_prefix(&start)).unwrap_or_default().to_owned()
@@ -55,7 +55,7 @@ fn position(run: &Run, event: &str) -> usize {
 }
 
 #[test]
-fn installed_before_anything_is_waited_for() {
+fn timer_is_installed_before_any_wait() {
     let vm = Vm::new().imds(|imds| imds.door = Door::Closed).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
@@ -70,7 +70,7 @@ fn installed_before_anything_is_waited_for() {
     assert_eq!(run.events("timer.installed").len(), 1, "{}", run.text());
     assert!(position(&run, "timer.installed") < position(&run, "wait.started"), "{}", run.text());
     assert_eq!((vm.mode(SERVICE), vm.mode(TIMER)), (0o644, 0o644));
-    // Where the user-data puts the program; the rest is as packages ship it, but for this test's waits.
+    // The path of the program from user-data; the rest is as in the packages, except for this test's waits.
     let service =
         shipped("arc-enroll.service").replace("=/usr/bin/", "=/usr/local/bin/").replace("=1200s", "=360s");
     assert_eq!(vm.read(SERVICE), service);
@@ -78,7 +78,7 @@ fn installed_before_anything_is_waited_for() {
 }
 
 #[test]
-fn the_second_run_asks_once_and_changes_nothing() {
+fn the_second_run_queries_systemd_once_and_changes_nothing() {
     let vm = Vm::new().start();
     assert_enrolled(&vm, &vm.run(&["enroll"]));
     let (service, timer, calls) = (vm.read(SERVICE), vm.read(TIMER), vm.calls().len());
@@ -128,7 +128,7 @@ fn drift_of_the_units_is_repaired() {
     repaired("disabled", "enable arc-enroll.timer");
     systemctl(&vm, &["stop", "arc-enroll.timer"]);
     repaired("stopped", "start --no-block arc-enroll.timer");
-    // As a run leaves it that is killed between writing the file and telling systemd.
+    // As left by a run that was killed between writing the file and the daemon-reload.
     vm.write(TIMER, &edited);
     systemctl(&vm, &["daemon-reload"]);
     vm.write(TIMER, &timer);
@@ -142,7 +142,7 @@ fn systemctl(vm: &Vm, arguments: &[&str]) {
 }
 
 #[test]
-fn removed_where_it_is_not_wanted() {
+fn timer_is_removed_when_disabled() {
     let vm = Vm::new().enrolled().start();
     vm.run(&["enroll"]).assert_code(0);
     vm.write(vm::CONFIG, &repair("timer: false"));
@@ -152,7 +152,7 @@ fn removed_where_it_is_not_wanted() {
     assert!(!vm.path(SERVICE).exists() && !vm.path(TIMER).exists());
     assert!(vm.system().units.keys().all(|name| !name.starts_with("arc-enroll")), "{:?}", vm.system().units);
     assert!(vm.path("etc/systemd/system/timers.target.wants/arc-enroll.timer").symlink_metadata().is_err());
-    // The service is not stopped: it may be the run that removes them.
+    // The service is not stopped: it may be the present run.
     assert!(vm.calls().iter().all(|call| call.call != "systemctl stop arc-enroll.service"));
     assert_eq!(changes(&vm).split_off(3), ["stop arc-enroll.timer", "daemon-reload"]);
     let calls = vm.calls_of("systemctl").len();
@@ -168,7 +168,7 @@ fn removed_where_it_is_not_wanted() {
 }
 
 #[test]
-fn what_a_run_was_told_is_told_to_the_timer() {
+fn options_of_a_run_are_passed_to_the_timer() {
     let vm = Vm::new()
         .enrolled()
         .config("repair: {every: 2h}\n")
@@ -208,7 +208,7 @@ fn what_a_run_was_told_is_told_to_the_timer() {
     verify(&vm);
 }
 
-/// The units in the eyes of the real systemd, the program put where it is said to be.
+/// Verifies the units with the real systemd, with the program at its path.
 fn verify(vm: &Vm) {
     let folder = tempfile::tempdir().expect("a folder");
     for path in [SERVICE, TIMER] {
@@ -227,14 +227,14 @@ fn verify(vm: &Vm) {
 }
 
 #[test]
-fn units_are_good_in_the_eyes_of_systemd() {
+fn units_pass_systemd_analyze() {
     let vm = Vm::new().enrolled().config(&repair("every: 45m")).start();
     vm.run(&["enroll"]).assert_code(0);
     verify(&vm);
 }
 
 #[test]
-fn beside_a_packaged_unit_only_what_differs_is_written() {
+fn only_differences_to_packaged_units_are_written() {
     let packaged = |name: &str| format!("usr/lib/systemd/system/{name}");
     let names = ["arc-enroll.service", "arc-enroll.timer"];
     let builder = names.iter().fold(Vm::new().enrolled(), |vm, name| {
@@ -294,7 +294,7 @@ fn a_masked_timer_stays_masked() {
     let vm = Vm::new().enrolled().start();
     std::fs::create_dir_all(vm.path("etc/systemd/system")).expect("a folder");
     symlink("/dev/null", vm.path(TIMER)).expect("a link");
-    // As `systemctl mask` leaves it where systemd was not told.
+    // As `systemctl mask` leaves it without a daemon-reload.
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     assert!(not_installed(&run).contains("is masked"));
@@ -333,7 +333,7 @@ fn a_systemd_that_refuses_is_a_warning() {
 }
 
 #[test]
-fn a_configuration_that_will_not_stay_is_no_good_for_a_timer() {
+fn a_temporary_configuration_installs_no_timer() {
     let vm = Vm::new().enrolled().file("tmp/nexus.yaml", &vm::config()).start();
     let run = vm.run(&["enroll", "--config", "/tmp/nexus.yaml"]);
     assert_enrolled(&vm, &run);
@@ -343,8 +343,8 @@ fn a_configuration_that_will_not_stay_is_no_good_for_a_timer() {
 }
 
 #[test]
-fn next_says_when_the_timer_goes_on() {
-    let config = patient(&[("endpoint", "1s")]);
+fn last_line_has_the_next_timer_run() {
+    let config = with_windows(&[("endpoint", "1s")]);
     let closed = || Vm::new().csn(|csn| csn.door = Door::Closed);
     let vm = closed().config(&config).start();
     let run = vm.run(&["enroll"]);
@@ -361,7 +361,7 @@ fn next_says_when_the_timer_goes_on() {
 }
 
 #[test]
-fn a_run_that_finds_another_at_work_leaves_at_once_if_told_so() {
+fn if_idle_ends_at_once_beside_another_run() {
     let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
@@ -380,7 +380,7 @@ fn a_run_that_finds_another_at_work_leaves_at_once_if_told_so() {
 }
 
 #[test]
-fn told_to_stop_while_another_is_at_work_leaves_its_record_alone() {
+fn sigterm_while_waiting_for_another_run_keeps_its_record() {
     let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
@@ -394,10 +394,10 @@ fn told_to_stop_while_another_is_at_work_leaves_its_record_alone() {
     assert!(vm.record().is_some());
 }
 
-/// A first boot that runs out of its window, and the timer's run an hour later.
+/// A first boot that ends with its window, and the timer's run an hour later.
 #[test]
-fn a_role_that_comes_late_is_found_by_the_timers_run() {
-    let config = patient(&[("access", "1s")]);
+fn a_late_role_is_found_by_the_timer_run() {
+    let config = with_windows(&[("access", "1s")]);
     let vm = Vm::new()
         .config(&config)
         .file("etc/machine-id", "00000000000000000000000000000000\n")
@@ -414,7 +414,7 @@ fn a_role_that_comes_late_is_found_by_the_timers_run() {
 }
 
 #[test]
-fn the_timers_run_leaves_one_line_where_all_is_well_and_all_of_them_where_it_is_not() {
+fn the_timer_run_logs_one_line_unless_it_fails() {
     let vm = Vm::new().enrolled().start();
     assert_enrolled(&vm, &vm.run(&["enroll"]));
     let before = vm.tree();

@@ -25,7 +25,7 @@ fn token_is_printed_on_standard_output_and_nowhere_else() {
 }
 
 #[test]
-fn token_of_an_identity_that_is_not_there_is_an_error_without_output() {
+fn missing_identity_is_an_error_without_output() {
     let vm = Vm::new().start();
     let run = vm.run(&["token", "--identity", USER_CLIENT]);
     run.assert_code(18);
@@ -34,7 +34,7 @@ fn token_of_an_identity_that_is_not_there_is_an_error_without_output() {
 }
 
 #[test]
-fn token_needs_no_configuration_and_waits_for_a_sidecar_that_comes_up() {
+fn token_needs_no_configuration_and_waits_for_the_sidecar() {
     let vm = Vm::new().imds(|imds| imds.door = Door::ClosedFor(4000)).start();
     fs::remove_file(vm.path(vm::CONFIG)).expect("a configuration");
     let run = vm.run(&["token"]);

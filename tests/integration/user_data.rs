@@ -1,4 +1,4 @@
-//! The user-data that the program writes of itself.
+//! User-data that contains the program.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use serde_yaml::Value;
 use crate::nexus::spec::{Door, Playbook, Reply};
 use crate::nexus::vm::{self, agent_program, Vm};
 
-/// The small static program, where one was built and is named; the debug one is over every ceiling.
+/// The static program, if it was built and is named; the debug program exceeds every size limit.
 fn static_program(test: &str) -> Option<PathBuf> {
     let program = std::env::var_os("ARC_ENROLL_STATIC").map(PathBuf::from);
     if program.is_none() {
@@ -50,7 +50,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn debug_program_is_over_the_ceiling_and_nothing_is_written() {
+fn debug_program_exceeds_the_limit_and_nothing_is_written() {
     let folder = Folder::new();
     let secret = "kanarienvogel";
     let url = format!("proxy:\n  url: http://nexus:{secret}@169.254.0.11:3128\n");
@@ -111,7 +111,7 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn static_program_and_configuration_arrive_as_they_are() {
+fn static_program_and_configuration_are_unchanged() {
     let Some(program) = static_program("user-data of the static program") else { return };
     let folder = Folder::new();
     let output = folder.user_data(&program, &[]);
@@ -133,7 +133,7 @@ fn static_program_and_configuration_arrive_as_they_are() {
 }
 
 #[test]
-fn own_cloud_config_is_joined_without_a_loss() {
+fn included_cloud_config_is_merged_completely() {
     let Some(program) = static_program("user-data with --include") else { return };
     let folder = Folder::new();
     let own = "#cloud-config\nwrite_files:\n- path: /etc/motd\n  permissions: 0644\n  content: hello\nruncmd:\n- [echo, \"12:30:45\"]\n";
@@ -156,7 +156,7 @@ fn included_file_that_is_no_cloud_config_is_named() {
     assert!(stderr.contains("not a cloud-config"), "{stderr}");
 }
 
-/// The digest of the stand-in below, as a person would have it from sha256sum.
+/// The digest of the stand-in below, as from sha256sum.
 fn sha256(path: &str) -> String {
     let output = Command::new("sha256sum").arg(path).output().expect("sha256sum runs");
     text(&output.stdout).split_whitespace().next().expect("a digest").to_owned()
@@ -184,7 +184,7 @@ fn user_data_that_fetches_names_the_endpoint_and_hides_the_key() {
 }
 
 #[test]
-fn wrong_wishes_make_no_user_data() {
+fn invalid_options_make_no_user_data() {
     let folder = Folder::new();
     for (options, word) in [
         (&["--fetch-url", "https://h/a b"][..], "--fetch-url holds ' '"),
@@ -217,7 +217,7 @@ fn fetched_through_the_proxy_of_the_network() {
                 azure.routes.insert("mirror.example".to_owned(), Playbook::new().forever(reply));
             })
             .start();
-        // What is outside the VM's own root cannot be written in the simulated VM.
+        // Paths outside the VM's root cannot be written in the simulated VM.
         let place = vm.root.join("fetched").display().to_string();
         let script = text(&script)
             .replace("binary=/usr/local/bin/arc-enroll", &format!("binary={place}"))

@@ -17,7 +17,7 @@ pub const REPOSITORY: &str = "packages.microsoft.com";
 /// The one older version that the repository has.
 const OLDER_VERSION: &str = "1.57.03160.512";
 
-/// What the package manager knows: versions by package; `available` is what reading the index has brought.
+/// The package manager's state: versions by package; `available` comes from the last index refresh.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Packages {
@@ -50,7 +50,7 @@ pub fn offered(guest: &Guest, wanted: Option<&str>) -> Option<String> {
     versions.into_iter().find(|known| known.starts_with(&beginning))
 }
 
-/// Unpacks the stand-in as the package unpacks the agent, with the package's own words.
+/// Unpacks the stand-in like the agent's package, with the same output.
 pub fn install(guest: &Guest, version: &str) {
     println!("Preinstall...install\nCreating himds group ...\nCreating himds account ...");
     println!("Unpacking azcmagent ({version}) ...\nSetting up azcmagent ({version}) ...");
@@ -73,7 +73,7 @@ pub fn install(guest: &Guest, version: &str) {
     println!("Postinstall...configure");
 }
 
-/// Puts the stand-in where the agent's program is.
+/// Installs the stand-in at the path of the agent's program.
 fn place(root: &Path) -> io::Result<()> {
     let program = std::env::current_exe()?;
     for folder in ["opt/azcmagent/bin", "usr/bin"] {
@@ -83,7 +83,7 @@ fn place(root: &Path) -> io::Result<()> {
         drop(fs::remove_file(&link));
         symlink(&program, link)?;
     }
-    // Libraries take this file for a sign that the VM is Arc-enabled.
+    // Client libraries detect an Arc-enabled server by this file.
     fs::write(root.join("opt/azcmagent/bin/himds"), "")
 }
 

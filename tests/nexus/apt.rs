@@ -134,7 +134,7 @@ fn update(guest: &Guest) -> u8 {
     if !failed {
         return 0;
     }
-    // Without this setting apt-get update says yes although nothing could be fetched.
+    // Without this setting apt-get update succeeds although nothing could be fetched.
     let strict = option(guest, "APT::Update::Error-Mode").is_some_and(|mode| mode == "any");
     let level = if strict { "E" } else { "W" };
     println!(
@@ -153,7 +153,7 @@ fn not_fetched(url: &str, suite: &str, why: &str) -> bool {
     true
 }
 
-/// The key named by `signed-by`, where it is not there.
+/// The key named by `signed-by`, if it is missing.
 fn missing_key(guest: &Guest, line: &str) -> Option<String> {
     let (_, rest) = line.split_once("signed-by=")?;
     let path = rest.split([' ', ']', ',']).next().unwrap_or("");

@@ -1,4 +1,4 @@
-//! Azure Resource Manager: the calls that an enrolling VM makes, with ARM's own refusals.
+//! Azure Resource Manager: the calls of an enrolling VM, with ARM's error responses.
 
 use serde_json::{json, Value};
 
@@ -7,7 +7,7 @@ use crate::nexus::spec::{Denial, USER_CLIENT, USER_OBJECT};
 use crate::token::{date, epoch, us_date};
 use crate::world::State;
 
-/// What matters here of the two roles that the guide names.
+/// The relevant actions of the two roles in the guide.
 const ONBOARDING: [&str; 5] = [
     "Microsoft.HybridCompute/machines/read",
     "Microsoft.HybridCompute/machines/write",
@@ -22,14 +22,14 @@ const AUDIENCES: [&str; 4] = [
     "https://management.chinacloudapi.cn/",
 ];
 
-/// What a path asks for.
+/// The resource that a path addresses.
 #[derive(Debug, PartialEq)]
 enum Resource {
     Subscription,
     Group,
     Permissions,
     Machine(String),
-    /// What only an operator's az asks for.
+    /// A resource that only an operator's az requests.
     Operator(Listing),
     Provider {
         namespace: String,
@@ -256,7 +256,7 @@ fn authorize(state: &mut State, request: &Request, target: &Target, claims: &Val
     let number = claims["number"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
     let counted =
         state.denied < access.denials || access.never || state.azure_for_ms() < access.denied_for_ms;
-    // It is asked at the same time as the permissions: which comes first must not decide.
+    // It is requested concurrently with the permissions, so the order must not matter.
     let is_aside = matches!(target.resource, Resource::Provider { register: false, .. });
     if counted {
         state.denied += u32::from(!is_aside);
@@ -351,7 +351,7 @@ fn machine(state: &mut State, request: &Request, name: &str) -> Answer {
     }
 }
 
-/// Makes or replaces a machine out of what the client sent.
+/// Creates or replaces a machine from the request.
 fn put(state: &mut State, name: &str, known: Option<&str>, mut body: Value) -> Answer {
     let Some(location) = body["location"].as_str().map(str::to_owned) else {
         return Answer::json(400, &error("LocationRequired", "The location property is required."));
@@ -388,7 +388,7 @@ fn error(code: &str, message: &str) -> Value {
     json!({"error": {"code": code, "message": message}})
 }
 
-/// Reads `/subscriptions/S[/resourceGroups/G[/providers/N/T/NAME]]`; ARM does not care about case.
+/// Parses `/subscriptions/S[/resourceGroups/G[/providers/N/T/NAME]]`, ignoring case like ARM.
 fn parse(path: &str) -> Option<Target> {
     let parts: Vec<String> = path.trim_matches('/').split('/').map(crate::http1::decode).collect();
     let lower: Vec<String> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();

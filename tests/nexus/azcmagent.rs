@@ -1,5 +1,5 @@
-//! Stand-in of azcmagent: the documented commands, words and exit codes. Where no public example of an output
-//! exists it is made up in the documented form; a reader must not depend on those words.
+//! Stand-in for azcmagent: the documented commands, outputs and exit codes. If there is no public example of an output,
+//! it is invented in the documented form; parsers must not depend on its wording.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -74,7 +74,7 @@ const PROPERTIES: [(&str, &str); 12] = [
     ("extensions.agent.cpulimit", "5"),
 ];
 
-/// A parsed command line; the file of `--config` lies under the flags.
+/// A parsed command line; flags override the file of `--config`.
 #[derive(Debug, Default)]
 pub struct Options {
     pub words: Vec<String>,
@@ -234,7 +234,7 @@ fn config(guest: &Guest, words: &[&str]) -> u8 {
     }
 }
 
-/// The proxy that the agent itself uses: its own setting, then the environment.
+/// The proxy that the agent uses: its setting, then the environment.
 pub fn proxy(guest: &Guest) -> Option<String> {
     let all: BTreeMap<String, String> = guest.read_json(&guest.path("var/opt/azcmagent/localconfig.json"));
     let own = all.get("proxy.url").filter(|url| !url.is_empty()).cloned();
@@ -292,7 +292,7 @@ fn title(code: u16) -> &'static str {
     }
 }
 
-/// The end of a failed command, in the one modern form that is public.
+/// The trailer of a failed command, in the only current form that is public.
 pub fn trailer(code: u16, message: &str) -> String {
     format!(
         "INFO    Exit Code:  AZCM{code:04}: {}\nINFO    For troubleshooting, see https://aka.ms/arc/azcmerror\n\

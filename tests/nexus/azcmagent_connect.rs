@@ -1,4 +1,4 @@
-//! `azcmagent connect` and `check` of the stand-in: they really go through the proxy to the simulated ARM.
+//! `azcmagent connect` and `check` of the stand-in, which connect through the proxy to the simulated ARM.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -88,7 +88,7 @@ pub fn run(guest: &Guest, options: &Options, outcome: &Outcome) -> u8 {
     }
 }
 
-/// Without a credential a person is asked to sign in, for five minutes.
+/// Without a credential it asks the user to sign in and waits for five minutes.
 pub fn sign_in() -> u8 {
     let page = "https://microsoft.com/devicelogin";
     let text = format!(
@@ -163,7 +163,7 @@ impl Connect<'_> {
         ))
     }
 
-    /// The words of this refusal are not public.
+    /// The message of this refusal is not public.
     fn refuse_azure_vm(&self) -> Result<(), Failure> {
         let allowed = std::env::var("MSFT_ARC_TEST").is_ok_and(|value| value == "true");
         if imds_status(AZURE_VM_PROBE) != 200 {
@@ -229,7 +229,7 @@ impl Connect<'_> {
         }
     }
 
-    /// A refusal of this one is no failure; only verbose mode tells of it.
+    /// A refusal of this call is not a failure; only verbose mode shows it.
     fn register(&self, is_verbose: bool) {
         let path = format!("/subscriptions/{}/providers/Microsoft.HybridCompute/register", self.subscription);
         let path = format!("{path}?api-version=2021-04-01");
@@ -380,7 +380,7 @@ fn add_tag(tags: &mut BTreeMap<String, String>, parts: &mut Vec<String>) -> Resu
 
 fn say(line: &str) {
     println!("{line}");
-    // A reader at the other end of a pipe sees each step when it happens.
+    // Flushed, so that a reader of a pipe sees each step when it happens.
     drop(std::io::stdout().flush());
     sleep(STEP);
 }

@@ -70,7 +70,7 @@ fn facts(guest: &Guest) -> Value {
     let cloud: Value = guest.read_json(&guest.path("var/opt/azcmagent/cloudconfig.json"));
     let services = services(guest);
     let himds = services.iter().any(|(unit, _, state)| *unit == "himdsd.service" && state == "active");
-    // A machine that was never connected and one without heartbeats have the same word here.
+    // A machine that was never connected and one without heartbeats have the same status.
     let connected =
         cloud["connected"] == true && himds && shows_since_connect(guest) >= guest.plan.connected_after_shows;
     let text = |name: &str| config.get(name).cloned().unwrap_or_default();

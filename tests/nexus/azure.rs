@@ -12,7 +12,7 @@ use crate::world::{Server, World};
 
 const REPOSITORY_KEY: &str = include_str!("replies/repository-key.asc");
 
-/// Answers one request to one of the names and writes it down.
+/// Answers and records one request to one of the names.
 pub fn answer(world: &World, host: &str, request: &Request) -> Answer {
     let act = world.state().route(host);
     let answer = play(act, || match host {

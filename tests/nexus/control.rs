@@ -1,4 +1,4 @@
-//! What is said between a test and the process that serves its VM: one JSON value a line, answered by one.
+//! The protocol between a test and the process that serves its VM: one JSON value per line, answered by another.
 
 use serde::{Deserialize, Serialize};
 

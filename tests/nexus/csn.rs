@@ -90,7 +90,7 @@ fn next_act(world: &World, host: &str, connect: bool) -> Option<HttpAct> {
     for_host.or_else(|| if connect { state.connect.next() } else { None })
 }
 
-/// Why the proxy does not let a request pass, if it does not.
+/// The reason why the proxy refuses a request, if it does.
 fn refusal(plan: &CsnPlan, request: &Request, host: &str) -> Option<Answer> {
     if host.is_empty() {
         let answer = squid_page(400, "ERR_INVALID_URL 0", "Invalid URL");
@@ -143,7 +143,7 @@ fn denied(error: &str) -> Answer {
     squid_page(403, error, "Access Denied.")
 }
 
-/// An error as squid words it.
+/// An error in squid's format.
 fn squid_page(status: u16, error: &str, title: &str) -> Answer {
     let id = error.split(' ').next().unwrap_or("");
     let body = format!(

@@ -1,4 +1,4 @@
-//! The demo: enrolls a simulated VM on this machine and shows a person what happens.
+//! The demo: enrolls a simulated VM on this machine and shows what happens.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -21,7 +21,7 @@ this machine: no root, no internet and no Azure subscription are needed, and
 nothing on this machine changes.
 ";
 
-/// Shows it; ends with the agent's own exit code.
+/// Runs the demo; exits with the agent's exit code.
 pub fn run() -> ExitCode {
     if let Err(error) = build_agent() {
         eprintln!("The agent cannot be built: {error}");
@@ -118,7 +118,7 @@ fn report(vm: &Vm, last: &Value) {
     }
 }
 
-/// What was asked of ARM, in the order of the first time, with the answers.
+/// The requests to ARM in order of first occurrence, with the responses.
 fn arm_requests(observed: &Observed) -> Vec<(String, String)> {
     let mut groups: Vec<(String, Vec<&Seen>)> = Vec::new();
     for seen in observed.azure_at("management.azure.com") {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::nexus::vm::Vm;
 
-/// Name under which the program is told where the VM's files are.
+/// The environment variable with the path of the VM's files.
 const ROOT: &str = "NEXUS_ROOT";
 
 /// Starts the VM and the program; ends with the program's exit code.

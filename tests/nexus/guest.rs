@@ -1,5 +1,5 @@
-//! What the stand-in programs have in common: where their VM's root is, what they are told to do, and the
-//! record of how they were called.
+//! Shared by the stand-in programs: their VM's root, their plan, and the
+//! record of their calls.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ use serde_json::{json, Value};
 use crate::nexus::seen::{Call, ConfigFile};
 use crate::nexus::spec::{GuestPlan, Outcome, Span, MARKER};
 
-/// Where the stand-ins keep their things on a VM that has no marker: one that is not simulated.
+/// The state folder of the stand-ins on a VM without a marker, that is, one that is not simulated.
 const REAL_HOME: &str = "var/opt/azcmagent/nexus";
 
 /// The VM as one stand-in program sees it.
@@ -35,7 +35,7 @@ pub struct Guest {
     pub arguments: Vec<String>,
 }
 
-/// How far a playbook has come, kept from one call to the next.
+/// The position of a playbook, kept between calls.
 #[derive(Default, Serialize, Deserialize)]
 struct Progress {
     scene: usize,
@@ -91,7 +91,7 @@ impl Guest {
         self.root.join(below.trim_start_matches('/'))
     }
 
-    /// Writes the call down and gives what the plan says about it. The names go from the most exact to the
+    /// Records the call and returns the plan's act for it. The names go from the most specific to the
     /// most general; the first is the one recorded.
     pub fn called(&self, names: &[&str], config: Option<&Path>) -> Outcome {
         let environment: BTreeMap<String, String> = std::env::vars().collect();
@@ -192,7 +192,7 @@ pub fn perform(outcome: &Outcome, token: &str) -> Option<u8> {
     }
 }
 
-/// Says something, so that it is seen at once, and waits.
+/// Prints a text unbuffered, and waits.
 pub fn hang(text: &str, time: Duration) {
     print!("{text}");
     drop(std::io::stdout().flush());
@@ -216,7 +216,7 @@ fn in_path(program: &Path) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists())
 }
 
-/// The values of proxy variables are of interest, of the others only that they are there.
+/// Records the values of proxy variables, and only the names of the others.
 fn shown(name: String, value: &str) -> (String, String) {
     let proxy = name.to_ascii_lowercase().ends_with("_proxy");
     let kept = if proxy || name == "PATH" || name == "LC_ALL" { mask(value) } else { String::new() };

@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 server that can also misbehave: hang, cut a body, close without an answer. A library
-//! would keep it from doing so.
+//! A small HTTP/1.1 server that can also misbehave: hang, truncate a body, close without a response. A library
+//! would prevent this.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -40,7 +40,7 @@ impl Request {
     }
 }
 
-/// What goes back.
+/// A response.
 #[derive(Clone, Debug)]
 pub enum Answer {
     Full { status: u16, headers: Vec<(String, String)>, body: Vec<u8>, delay_ms: u64, cut: Option<usize> },
@@ -91,7 +91,7 @@ impl Answer {
     }
 }
 
-/// The answer that a playbook asks for; `healthy` is called where it asks for the usual one.
+/// The response for an act of a playbook; `healthy` produces the usual one.
 pub fn play(act: Option<HttpAct>, healthy: impl FnOnce() -> Answer) -> Answer {
     match act {
         Some(HttpAct::Reply(reply)) => Answer::of(&reply),
@@ -157,7 +157,7 @@ async fn read_head<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Result<Option
             let mut words = line.split(' ');
             request.method = words.next().unwrap_or("").to_owned();
             request.target = words.next().unwrap_or("").to_owned();
-            // Empty lines before a request are to be overlooked.
+            // Empty lines before a request are ignored.
             first = request.method.is_empty();
         } else if line.is_empty() {
             return Ok(Some(request));
@@ -167,7 +167,7 @@ async fn read_head<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Result<Option
     }
 }
 
-/// Writes the answer; says whether the connection may go on.
+/// Writes the response; returns whether the connection stays open.
 pub async fn write_answer<S>(
     stream: &mut S,
     request: &Request,
@@ -180,7 +180,7 @@ where
     let (status, headers, body, delay_ms, cut) = match answer {
         Answer::Close => return Ok(false),
         Answer::Hang => {
-            // Until the client has had enough.
+            // Until the client closes the connection.
             while !stream.fill_buf().await?.is_empty() {
                 let length = stream.fill_buf().await?.len();
                 stream.consume(length);

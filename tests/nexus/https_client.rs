@@ -1,4 +1,4 @@
-//! HTTPS through the proxy, as the stand-in programs speak it: blocking, one request a connection.
+//! HTTPS through the proxy for the stand-in programs: blocking, one request per connection.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -34,7 +34,7 @@ pub struct Response {
 }
 
 impl Call<'_> {
-    /// Sends it; the error is worded as Go programs word theirs.
+    /// Sends the request; errors are worded like those of Go programs.
     pub fn send(&self) -> Result<Response, String> {
         let url = format!("https://{}{}", self.host, self.path);
         let method = self.method.get(..1).unwrap_or("").to_owned() + &self.method[1..].to_ascii_lowercase();
@@ -108,7 +108,7 @@ fn tunnel(proxy: &str, host: &str) -> Result<TcpStream, String> {
     Ok(stream)
 }
 
-/// Trusts what the machine trusts, or the bundle named in the environment, as curl and Go do.
+/// Uses the system's trust store, or the bundle named in the environment, like curl and Go.
 fn trust() -> Result<ClientConfig, String> {
     let named = ["SSL_CERT_FILE", "CURL_CA_BUNDLE"].iter().find_map(|name| std::env::var(name).ok());
     let file = named.unwrap_or_else(|| SYSTEM_STORE.to_owned());

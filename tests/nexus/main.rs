@@ -1,6 +1,6 @@
 //! The simulated Nexus VM, and the stand-in programs in it, in one binary.
 //!
-//! Without arguments it enrolls such a VM and shows what happens; `--help` says the rest. Under the name of
+//! Without arguments it enrolls such a VM and shows what happens; see `--help`. Under the name of
 //! another program (`azcmagent`, `systemctl`, `apt-get` …) it behaves as that one.
 
 #![expect(

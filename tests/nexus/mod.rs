@@ -1,5 +1,5 @@
 //! The simulated Nexus VM as tests and the demo use it: describe one ([`vm::Vm`]), start it, run programs in
-//! it, look at what happened. The servers and stand-in programs themselves are in the `nexus` example.
+//! it, inspect the results. The servers and stand-in programs are in the `nexus` example.
 
 pub mod control;
 pub mod run;

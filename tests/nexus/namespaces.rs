@@ -1,5 +1,5 @@
-//! The VM's own network, mounts and host name: namespaces of the kernel, so that nothing of the machine is
-//! touched and VMs that run at once do not meet. Root is not needed where user namespaces are allowed.
+//! The VM's network, mounts and host name: kernel namespaces, so that the machine is not
+//! changed and concurrent VMs do not interfere. Root is not needed if user namespaces are allowed.
 
 use std::fs;
 use std::io;
@@ -19,9 +19,9 @@ const ADDRESSES: [[u8; 4]; 2] = [[169, 254, 169, 254], [169, 254, 0, 11]];
 /// Folders of the machine that the VM sees but cannot change.
 const READ_ONLY: [&str; 8] = ["/etc", "/usr", "/var", "/opt", "/boot", "/srv", "/root", "/home"];
 
-/// Takes this process, which must have one thread, into namespaces of its own and furnishes them.
+/// Moves this process, which must have one thread, into new namespaces and sets them up.
 pub fn enter_new(spec: &Spec) -> io::Result<()> {
-    // Some machines refuse the first step, others let it pass and refuse what comes after.
+    // Some machines refuse the first step, others only a later one.
     furnish_new(spec).map_err(|error| {
         io::Error::other(format!(
             "this machine does not allow private namespaces ({error}). Where user namespaces are switched off, \
@@ -40,7 +40,7 @@ fn furnish_new(spec: &Spec) -> io::Result<()> {
             fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
             fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
         }
-        // Root may do without a user namespace where these are switched off.
+        // Root needs no user namespace if these are disabled.
         Err(_) if uid.is_root() => unshare(own)?,
         Err(error) => return Err(error.into()),
     }
@@ -67,7 +67,7 @@ fn mounts(spec: &Spec) -> io::Result<()> {
     fs::write(&nothing, "")?;
     for name in &spec.hidden {
         for folder in ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"] {
-            // A file that nobody may execute is no program.
+            // A file without execute permission is not a program.
             let program = Path::new(folder).join(name);
             if program.is_file() {
                 mount(Some(&nothing), &program, none, MsFlags::MS_BIND, none)?;
@@ -76,7 +76,7 @@ fn mounts(spec: &Spec) -> io::Result<()> {
     }
     for folder in READ_ONLY {
         if !spec.root.starts_with(folder) && Path::new(folder).is_dir() {
-            // A safety net only: a kernel that refuses it leaves the VM usable.
+            // Only a safeguard: the VM is usable if the kernel refuses it.
             read_only(folder).ok();
         }
     }
@@ -124,7 +124,7 @@ fn loopback() -> io::Result<()> {
     Ok(())
 }
 
-/// Sends one request to the kernel's routing socket and waits for its word.
+/// Sends one request to the kernel's routing socket and waits for the acknowledgement.
 fn netlink(kind: u16, message: &[u8]) -> io::Result<()> {
     // request, acknowledge, create
     const FLAGS: u16 = 0x1 | 0x4 | 0x400;

@@ -13,7 +13,7 @@ fn program(guest: &Guest) -> &str {
     guest.name.as_str()
 }
 
-/// `dnf`, and yum and tdnf, which take the same words.
+/// `dnf`, and yum and tdnf, which take the same arguments.
 pub fn dnf(guest: &Guest) -> u8 {
     let words = words(guest);
     let verb = words.first().copied().unwrap_or("");
@@ -101,7 +101,7 @@ pub fn rpm(guest: &Guest) -> u8 {
     }
 }
 
-/// What is neither an option nor the value of one.
+/// The arguments that are neither an option nor the value of one.
 fn words(guest: &Guest) -> Vec<&str> {
     let mut words = Vec::new();
     let mut arguments = guest.arguments.iter().map(String::as_str);

@@ -1,4 +1,4 @@
-//! Running the agent inside a simulated VM, in the ways it is run on a real one.
+//! Runs the agent inside a simulated VM, in the ways it is run on a real one.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -18,7 +18,7 @@ use super::spec::MARKER;
 use super::vm::{agent_program, Vm, LOG};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Time after which whatever is waited for counts as stuck. It only turns a hang into a failure and says nothing of how
+/// Time after which a wait counts as stuck. It only turns a hang into a failure and does not measure how
 /// fast something is: longer than any wait of a healthy run on a loaded machine, shorter than the stand-ins hang.
 pub const HANG_LIMIT: Duration = Duration::from_secs(300);
 /// Signals that a run starts with at their default, whatever this process ignores: a job in a shell's background
@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 static SPAWN: Mutex<()> = Mutex::new(());
 
-/// Keeps other children of this process from being started, until the guard is dropped.
+/// Prevents other threads from starting children until the guard is dropped.
 pub(super) fn lock_spawn() -> MutexGuard<'static, ()> {
     SPAWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -36,11 +36,11 @@ pub(super) fn lock_spawn() -> MutexGuard<'static, ()> {
 /// Where the agent's output goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
-    /// Two pipes to this process: a script reads it.
+    /// Two pipes to this process, as for a script.
     Pipe,
-    /// A terminal: a person looks on.
+    /// A terminal, as for an operator.
     Terminal,
-    /// A pipe to `tee -a` of the log: cloud-init's own way.
+    /// A pipe to `tee -a` of the log, as under cloud-init.
     CloudInit,
     /// The log file itself.
     LogFile,
@@ -182,7 +182,7 @@ fn wait_until_open(tee: &Child) {
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < HANG_LIMIT, "waited in vain until {what}");
+        assert!(started.elapsed() < HANG_LIMIT, "timed out waiting until {what}");
         sleep(PAUSE);
     }
 }
@@ -301,7 +301,7 @@ impl Run {
         let mut text = String::new();
         for line in self.stdout.lines() {
             match line.strip_suffix('\\') {
-                // A space and a backslash part words; a backslash alone stands inside quotes.
+                // A backslash after a space separates words; a backslash alone is inside quotes.
                 Some(part) => text
                     .push_str(&(part.trim_end().to_owned() + if part.ends_with(' ') { "\u{1}" } else { "" })),
                 None => text.push_str(&format!("{line}\n")),
@@ -312,7 +312,7 @@ impl Run {
         words.fold(first, |text, rest| format!("{text} {}", rest.trim_start()))
     }
 
-    /// Everything that the run has put out, for the message of a failed assertion.
+    /// All output of the run, for the message of a failed assertion.
     pub fn text(&self) -> String {
         format!(
             "exit {:?} signal {:?} after {:?}\n--- stdout\n{}\n--- stderr\n{}\n--- log\n{}",
@@ -320,7 +320,7 @@ impl Run {
         )
     }
 
-    /// Fails with everything there is unless the run ended with this code.
+    /// Fails with all output unless the run ended with this code.
     pub fn assert_code(&self, code: i32) -> &Self {
         assert!(self.code == Some(code), "expected exit code {code}\n{}", self.text());
         self

@@ -19,7 +19,7 @@ pub struct Addresses {
     pub csn: SocketAddr,
 }
 
-/// Binds both ports that are to be open now, so that a caller knows that they answer, and goes on serving.
+/// Binds the ports that are to be open now, so that they accept connections on return, and serves in the background.
 pub async fn start(world: &World, tls: &TlsAcceptor, addresses: Addresses) -> io::Result<()> {
     for (server, address) in [(Server::Imds, addresses.imds), (Server::Csn, addresses.csn)] {
         let listener = match door(world, server) {
@@ -83,7 +83,7 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
 }
 
 async fn connection(world: World, tls: TlsAcceptor, server: Server, stream: TcpStream) {
-    // A client that goes away early is its own business.
+    // A client that disconnects early is not an error.
     drop(match server {
         Server::Imds => {
             let offset = || world.state().imds.clock_offset_s;

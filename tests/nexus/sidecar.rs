@@ -1,7 +1,7 @@
 //! The IMDS sidecar at 169.254.169.254:80.
 //!
-//! Request and answers are those of the VM IMDS as documented; what the Nexus sidecar itself says when it is
-//! not ready is not published, so those replies are in `replies/` and marked there.
+//! Requests and responses follow the documentation of the VM IMDS; the responses of the Nexus sidecar when it is
+//! not ready are not published, so they are in `replies/` and marked there.
 
 use serde_json::{json, Value};
 
@@ -12,7 +12,7 @@ use crate::world::{Server, State, World};
 
 const NEWEST_VERSIONS: [&str; 3] = ["2025-04-07", "2024-07-17", "2023-11-15"];
 
-/// Answers one request and writes it down.
+/// Answers and records one request.
 pub fn answer(world: &World, request: &Request) -> Answer {
     let answer = decide(&mut world.state(), request);
     world.note(Server::Imds, "169.254.169.254", request, answer.status());
@@ -41,7 +41,7 @@ fn token_route(state: &mut State, request: &Request) -> Answer {
     }
 }
 
-/// What IMDS refuses before it looks at the path.
+/// The requests that IMDS refuses regardless of the path.
 fn refused(request: &Request) -> Option<Answer> {
     if request.method != "GET" {
         return Some(Answer::json(405, &error("method_not_allowed", "The HTTP method is not allowed.")));
@@ -100,7 +100,7 @@ fn token(state: &mut State, request: &Request, shape: &TokenShape) -> Answer {
     Answer::json(200, &token::reply(&issued, &identity, &resource, shape))
 }
 
-/// The identity that a query names, or the one that is meant when it names none.
+/// The identity that a query names, or the default one.
 fn choose<'a>(identities: &'a [Identity], query: &[(String, String)]) -> Result<&'a Identity, Box<Answer>> {
     let refusal = |text: &str| Err(Box::new(Answer::json(400, &error("invalid_request", text))));
     let names = ["client_id", "object_id", "msi_res_id"];

@@ -1,5 +1,5 @@
-//! What a simulated VM is made of, as data: written by a test or the demo, read by the servers and by the
-//! stand-in programs. Everything has a healthy default, so that a test names only what goes wrong.
+//! The specification of a simulated VM as data: written by a test or the demo, read by the servers and the
+//! stand-in programs. Every part has a healthy default, so that a test specifies only failures.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub struct Spec {
     pub hostname: String,
     /// Lines that the VM sees as its /etc/hosts instead of the machine's own.
     pub hosts: Option<String>,
-    /// Whether the VM's name server takes questions and never answers.
+    /// Whether the VM's name server never answers.
     pub silent_dns: bool,
     /// Programs of the machine that the VM does not have, such as `curl`.
     pub hidden: Vec<String>,
@@ -45,7 +45,7 @@ pub struct Spec {
     pub azure: AzurePlan,
 }
 
-/// How long a scene of a playbook lasts.
+/// The duration of a scene of a playbook.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Span {
@@ -61,7 +61,7 @@ pub struct Scene<A> {
     pub span: Span,
 }
 
-/// What happens first; when it is over, the part is healthy.
+/// The scenes in order; after the last one the part is healthy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Playbook<A>(pub Vec<Scene<A>>);
@@ -412,17 +412,17 @@ impl Default for AzurePlan {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Says this and ends; `{token}` stands for the token that it was given.
+    /// Prints this and exits; `{token}` is replaced by the given token.
     Exit {
         code: u8,
         stdout: String,
         stderr: String,
     },
-    /// Says this and never ends.
+    /// Prints this and hangs.
     Hang {
         stdout: String,
     },
-    /// As `Hang`, and does not care about SIGTERM.
+    /// Like `Hang`, and ignores SIGTERM.
     Deaf {
         stdout: String,
     },
@@ -453,7 +453,7 @@ impl Outcome {
         Self::Exit { code, stdout: stdout.to_owned(), stderr: String::new() }
     }
 
-    /// What apt-get says while another program holds the lock.
+    /// The output of apt-get while another program holds the lock.
     pub fn apt_locked() -> Self {
         let lock = "/var/lib/dpkg/lock-frontend";
         Self::Exit {
@@ -481,7 +481,7 @@ pub struct GuestPlan {
     pub calls: BTreeMap<String, Playbook<Outcome>>,
     /// Version that a package manager installs; the usual one when empty.
     pub version: String,
-    /// `azcmagent show` says Disconnected so many times after connecting.
+    /// `azcmagent show` reports Disconnected this many times after connecting.
     pub connected_after_shows: u32,
 }
 
@@ -554,7 +554,7 @@ pub fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A machine as ARM tells of it.
+/// A machine as ARM returns it.
 pub fn machine(name: &str, status: &str, vm_id: &str) -> Value {
     json!({
         "id": machine_id(name),

@@ -1,4 +1,4 @@
-//! Stand-in of systemctl: units and manager environment are in a file. Units that are files of the VM are read at
+//! Stand-in for systemctl: units and manager environment are in a file. Units that are files of the VM are read at
 //! a daemon-reload, as systemd does.
 
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use crate::guest::{perform, Guest};
 use crate::nexus::spec::{System, Unit};
 use crate::unit_files;
 
-/// In systemd's own order: what only timers have comes first.
+/// In systemd's order: properties of timers come first.
 const PROPERTIES: [&str; 7] = [
     "NextElapseUSecMonotonic",
     "Id",
@@ -35,7 +35,7 @@ pub fn run(guest: &Guest) -> u8 {
         guest.arguments.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
     let verb = words.first().copied().unwrap_or("list-units");
     let name = format!("systemctl {verb}");
-    // The value of `-p` is no unit.
+    // The value of `-p` is not a unit.
     let wanted = property_list(guest);
     let units: Vec<String> = words
         .iter()
@@ -54,7 +54,7 @@ pub fn run(guest: &Guest) -> u8 {
     }
     let before = system.clone();
     let code = work(&mut system, verb, &units, guest, wanted.as_deref());
-    // Questions may come at the same time, and one that writes would be in the way of another that reads.
+    // Calls may be concurrent, so a writing call must not interfere with a reading one.
     if system != before {
         save(guest, &system);
     }
@@ -143,7 +143,7 @@ fn show(system: &System, units: &[String], wanted: Option<&str>, guest: &Guest) 
             more: Default::default(),
         };
         let unit = system.units.get(name).unwrap_or(&missing);
-        // In systemd's own order, whatever was asked for first.
+        // In systemd's order, regardless of the order of the arguments.
         for property in PROPERTIES.iter().filter(|property| wanted.contains(property)) {
             let value = match *property {
                 "NextElapseUSecMonotonic" if name.ends_with(".timer") => unit_files::next_elapse(guest, unit),
@@ -178,7 +178,7 @@ fn change(system: &mut System, verb: &str, units: &[String]) -> u8 {
         let (active, sub) = if verb == "stop" { ("inactive", "dead") } else { ("active", running) };
         unit.active = active.to_owned();
         unit.sub = sub.to_owned();
-        // A start by hand begins anew; this machine has been up for longer than the VM.
+        // A manual start restarts the interval; this machine has been up for longer than the VM.
         unit.more.remove("NRestarts");
         unit.more.remove("Result");
         if let Some(started) = unit.more.get_mut("ExecMainStartTimestampMonotonic") {
@@ -228,7 +228,7 @@ fn is(system: &System, verb: &str, units: &[String]) -> u8 {
     code
 }
 
-/// `timedatectl`: says that the clock is kept, and takes every change.
+/// `timedatectl`: reports a synchronized clock, and accepts every change.
 pub fn timedatectl(guest: &Guest) -> u8 {
     let verb = guest.arguments.first().map_or("status", String::as_str);
     let outcome = guest.called(&[&format!("timedatectl {verb}"), "timedatectl"], None);

@@ -1,4 +1,4 @@
-//! Tokens: JWT-shaped, unique, never signed by anybody.
+//! Tokens: JWT-shaped, unique, unsigned.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use crate::world::State;
 /// Seconds to live; issued five minutes ago, that makes the 86,700 of a managed identity.
 const LIFETIME_S: i64 = 86_400;
 
-/// Makes a token and writes it down.
+/// Creates and records a token.
 pub fn issue(state: &mut State, identity: &Identity, resource: &str, shape: &TokenShape) -> Issued {
     let number = state.seen.tokens.len() + 1;
     let tenant = shape.tenant.clone().unwrap_or_else(|| state.imds.tenant.clone());
@@ -40,7 +40,7 @@ pub fn issue(state: &mut State, identity: &Identity, resource: &str, shape: &Tok
     issued
 }
 
-/// The body of a successful answer; every member is a text unless the shape says otherwise.
+/// The body of a successful response; every member is a string unless the shape sets another form.
 pub fn reply(issued: &Issued, identity: &Identity, resource: &str, shape: &TokenShape) -> Value {
     let expires = issued.claims["exp"].as_i64().unwrap_or(0);
     let mut body = json!({

@@ -1,4 +1,4 @@
-//! Units that are files of the VM, for the stand-in of systemctl.
+//! Units that are files of the VM, for the systemctl stand-in.
 
 use std::fs;
 use std::io;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::guest::Guest;
 use crate::nexus::spec::{System, Unit};
 
-/// Where units are, the strongest first.
+/// The unit directories, highest precedence first.
 const FOLDERS: [&str; 3] = ["etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
 
-/// The VM has been up so long where it has no `/proc/uptime` of its own.
+/// The uptime of a VM without a `/proc/uptime`.
 const UPTIME: f64 = 600.0;
 
 /// A unit's file and its drop-ins; an empty text where it is masked.
@@ -47,7 +47,7 @@ fn link_of(guest: &Guest, name: &str, text: &str) -> Option<PathBuf> {
     Some(guest.path(&format!("etc/systemd/system/{target}.wants/{name}")))
 }
 
-/// Reads the units anew: new ones come to exist, those without a file go, what runs goes on.
+/// Reloads the units: adds new ones, removes those without a file, keeps running ones.
 pub fn read(guest: &Guest, system: &mut System) {
     system.units.retain(|name, unit| unit.text.is_none() || text(guest, name).is_some());
     for name in names(guest) {
@@ -87,7 +87,7 @@ pub fn link(guest: &Guest, name: &str, on: bool) -> io::Result<()> {
     }
 }
 
-/// Whether what systemd has read is what the files say.
+/// Whether the loaded units match the files.
 pub fn need_reload(guest: &Guest, name: &str, unit: &Unit) -> &'static str {
     let is_old = unit.text.is_some() && unit.text != text(guest, name);
     if is_old {

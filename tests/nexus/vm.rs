@@ -1,4 +1,4 @@
-//! A simulated VM: described with [`Vm::new`], started by [`Builder::start`], gone when it is dropped.
+//! A simulated VM: described with [`Vm::new`], started by [`Builder::start`], removed when it is dropped.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -126,19 +126,19 @@ impl Builder {
         self.file("etc/os-release", &text)
     }
 
-    /// azcmagent is there, with its services running.
+    /// azcmagent is installed, with its services running.
     pub fn installed(mut self) -> Self {
         self.installed = true;
         self
     }
 
-    /// azcmagent is there and connected to this machine resource.
+    /// azcmagent is installed and connected to this machine resource.
     pub fn connected(mut self, resource_id: &str) -> Self {
         self.connected = Some(resource_id.to_owned());
         self.installed()
     }
 
-    /// Already enrolled as the configuration asks.
+    /// Already enrolled to the configured target.
     pub fn enrolled(self) -> Self {
         self.connected(&machine_id(VM_NAME))
     }
@@ -440,7 +440,7 @@ impl Vm {
         self.calls().into_iter().filter(full).collect()
     }
 
-    /// Places where a token of this VM can still be read: files, and what a run has put out.
+    /// Places where a token of this VM can still be read: files, and the output of a run.
     pub fn leaks(&self, runs: &[&Run]) -> Vec<String> {
         let tokens: Vec<String> = self.observed().tokens.into_iter().map(|issued| issued.token).collect();
         let holds = |bytes: &[u8]| {

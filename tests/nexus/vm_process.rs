@@ -28,12 +28,12 @@ const ADDRESSES: Addresses = Addresses {
 pub fn run(file: &str) -> Result<(), AnyError> {
     let spec: Spec = serde_json::from_str(&fs::read_to_string(file)?)?;
     namespaces::enter_new(&spec)?;
-    // Bound and never read: questions about names go in and nothing comes out.
+    // Bound and never read: name queries are never answered.
     let _silent =
         spec.silent_dns.then(|| UdpSocket::bind((Ipv4Addr::new(169, 254, 0, 11), 53))).transpose()?;
     let authority = Authority::new(tls::AZURE)?;
     fs::write(ca_file(&spec.root), &authority.certificate_pem)?;
-    // Begun only now: the namespaces have to be entered by a process of one thread.
+    // Started only now: only a single-threaded process can enter the namespaces.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(spec, authority))
 }

@@ -1,4 +1,4 @@
-//! What the servers share: the plans with the place each playbook has reached, and the record.
+//! State shared by the servers: the plans, the position of each playbook, and the record.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,7 +14,7 @@ use crate::http1::Request;
 use crate::nexus::seen::{Issued, Observed, Seen};
 use crate::nexus::spec::{AzurePlan, CsnPlan, HttpAct, ImdsPlan, Playbook, Span, Spec};
 
-/// A playbook and how far it has come.
+/// A playbook and its position.
 #[derive(Debug, Default)]
 pub struct Stage {
     playbook: Playbook<HttpAct>,
@@ -60,11 +60,11 @@ pub struct State {
     pub connect: Stage,
     pub hosts: BTreeMap<String, Stage>,
     pub routes: BTreeMap<String, Stage>,
-    /// ARM requests that were refused for want of a role.
+    /// ARM requests that were refused because of a missing role.
     pub denied: u32,
     /// Numbers of the tokens that ARM saw before the role arrived.
     pub stale_tokens: Vec<usize>,
-    /// Since when the plan for Azure holds.
+    /// When the present plan for Azure was set.
     azure_since: Option<Instant>,
     pub seen: Observed,
 }

@@ -125,7 +125,7 @@ class Root:
         ]
 
     def run(self, words, network=False, timeout=120):
-        """Runs a command; its output and its complaints come as one text."""
+        """Runs a command; its output and errors are returned as one text."""
         return subprocess.run(
             self.command(words, network),
             env=ENVIRONMENT,

@@ -1,4 +1,4 @@
-"""What the TAB key does in bash and zsh, on a terminal of their own."""
+"""TAB completion of bash and zsh, in a terminal."""
 
 import os
 import pty
@@ -24,7 +24,7 @@ class Terminal:
             os.execvpe(command[0], command, {**ENVIRONMENT, "PS1": "> "})
         self.child = child
         self.seen = ""
-        # Nothing is typed ahead of the setup: an editor that starts throws away what it finds.
+        # Nothing is typed before the setup is done: a starting line editor discards pending input.
         self.type("printf '%s-' IS READY; echo\n", re.compile("IS-READY-"))
         for line in setup:
             self.type(f"{line}; printf '%s-' IS DONE; echo\n", re.compile("IS-DONE-"))

@@ -1,4 +1,4 @@
-"""What has to hold after a boot. Every check raises Wrong with what it saw."""
+"""Checks after a boot. Every check raises Wrong with what it observed."""
 
 import json
 import re
@@ -158,7 +158,7 @@ def timer_looks_after_it(vm):
         need(state + "\n" in timer, timer)
     status = json.loads(vm.probe("status-json"))
     need(status["timer"]["installed"] and status["timer"]["active"], status["timer"])
-    # One that is at work has no next time.
+    # A running timer unit has no next time.
     need(status["timer"]["next"] or status["timer"]["running"], f"{status['timer']} {timer}")
     need(all(one["state"] == "holds" for one in status["now"]["conditions"]), status["now"])
     need(vm.code("status") == 0 and "Next try:   " in vm.probe("status"), vm.probe("status"))
@@ -205,7 +205,7 @@ def timer_went_on_by_itself(vm):
 
 
 def ends_of_runs(vm):
-    """How each run ended, but those that found another at work."""
+    """The outcome of each run, except those that found another run active."""
     lines = events(vm.file("/var/log/cloud-init-output.log"))
     return [line for line in lines if line["event"] == "run.finished" and line["fault"] != "host.busy"]
 

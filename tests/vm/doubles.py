@@ -35,7 +35,7 @@ def build():
 
 
 def free_ports(count):
-    """Ports that nobody has now; kept open together, so that they differ."""
+    """Unused ports; opened at the same time, so that they differ."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [made.getsockname()[1] for made in sockets]
     for made in sockets:

@@ -37,7 +37,7 @@ FILES = {
     "etc/systemd/journald.conf.d/vm.conf": "[Journal]\nStorage=persistent\nCompress=no\n",
     # There is no sshd and only the C locale in this image.
     "etc/cloud/cloud.cfg.d/10_vm.cfg": "ssh_genkeytypes: []\nlocale: C.UTF-8\n",
-    # Looks at the machine from inside after cloud-init has ended, at every
+    # Inspects the machine after cloud-init has ended, at every
     # boot, and switches it off. What it does comes with the seed.
     "etc/systemd/system/vm-probe.service": """\
 [Unit]
@@ -57,7 +57,7 @@ WantedBy=cloud-init.target
 }
 
 ENABLED = ["systemd-networkd.service", "vm-probe.service"]
-# They would start in the middle of a run, at a time of their own.
+# These timers would start during a run, at unpredictable times.
 MASKED = [
     "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
     "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",

@@ -1,4 +1,4 @@
-"""What must hold after the power was cut, and after a reboot."""
+"""Checks after a power cut, and after a reboot."""
 
 import json
 
@@ -94,7 +94,7 @@ def reboot_changed_nothing(vm):
 
 
 def each_look_is_one_line(vm):
-    """Whether before the reboot or after it, the timer has found all well and changed nothing."""
+    """Checks that the timer found no fault and changed nothing, before or after the reboot."""
     need(vm.code("looks") == 0 and vm.code("another-look") == 0, "the timer did not look")
     lines = checks.events(vm.probe("cloud-init-output.log"))
     ends = [line for line in lines if line["event"] == "run.finished" and line["run_id"] != lines[0]["run_id"]]

@@ -22,7 +22,7 @@ def needles(token):
         # The first and last four characters depend on the neighbours.
         texts.append(base64.b64encode(b"\0" * shift + secret.encode())[4:-4].decode())
     pieces = {text[at:at + WINDOW] for text in texts for at in range(0, len(text) - WINDOW + 1, WINDOW)}
-    # A row of equal characters would be found in places without a token.
+    # A run of equal characters would also be found in places without a token.
     return sorted(piece.encode() for piece in pieces if len(set(piece)) > 12)
 
 

@@ -1,4 +1,4 @@
-"""What must be seen of what came late or was in the way, and of the user's own part."""
+"""Checks of late or failing services, and of the user's own cloud-config."""
 
 import checks
 from checks import events, need
@@ -58,7 +58,7 @@ def log(vm):
 
 
 def need_met(vm, *faults):
-    """The first run has met one of these, and its condition has held afterwards."""
+    """Checks that the first run had one of these faults, and that its condition held afterwards."""
     lines = [line for line in log(vm) if line["run_id"] == log(vm)[0]["run_id"]]
     fails = [line for line in lines if line["event"] == "condition.fails"]
     met = [line for line in fails if line["fault"] in faults]
@@ -69,7 +69,7 @@ def need_met(vm, *faults):
 
 
 def need_late(requests, seconds):
-    """Who asked was kept waiting for so long, from the first time on."""
+    """Checks that requests were refused for this long after the first one."""
     answered = [seen for seen in requests if seen["status"] == 200]
     need(answered, "there was never an answer")
     waited = (answered[0]["at_ms"] - requests[0]["at_ms"]) / 1000

@@ -38,7 +38,7 @@ WantedBy=multi-user.target
 """
 
 # The daemons of the real package do their work over the network; here it is
-# enough that they run until they are told to stop.
+# enough that they run until they are stopped.
 DAEMON = "#!/bin/sh\nexec sleep infinity\n"
 
 CONTROL = f"""\
@@ -52,8 +52,8 @@ Priority: optional
 Description: Stand-in for the Azure Connected Machine agent, for tests
 """
 
-# What stands still where the kernel's command line says so, and tells it on the
-# console: there the power is cut. Never without that word, nor in the next boot.
+# Blocks at the point named on the kernel's command line, and reports it on the
+# console, where the power is cut. Not without that word, nor in the next boot.
 STALL = """\
 stall() {
     case " $(cat /proc/cmdline) " in *" vm.stall=$1 "*) ;; *) return 0 ;; esac

@@ -56,7 +56,7 @@ answer service-proxy azcmagent config get proxy.url
 
 WAIT_FOR_THE_TIMER = "answer rerun by_itself enrolled\n"
 
-# After a cut: does the timer finish, and is anything left in pieces?
+# After a power cut: does the timer finish, and are there half-written files?
 AFTER_A_CUT = WAIT_FOR_THE_TIMER + """\
 answer unfinished unfinished
 answer dpkg-audit dpkg --audit
@@ -85,7 +85,7 @@ LATE_ROLE = {
     "azure": {"access": {"denials": 6}},
 }
 
-# Each time is counted from the first knock, so that a slow VM meets all of it.
+# Times count from the first connection, so that a slow VM sees every phase.
 LATE_NETWORK = {
     "imds": {"healthz": [{"act": "hang", "span": {"for": 90_000}}]},
     "csn": {
@@ -225,7 +225,7 @@ def tail(path, lines=40):
     path = pathlib.Path(path)
     if not path.is_file():
         return ""
-    # Colours, cursor movements and empty lines only hide what was said.
+    # Colours, cursor movements and empty lines only hide the text.
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", path.read_text(errors="replace"))
     said = [line for line in plain.splitlines() if line.strip()]
     return f"--- the end of {path}\n" + "\n".join(said[-lines:])

@@ -43,7 +43,7 @@ class Vm:
 
     @property
     def console(self):
-        """What this boot has said so far."""
+        """The console output of this boot so far."""
         try:
             return self.serial_of(self.boot).read_text(errors="replace")
         except FileNotFoundError:
@@ -61,7 +61,7 @@ class Vm:
         return self.folder / "guest" / "vm-probe" / f"boot-{boot}"
 
     def user_data(self, agent, fingerprint, scenario):
-        """What an operator would give to the VM, by the command he would use."""
+        """The user-data of the VM, created by the operator's command."""
         config = self.folder / "config.yaml"
         config.write_text(configuration(fingerprint, scenario.settings))
         words = ["--config", config, *scenario.options]
@@ -85,7 +85,7 @@ class Vm:
             seconds = machine.boot(
                 self.image, self.disk, self.seed, self.serial_of(self.boot), self.nexus.ports, plan.word, cut)
         finally:
-            # A guest that did not come to its end has left a log all the same.
+            # A guest that did not finish has left a log, too.
             if not cut:
                 for path in ("/var/lib/vm-probe", "/var/log"):
                     seed.fetch_folder(self.disk, path, self.folder / "guest")
@@ -114,7 +114,7 @@ class Vm:
 
 
 def token_of_nobody():
-    """What looks like a token and is none."""
+    """A text that looks like a token and is not one."""
     parts = [base64.urlsafe_b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (500, 256)]
     return f"eyJ0eXAiOiJKV1QifQ.{parts[0]}.{parts[1]}\n"
 

@@ -1,6 +1,5 @@
-//! Every command of the catalogue goes through a real shell, with values that would do harm, and its programs get
-//! the arguments that were meant.
-#![expect(clippy::disallowed_methods, reason = "the system's own shell is what the commands are held to")]
+//! Runs every command of the catalogue in a real shell with hostile values, and checks the arguments of its programs.
+#![expect(clippy::disallowed_methods, reason = "the commands are tested with the system's shell")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -54,8 +53,7 @@ const PROGRAMS: &[&str] = &[
     "update-ca-trust",
 ];
 
-/// Values that a careless command would take for more than a word. A program of that name exists, since some
-/// variables stand for one.
+/// Values that an unquoted command would misinterpret. A program of each name exists, since some variables are programs.
 const HOSTILE: &[&str] = &[
     "edge(1)",
     "-rf",
@@ -69,7 +67,7 @@ const HOSTILE: &[&str] = &[
     "$HOME {vm}",
 ];
 
-/// What a stand-in does: it notes its name and arguments, each ended by a zero byte, in a file of its own.
+/// The script of a stand-in: it records its name and arguments, each terminated by a zero byte, in a separate file.
 const STAND_IN: &str = r#"#!/bin/sh
 printf '%s\0' "${0##*/}" "$@" >"$RECORDS/$$"
 case ${0##*/} in findmnt) echo /mount ;; esac
@@ -79,13 +77,13 @@ exit "$RESULT"
 /// A shell whose only programs are stand-ins.
 struct Shell {
     dir: TempDir,
-    /// The variables, each with the marker that stands for it.
+    /// The variables with their markers.
     markers: Vec<(String, Var)>,
-    /// What commands and placeholders expand.
+    /// The environment variables that commands and placeholders expand.
     environment: BTreeSet<&'static str>,
 }
 
-/// What ran, each with its arguments, sorted.
+/// The executed programs with their arguments, sorted.
 type Calls = Vec<Vec<String>>;
 
 impl Shell {
@@ -96,7 +94,7 @@ impl Shell {
             fs::create_dir(shell.at(name)).unwrap();
         }
         let stand_in = shell.at("stand-in");
-        // Another process writes it: while a file is open for writing anywhere here, it cannot be run.
+        // Another process writes it: a file that any thread of this process has open for writing cannot be executed.
         let script = r#"printf '%s' "$1" >"$2" && chmod 755 "$2""#;
         let written =
             Command::new("sh").args(["-c", script, "sh", STAND_IN]).arg(&stand_in).status().unwrap();
@@ -114,7 +112,7 @@ impl Shell {
 
     /// Runs a command whose programs end with this code.
     fn run(&self, command: &str, result: u8) -> Calls {
-        // The shell has a `kill` of its own.
+        // `kill` is a shell builtin.
         let script = format!("kill() {{ \"${{PATH}}/kill\" \"$@\"; }}\n{command}");
         let mut sh = Command::new("/bin/sh");
         sh.env_clear().env("PATH", self.at("programs")).env("RECORDS", self.at("records"));
@@ -132,7 +130,7 @@ impl Shell {
         calls
     }
 
-    /// What was made in the directory in which the commands run.
+    /// The files created in the directory in which the commands run.
     fn made(&self) -> Vec<PathBuf> {
         paths(&self.at("here"))
     }
@@ -148,7 +146,7 @@ fn take_call(path: &Path) -> Vec<String> {
     text.strip_suffix('\0').unwrap().split('\0').map(str::to_owned).collect()
 }
 
-/// Every variable of the commands, each with a plain word that stands for it.
+/// Every variable of the commands with a plain word as its marker.
 fn markers() -> Vec<(String, Var)> {
     let names: BTreeSet<&str> =
         steps().flat_map(|(_, step)| names(step.command)).map(|(_, name)| name).collect();
@@ -170,7 +168,7 @@ fn value_of(name: &str) -> String {
     format!("value of {name}; $(>canary)")
 }
 
-/// The words that a shell makes of a placeholder, which has no quotes but those around a variable.
+/// The words to which a shell expands a placeholder, which has quotes only around a variable.
 fn expanded(placeholder: &str) -> Vec<String> {
     let word = |word: &str| match word.strip_prefix("\"$").and_then(|rest| rest.strip_suffix('"')) {
         Some(name) => value_of(name),
@@ -179,8 +177,8 @@ fn expanded(placeholder: &str) -> Vec<String> {
     placeholder.split(' ').map(word).collect()
 }
 
-/// The words that a variable is to become.
-fn meant(var: Var, value: &Words) -> Vec<String> {
+/// The words that a variable must become.
+fn expected_words(var: Var, value: &Words) -> Vec<String> {
     let words = var.take(Some(value.clone()));
     let of = |word: &Word| match word {
         Word::Text(text) => vec![text.clone()],
@@ -191,7 +189,7 @@ fn meant(var: Var, value: &Words) -> Vec<String> {
 }
 
 impl Shell {
-    /// What the shell makes of the command with plain markers in place of its variables.
+    /// The calls of the command with plain markers in place of its variables.
     fn marked(&self, command: &str, result: u8) -> Calls {
         let marked = self.markers.iter().fold(command.to_owned(), |text, (marker, _)| {
             text.replace(&format!("{{{}}}", marker.trim_matches('@')), marker)
@@ -199,7 +197,7 @@ impl Shell {
         self.run(&marked, result)
     }
 
-    /// The programs with the arguments that were meant: the markers replaced.
+    /// The expected calls: those with markers, with the markers replaced.
     fn wanted(&self, marked: &Calls, value: &Words) -> Calls {
         let call = |call: &Vec<String>| call.iter().flat_map(|word| self.replaced(word, value)).collect();
         let mut calls: Calls = marked.iter().map(call).collect();
@@ -207,13 +205,14 @@ impl Shell {
         calls
     }
 
-    /// A word with its markers replaced by the words of their variables; the rest of it stays joined to the nearest.
+    /// A word with its markers replaced by the words of their variables; the text around a marker is joined to the nearest
+    /// word.
     fn replaced(&self, word: &str, value: &Words) -> Vec<String> {
         let parts = |(marker, var): &(String, Var)| word.split_once(marker).map(|(a, b)| (a, b, *var));
         let Some((before, after, var)) = self.markers.iter().find_map(parts) else {
             return vec![word.to_owned()];
         };
-        let mut words = meant(var, value);
+        let mut words = expected_words(var, value);
         if words.is_empty() && before.is_empty() && after.is_empty() {
             return words;
         }
@@ -232,7 +231,7 @@ fn rendered(step: &Step, value: &Words) -> String {
     step.render(&|_| Some(value.clone())).command
 }
 
-/// Both branches of `||` and `&&` are looked at where there are such.
+/// The exit codes of the programs with which a command is run, to cover both branches of `||`.
 fn results(command: &str) -> &'static [u8] {
     if command.contains("||") {
         &[0, 1]
@@ -250,14 +249,14 @@ fn commands() -> Vec<&'static Step> {
         .collect()
 }
 
-/// The programs of each command get these values as they are, and nothing else runs or is made.
+/// Asserts that the programs of each command get these values unchanged, and nothing else is run or created.
 fn assert_values_arrive(values: &[Words]) {
     let shell = Shell::new();
     for step in commands() {
         for result in results(step.command) {
             let marked = shell.marked(step.command, *result);
             assert!(!marked.is_empty(), "{} runs nothing", step.command);
-            // Without a variable one value does for all.
+            // Without a variable one value is sufficient.
             let count = if names(step.command).is_empty() { 1 } else { values.len() };
             for value in &values[..count] {
                 let command = rendered(step, value);
@@ -269,18 +268,18 @@ fn assert_values_arrive(values: &[Words]) {
 }
 
 #[test]
-fn hostile_values_arrive_as_they_are() {
+fn hostile_values_arrive_unchanged() {
     let values: Vec<Words> = HOSTILE.iter().map(|text| vec![Word::from(*text)]).collect();
     assert_values_arrive(&values);
 }
 
 #[test]
-fn values_of_several_words_arrive_as_they_are() {
+fn values_of_several_words_arrive_unchanged() {
     assert_values_arrive(&[["az", "two words", "$(>canary)", ""].map(Word::from).to_vec()]);
 }
 
 #[test]
-fn options_that_are_not_needed_leave_no_word() {
+fn an_empty_option_is_not_an_argument() {
     let shell = Shell::new();
     let command = SIGN_IN.render(&|_| None).command;
     assert_eq!(command, "az login");
@@ -288,7 +287,7 @@ fn options_that_are_not_needed_leave_no_word() {
 }
 
 #[test]
-fn a_value_that_is_not_quoted_would_be_noticed() {
+fn an_unquoted_value_is_detected() {
     let shell = Shell::new();
     for text in ["$(>canary)", "`>canary`", "a;>canary", "a&&>canary", ">canary"] {
         shell.run(&format!("az {text}"), 0);

@@ -30,14 +30,14 @@ fn with_script(text: &str) -> Vm {
 }
 
 #[test]
-fn script_that_reports_success_and_installs_nothing_is_not_believed() {
+fn script_success_without_azcmagent_is_a_fault() {
     let vm = with_script("#!/bin/bash\necho Latest version of azcmagent is installed.\nexit 0\n");
     let run = vm.run(&["enroll"]);
     assert_not_installed(&vm, &run, "agent.install-failed", 75);
 }
 
 #[test]
-fn script_that_takes_the_vm_for_an_azure_vm_is_understood_without_json() {
+fn script_output_with_invalid_json_is_classified() {
     let vm = with_script(
         "#!/bin/bash\nwhile [ $# -gt 0 ]; do [ \"$1\" = --output ] && out=\"$2\"; shift; done\n\
          printf '{ \"status\": \"failed\", \"error\": { \"code\": \"AZCM0141\", \"message\": \"cannot \"install\" }' >\"$out\"\n\
@@ -53,7 +53,7 @@ fn page_served_in_place_of_the_script_is_not_run() {
     let vm = with_script("<!DOCTYPE html><html><body>$(touch /tmp/pwned)</body></html>\n");
     let run = vm.run(&["enroll"]);
     assert_not_installed(&vm, &run, "agent.source-unreachable", 75);
-    assert!(run.last().to_string().contains("no script"), "{}", run.text());
+    assert!(run.last().to_string().contains("is not a script"), "{}", run.text());
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn proxy_of_azcmagent_is_set_once() {
 }
 
 #[test]
-fn proxy_that_azcmagent_takes_and_does_not_show_is_set_once_and_told() {
+fn proxy_that_azcmagent_does_not_show_is_set_once_and_logged() {
     let vm = Vm::new()
         .installed()
         .config(&config(&[], 2))
@@ -33,7 +33,7 @@ fn proxy_that_azcmagent_takes_and_does_not_show_is_set_once_and_told() {
 }
 
 #[test]
-fn proxy_that_azcmagent_keeps_at_another_value_is_a_bounded_try() {
+fn proxy_that_azcmagent_does_not_change_is_set_a_bounded_number_of_times() {
     let other = "http://10.0.0.1:3128\n";
     let vm = Vm::new()
         .installed()

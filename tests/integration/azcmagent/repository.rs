@@ -13,7 +13,7 @@ fn version(vm: &Vm) -> String {
 }
 
 #[test]
-fn what_is_not_to_be_installed_is_left_to_a_person() {
+fn install_never_is_a_manual_fault() {
     let vm = Vm::new().config(&config(&["install: never"], 3)).start();
     let run = vm.run(&["enroll"]);
     assert_not_installed(&vm, &run, "agent.absent-by-configuration", 19);
@@ -54,7 +54,7 @@ fn repository_with_another_key_is_not_trusted() {
 }
 
 #[test]
-fn key_that_is_no_key_is_not_trusted() {
+fn invalid_key_is_not_trusted() {
     let vm = Vm::new()
         .azure(|azure| {
             // The egress check looks at the same host first.
@@ -76,7 +76,7 @@ fn unknown_distribution_is_named() {
 }
 
 #[test]
-fn lock_of_the_package_manager_is_waited_for() {
+fn package_manager_lock_is_retried() {
     let vm = Vm::new()
         .call("apt-get update", Playbook::new().once(Outcome::apt_locked()))
         .call("apt-get install", Playbook::new().once(Outcome::apt_locked()))
@@ -91,7 +91,7 @@ fn lock_of_the_package_manager_is_waited_for() {
 }
 
 #[test]
-fn lock_that_is_never_released_ends_the_wait() {
+fn package_manager_lock_ends_with_the_window() {
     let vm = Vm::new()
         .config(&config(&[], 3))
         .call("apt-get update", Playbook::new().forever(Outcome::apt_locked()))
@@ -104,7 +104,7 @@ fn lock_that_is_never_released_ends_the_wait() {
 }
 
 #[test]
-fn repository_that_is_down_for_a_moment_is_waited_for() {
+fn repository_that_is_briefly_down_is_retried() {
     let down = Reply::text(503, "down").act();
     let vm = Vm::new()
         .azure(|azure| {
@@ -117,7 +117,7 @@ fn repository_that_is_down_for_a_moment_is_waited_for() {
 }
 
 #[test]
-fn repository_that_stays_down_is_not_yet_over() {
+fn repository_that_stays_down_ends_with_a_retryable_fault() {
     let text = "Err:1 https://packages.microsoft.com/debian/12/prod bookworm InRelease\n  503  Service Unavailable\n\
                 E: Failed to fetch https://packages.microsoft.com/debian/12/prod/dists/bookworm/InRelease  503  \
                 Service Unavailable\nE: Some index files failed to download.\n";
@@ -144,7 +144,7 @@ fn interrupted_dpkg_is_finished_first() {
 }
 
 #[test]
-fn dpkg_that_cannot_be_finished_is_tried_a_bounded_number_of_times() {
+fn dpkg_repair_is_bounded() {
     let text =
         "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.\n";
     let vm = Vm::new()
@@ -169,7 +169,7 @@ fn stop_services(system: &mut System) {
 }
 
 #[test]
-fn installation_that_a_power_cut_ended_is_finished_before_the_services_are_started() {
+fn interrupted_installation_is_finished_before_services_start() {
     for state in ["unpacked", "half-configured", "triggers-pending"] {
         let vm = cut_off(state);
         let run = vm.run(&["enroll"]);
@@ -184,7 +184,7 @@ fn installation_that_a_power_cut_ended_is_finished_before_the_services_are_start
 }
 
 #[test]
-fn half_installed_package_is_installed_anew() {
+fn half_installed_package_is_installed_again() {
     let vm = cut_off("half-installed");
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -209,7 +209,7 @@ fn pinned_version_that_does_not_exist_is_named() {
 }
 
 #[test]
-fn missing_dependency_is_looked_for_everywhere_once() {
+fn missing_dependency_refreshes_all_repositories_once() {
     let text = "The following packages have unmet dependencies:\n azcmagent : Depends: libxyz but it is not \
                 installable\nE: Unable to correct problems, you have held broken packages.\n";
     let vm = Vm::new().call("apt-get install", Playbook::new().once(Outcome::exit(100, text))).start();

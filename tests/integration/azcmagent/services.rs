@@ -28,7 +28,7 @@ fn stopped_services_are_started() {
 }
 
 #[test]
-fn service_that_does_not_start_is_waited_for_and_named() {
+fn service_that_does_not_start_is_retried_and_named() {
     let failed = Outcome::exit(1, "Job for himdsd.service failed because the control process exited.\n");
     let vm = with_services(&Unit::failed())
         .config(&config(&[], 2))
@@ -40,7 +40,7 @@ fn service_that_does_not_start_is_waited_for_and_named() {
 }
 
 #[test]
-fn masked_service_is_a_persons_decision() {
+fn masked_service_is_a_manual_fault() {
     let masked = Unit { load: "masked".into(), file: "masked".into(), ..Unit::stopped() };
     let vm = with_services(&masked).start();
     let run = vm.run(&["enroll"]);

@@ -33,10 +33,10 @@ fn archive_goes_to_standard_output() {
     assert_eq!((&told["file"], &told["bytes"]), (&json!("-"), &json!(output.stdout.len())));
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(&output.stdout).expect("it can be written");
-    Unpacked::of(file.path()).assert_told();
+    Unpacked::of(file.path()).assert_reported();
     assert!(before == vm.tree(), "nothing is left on the VM");
 
-    // A terminal is no place for it, and a full disk behind it is no success.
+    // A terminal is refused, and a full disk is a failure.
     let run = vm.agent(&["bundle", "-"]).mode(crate::nexus::run::Mode::Terminal).run();
     run.assert_code(1);
     assert!(run.stdout.contains("redirect it"), "{}", run.text());
@@ -48,7 +48,7 @@ fn archive_goes_to_standard_output() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"), "{output:?}");
 }
 
-/// A text that was broken into lines, on one.
+/// A wrapped text on one line.
 fn unfolded(text: &str) -> String {
     text.split_whitespace().collect::<Vec<&str>>().join(" ")
 }
@@ -65,7 +65,7 @@ fn fill(vm: &Vm, folder: &str) {
 }
 
 #[test]
-fn where_it_cannot_be_written_nothing_is_left_and_the_way_out_is_said() {
+fn failed_write_leaves_nothing_and_suggests_an_alternative() {
     let vm = Vm::new().enrolled().file("etc/fifo/x", "").start();
     fill(&vm, "var/tmp");
     let run = vm.run(&["bundle"]);
@@ -94,15 +94,15 @@ fn where_it_cannot_be_written_nothing_is_left_and_the_way_out_is_said() {
     run.assert_code(1);
     assert!(unfolded(&run.stderr).contains("not a regular file"), "{}", run.text());
     assert!(before == vm.tree());
-    // An archive of an earlier time gives way, and its readers with it.
+    // An earlier archive is replaced, including its permissions.
     vm.write("etc/old.tar.gz", "old");
     vm.run(&["bundle", "/etc/old.tar.gz"]).assert_code(0);
     assert_eq!(vm.mode("etc/old.tar.gz"), 0o600);
-    Unpacked::of(&vm.path("etc/old.tar.gz")).assert_told();
+    Unpacked::of(&vm.path("etc/old.tar.gz")).assert_reported();
 }
 
 #[test]
-fn told_to_stop_it_leaves_nothing() {
+fn a_signal_leaves_no_archive() {
     let vm = Vm::new()
         .enrolled()
         .file_with_mode("usr/bin/journalctl", 0o755, "#!/bin/sh\nexec sleep 600\n")

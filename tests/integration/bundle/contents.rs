@@ -1,4 +1,4 @@
-//! What is in the archive of a VM that is enrolled, and of one where nothing is there.
+//! The contents of the archive of an enrolled VM, and of an empty one.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ const OUR_LOG: &str = "Cloud-init v. 22.4.2 running\n\
     {\"timestamp\":\"2026-11-23T14:00:01.000Z\",\"level\":\"info\",\"event\":\"connect.output\",\"message\":\"azcmagent: FATAL no\"}\n\
     {\"timestamp\":\"2026-11-23T14:00:02.000Z\",\"level\":\"error\",\"event\":\"run.finished\",\"message\":\"bad end\"}\n";
 
-fn furnished() -> vm::Builder {
+fn with_all_files() -> vm::Builder {
     Vm::new()
         .enrolled()
         .file_with_mode("usr/bin/journalctl", 0o755, JOURNALCTL)
@@ -34,12 +34,12 @@ fn furnished() -> vm::Builder {
 }
 
 #[test]
-fn enrolled_vm_is_told_whole_and_nothing_is_changed() {
-    let vm = furnished().start();
+fn bundle_of_an_enrolled_vm_is_complete_and_changes_nothing() {
+    let vm = with_all_files().start();
     let before = vm.tree();
     let run = vm.agent(&["bundle"]).env("NO_PROXY", "169.254.169.254").run();
     let archive = archive_of(&vm, &run);
-    archive.assert_told();
+    archive.assert_reported();
     let mut after = vm.tree();
     after.retain(|path, _| !path.starts_with("var/tmp/"));
     assert!(before == after, "something else was changed");
@@ -100,7 +100,7 @@ fn enrolled_vm_is_told_whole_and_nothing_is_changed() {
 
 #[test]
 fn what_to_do_with_it_is_said_in_eighty_columns() {
-    let vm = furnished().start();
+    let vm = with_all_files().start();
     let run = vm.run(&["bundle"]);
     let archive = archive_of(&vm, &run);
     let file = vm.root.join("var/tmp").join(format!("{}.tar.gz", archive.folder));
@@ -119,10 +119,10 @@ fn what_to_do_with_it_is_said_in_eighty_columns() {
 }
 
 #[test]
-fn json_says_the_same_to_a_program() {
-    let vm = furnished().start();
+fn json_output_has_the_same_content() {
+    let vm = with_all_files().start();
     let run = vm.run(&["bundle", "/root/out.tar.gz", "--output", "json"]);
-    // Named below the root, and there is no such folder yet.
+    // The path is below the root, and the folder does not exist yet.
     run.assert_code(1);
     let run = vm.run(&["bundle", "/tmp/out.tar.gz", "--output", "json"]);
     run.assert_code(0);
@@ -136,7 +136,7 @@ fn json_says_the_same_to_a_program() {
 
 #[test]
 fn folder_as_the_file_gets_the_archive_under_its_own_name() {
-    let vm = furnished().file("home/admin/x", "").start();
+    let vm = with_all_files().file("home/admin/x", "").start();
     let run = vm.run(&["bundle", "/home/admin/"]);
     run.assert_code(0);
     let made = vm.tree().keys().filter(|path| path.starts_with("home/admin/arc-enroll-bundle-")).count();
@@ -144,7 +144,7 @@ fn folder_as_the_file_gets_the_archive_under_its_own_name() {
 }
 
 #[test]
-fn vm_where_nothing_is_there_gives_an_archive_that_says_so() {
+fn bundle_of_an_empty_vm_lists_what_is_missing() {
     let vm = Vm::new()
         .imds(|imds| imds.door = Door::Closed)
         .csn(|csn| csn.door = Door::Closed)
@@ -155,7 +155,7 @@ fn vm_where_nothing_is_there_gives_an_archive_that_says_so() {
     }
     let run = vm.run(&["bundle"]);
     let archive = archive_of(&vm, &run);
-    archive.assert_told();
+    archive.assert_reported();
     assert_eq!(archive.why("azcmagent/version.txt"), "azcmagent is not on this machine");
     assert_eq!(archive.why("cloud-init/cloud-init-output.log"), "it is not there");
     assert_eq!(archive.why("azcmagent/log/"), "it is not there");
@@ -171,10 +171,10 @@ fn vm_where_nothing_is_there_gives_an_archive_that_says_so() {
 }
 
 #[test]
-fn broken_configuration_is_content_and_no_obstacle() {
+fn broken_configuration_is_included() {
     let broken = vm::config() + "proxy: {url: \"http://nexus:kanarienvogel-7@169.254.0.11:3128/path\"}\n";
     for text in [broken.as_str(), "azure: [\n", "\u{0}\u{1}", ""] {
-        let vm = furnished().config(text).start();
+        let vm = with_all_files().config(text).start();
         let run = vm.run(&["bundle"]);
         let archive = archive_of(&vm, &run);
         assert!(!archive.text("configuration/problems.txt").is_empty());
@@ -183,7 +183,7 @@ fn broken_configuration_is_content_and_no_obstacle() {
         assert_eq!(super::condition(&doctor, "imds")["state"], "holds", "{doctor:#}");
         assert!(!archive.text("configuration/problems.txt").contains("kanarienvogel"));
     }
-    let vm = furnished().start();
+    let vm = with_all_files().start();
     let run = vm.agent(&["bundle"]).env("SUBSCRIPTION_ID", "mine").run();
     assert!(archive_of(&vm, &run).text("configuration/problems.txt").contains("SUBSCRIPTION_ID"));
     let run = vm.run(&["bundle", "-", "--config", "/no/such.yaml"]);
@@ -191,9 +191,9 @@ fn broken_configuration_is_content_and_no_obstacle() {
 }
 
 #[test]
-fn everything_hangs_and_it_ends_all_the_same() {
+fn bundle_ends_when_everything_hangs() {
     let hang = || Playbook::new().forever(Outcome::Deaf { stdout: "so far so good\n".into() });
-    let vm = furnished()
+    let vm = with_all_files()
         .imds(|imds| {
             imds.token = Playbook::new().forever(HttpAct::Hang);
             imds.healthz = Playbook::new().forever(HttpAct::Hang);
@@ -209,9 +209,9 @@ fn everything_hangs_and_it_ends_all_the_same() {
         .file_with_mode("usr/bin/cloud-init", 0o755, "#!/bin/sh\nexec sleep 600\n")
         .start();
     let run = vm.run(&["bundle"]);
-    // What hangs does so for longer than the test's limit, so that it ends shows that it does not wait for them.
+    // The programs hang for longer than the test's limit, so the end of the run shows that it does not wait for them.
     let archive = archive_of(&vm, &run);
-    archive.assert_told();
+    archive.assert_reported();
     assert_eq!(archive.text("journal/himdsd.txt"), "begun\n");
     let status = archive.entry("journal/himdsd.txt")["status"].as_str().unwrap_or_default().to_owned();
     assert!(status.starts_with("stopped after 1"), "{status}");

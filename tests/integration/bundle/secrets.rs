@@ -1,4 +1,4 @@
-//! Planted secrets do not come out, whatever they are planted in; ordinary text does, to the byte.
+//! Planted secrets are redacted in every source; ordinary text is unchanged.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use crate::nexus::run::wait_until;
 use crate::nexus::spec::{Outcome, Playbook};
 use crate::nexus::vm::{self, Vm};
 
-/// A Web Token, an opaque one, and the proxy's password as it is meant, as the URL has it, and in the header.
+/// A JSON Web Token, an opaque token, and the proxy's password as plain text, in the URL, and in the header.
 const JWT: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJwbGFudGVkIn0.cGxhbnRlZC1zaWduYXR1cmU";
 const OPAQUE: &str = "opaque-Planted-0815/token";
 const PASSWORD: [&str; 3] = ["kanari/vogel-77", "kanari%2Fvogel-77", "bmV4dXM6a2FuYXJpL3ZvZ2VsLTc3"];
@@ -18,7 +18,7 @@ const KEY: [&str; 3] = [
     "NMoSfm76oqFvAp8Gy0iz5sxjZmSnXyCdPEovGhLa0VzMaQ8s",
 ];
 
-/// Every secret in the forms in which others write it.
+/// Every secret in the forms in which other programs write it.
 fn planted() -> String {
     let key = KEY.join("\n");
     let escaped = KEY.join("\\n");
@@ -44,7 +44,7 @@ fn assert_clean(archive: &Unpacked, more: &[String]) {
         let fixed = [JWT, OPAQUE, CLIENT_SECRET].into_iter().chain(PASSWORD).chain(KEY);
         for secret in fixed.chain(more.iter().map(String::as_str)) {
             assert!(!text.contains(secret), "{secret} is in {name}:\n{text}");
-            // Nor a part of it that would be of use.
+            // Nor a usable part of it.
             let middle = &secret[secret.len() / 4..secret.len() / 4 * 3];
             assert!(middle.len() < 8 || !text.contains(middle), "{middle} is in {name}:\n{text}");
         }
@@ -52,7 +52,7 @@ fn assert_clean(archive: &Unpacked, more: &[String]) {
 }
 
 #[test]
-fn secrets_planted_everywhere_do_not_come_out() {
+fn planted_secrets_are_redacted_everywhere() {
     let text = planted();
     let script = format!("#!/bin/sh\ncat <<'PLANTED'\n{text}PLANTED\n");
     let failing = format!("#!/bin/sh\ncat >&2 <<'PLANTED'\n{text}PLANTED\nexit 7\n");
@@ -102,7 +102,7 @@ fn secrets_planted_everywhere_do_not_come_out() {
     let issued: Vec<String> = vm.observed().tokens.into_iter().map(|issued| issued.token).collect();
     assert!(!issued.is_empty(), "doctor asked for a token");
     assert_clean(&archive, &issued);
-    // They were there: what stands beside them is.
+    // The sources were read: the text beside the secrets is there.
     for (name, beside) in [
         ("azcmagent/log/himds.log", "azcmagent connect --access-token *** --verbose\n"),
         ("journal/himdsd.txt", "a token alone *** and one *** and a password *** alone, and ***\n"),
@@ -122,7 +122,7 @@ fn secrets_planted_everywhere_do_not_come_out() {
 }
 
 #[test]
-fn password_of_one_file_goes_from_all_others() {
+fn password_of_one_file_is_redacted_in_all_files() {
     let vm = Vm::new()
         .file("etc/environment", "https_proxy=http://nexus:Kanarienvogel@169.254.0.11:3128\n")
         .file("var/log/cloud-init.log", "the proxy said: bad password Kanarienvogel for nexus\n")
@@ -153,7 +153,7 @@ fn environment_of_himds_is_there_without_its_password() {
 }
 
 #[test]
-fn ordinary_text_comes_out_to_the_byte() {
+fn ordinary_text_is_unchanged() {
     let text = "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQ==\n\
         -----END CERTIFICATE-----\nsubscription 11111111-1111-4111-8111-111111111111, mail support@contoso.com\n\
         ERROR: Failed to retrieve access token\nWWW-Authenticate: Bearer authorization_uri=\"https://x.org/\"\n\

@@ -1,4 +1,4 @@
-//! How much of a long log is kept, and how much in all.
+//! Size limits for a log and for the archive.
 
 use super::archive_of;
 
@@ -6,7 +6,7 @@ use crate::nexus::vm::Vm;
 
 const MIB: usize = 1 << 20;
 
-/// So many bytes of numbered lines; few long ones, since a build without optimization is slow to redact many words.
+/// This many bytes of numbered lines; few long ones, since a debug build redacts many words slowly.
 fn lines(bytes: usize) -> String {
     let mut text = String::new();
     while text.len() < bytes {
@@ -16,9 +16,9 @@ fn lines(bytes: usize) -> String {
 }
 
 #[test]
-fn of_a_long_log_the_end_is_kept_and_the_manifest_says_so() {
+fn long_log_is_truncated_at_the_start() {
     let long = lines(3 * MIB) + "the last line\n";
-    // A secret where the log is cut: whatever of it is read goes.
+    // A secret at the position where the log is truncated: any part of it has to be redacted.
     let key = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n".repeat(1500);
     let cut =
         format!("{}-----BEGIN PRIVATE KEY-----\n{key}-----END PRIVATE KEY-----\n{}", lines(MIB), lines(MIB));
@@ -30,7 +30,7 @@ fn of_a_long_log_the_end_is_kept_and_the_manifest_says_so() {
         .start();
     let run = vm.run(&["bundle"]);
     let archive = archive_of(&vm, &run);
-    archive.assert_told();
+    archive.assert_reported();
     let kept = archive.text("cloud-init/cloud-init.log");
     assert!(kept.len() <= MIB && kept.len() > MIB - 200, "{}", kept.len());
     assert!(long.ends_with(&kept) && kept.starts_with("line "), "{}", &kept[..80]);
@@ -45,8 +45,8 @@ fn of_a_long_log_the_end_is_kept_and_the_manifest_says_so() {
 }
 
 #[test]
-fn the_whole_has_a_limit_too() {
-    // Thirty of these are well over the 16 MiB of the whole.
+fn total_size_is_limited() {
+    // Thirty of these exceed the total of 16 MiB.
     let log = lines(MIB * 5 / 8);
     let mut builder = Vm::new().enrolled();
     for index in 0..35 {

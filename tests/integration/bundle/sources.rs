@@ -28,18 +28,18 @@ fn only_regular_files_of_a_folder_of_logs_are_taken() {
 }
 
 #[test]
-fn without_root_it_has_what_everybody_may_read() {
+fn bundle_without_root_has_world_readable_files() {
     let vm = Vm::new().enrolled().file("var/log/cloud-init.log", "for all\n").start();
     for (path, mode) in [("", 0o777), ("var/tmp", 0o777), (LOG, 0), (CONFIG, 0)] {
         fs::set_permissions(vm.path(path), fs::Permissions::from_mode(mode)).expect("a mode");
     }
-    // Outside of the VM's namespaces, which know no other user: what counts here is who may read what.
+    // Outside the VM's user namespace, which has no second user: the test is about read permissions.
     let copies = tempfile::tempdir().expect("a folder");
     for folder in [vm.folder(), copies.path()] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("a mode");
     }
     let agent = copies.path().join("arc-enroll");
-    // By another program: a child that is started elsewhere meanwhile would keep our own copy open for writing.
+    // By another program: a child started concurrently by this process would keep the file open for writing.
     let copied = Command::new("cp").arg(agent_program()).arg(&agent).status().expect("cp runs");
     assert!(copied.success());
     let mut command = if nix::unistd::geteuid().is_root() {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{faults, Met};
-use crate::assertions::patient;
+use crate::assertions::with_windows;
 use crate::nexus::spec::{Denial, Outcome, Playbook, Reply, RESOURCE_GROUP, SYSTEM_OBJECT};
 use crate::nexus::vm::{config, Builder, Vm};
 
@@ -17,13 +17,16 @@ const LIST_ROLE: &str = "az role assignment create --assignee-object-id 33333333
 
 fn with_actions(actions: &[&str]) -> Builder {
     let actions = actions.iter().map(|action| (*action).to_owned()).collect();
-    Vm::new().installed().config(&patient(&[("access", "1s")])).azure(|azure| azure.access.actions = actions)
+    Vm::new()
+        .installed()
+        .config(&with_windows(&[("access", "1s")]))
+        .azure(|azure| azure.access.actions = actions)
 }
 
 /// ARM refuses the machine itself like this.
 fn refused(status: u16, code: &str, message: &str) -> Builder {
     let reply = Reply::json(status, &json!({"error": {"code": code, "message": message}}));
-    let vm = Vm::new().installed().config(&patient(&[("access", "1s")]));
+    let vm = Vm::new().installed().config(&with_windows(&[("access", "1s")]));
     vm.azure(|azure| drop(azure.routes.insert("machine.put".into(), Playbook::new().forever(reply.act()))))
 }
 
@@ -51,7 +54,7 @@ faults! {
         }),
     )
         .exit(75)
-        .seen("the action Microsoft.HybridCompute/machines/read is of the role Azure Connected Machine Resource Manager")
+        .seen("the action Microsoft.HybridCompute/machines/read is part of the role Azure Connected Machine Resource Manager")
         .remedy(ROLE);
 
     list_access "access.list-access-role-missing" => Met::by_enroll(
@@ -64,7 +67,7 @@ faults! {
         ),
     )
         .exit(75)
-        .seen("is of the role HybridCompute Machine ListAccessDetails Action")
+        .seen("is part of the role HybridCompute Machine ListAccessDetails Action")
         .seen("AZCM0042")
         .remedy(LIST_ROLE);
 
@@ -118,7 +121,7 @@ faults! {
         .remedy("az group create --name contoso-nexus-rg");
 
     provider "access.provider-unregistered" => Met::by_doctor(
-        super::agent::looked_at_with_agent().azure(|azure| {
+        super::agent::observed_vm_with_agent().azure(|azure| {
             azure.providers_registered = false;
             let actions = ["*/read", "Microsoft.HybridCompute/machines/*"];
             azure.access.actions = actions.map(str::to_owned).to_vec();

@@ -1,25 +1,25 @@
 //! Faults of azcmagent.
 
 use super::{faults, Met};
-use crate::assertions::patient;
+use crate::assertions::with_windows;
 use crate::nexus::spec::{HttpAct, Outcome, Playbook, Reply, Unit, PACKAGE_SHA256, SERVICES};
 use crate::nexus::vm::{self, Builder, Vm};
 
-/// The usual configuration with more lines for azcmagent, and this many seconds of patience.
+/// The usual configuration with more lines for azcmagent, and a window of this many seconds.
 fn config(lines: &[&str], endpoint: u32) -> String {
     let agent = lines.iter().map(|line| format!("  {line}\n")).collect::<String>();
-    patient(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{agent}"))
+    with_windows(&[("endpoint", &format!("{endpoint}s"))]).replace("agent:\n", &format!("agent:\n{agent}"))
 }
 
-/// Every condition before `agent` holds without a change, so that looking finds the agent's own fault.
-pub fn looked_at() -> Builder {
+/// A VM on which every condition before `agent` holds, so that `doctor` finds the agent's fault.
+pub fn observed_vm() -> Builder {
     Vm::new().config(&(vm::config() + "proxy: {persist: false}\n"))
 }
 
-/// As [`looked_at`], with azcmagent and its proxy.
-pub fn looked_at_with_agent() -> Builder {
+/// Like [`observed_vm`], with azcmagent and its proxy.
+pub fn observed_vm_with_agent() -> Builder {
     let local = "{\"proxy.url\": \"http://169.254.0.11:3128\"}";
-    looked_at().installed().file("var/opt/azcmagent/localconfig.json", local)
+    observed_vm().installed().file("var/opt/azcmagent/localconfig.json", local)
 }
 
 fn packages(act: HttpAct) -> Builder {
@@ -52,7 +52,7 @@ fn stale() -> Builder {
 }
 
 faults! {
-    absent "agent.absent" => Met::by_doctor(looked_at())
+    absent "agent.absent" => Met::by_doctor(observed_vm())
         .exit(75)
         .seen("there is no program azcmagent")
         .remedy("grep agent /var/log/cloud-init-output.log");
@@ -206,7 +206,7 @@ faults! {
         .seen("has no HTTPS_PROXY")
         .remedy("systemctl restart himdsd arcproxyd extd gcad");
 
-    proxy_missing "agent.proxy-missing" => Met::by_doctor(looked_at().installed())
+    proxy_missing "agent.proxy-missing" => Met::by_doctor(observed_vm().installed())
         .exit(19)
         .seen("proxy.url is not set; the proxy is http://169.254.0.11:3128")
         .remedy("azcmagent config set proxy.url http://169.254.0.11:3128");
@@ -226,12 +226,12 @@ faults! {
         Playbook::new().forever(Outcome::exit(65, "FATAL   dial unix himds.sock: connection refused\n")),
     ))
         .exit(75)
-        .seen("azcmagent show (exit code 65) said nothing readable")
+        .seen("the output of azcmagent show (exit code 65) cannot be parsed")
         .seen("dial unix himds.sock")
         .remedy("systemctl restart himdsd arcproxyd");
 
     azure_vm "agent.azure-vm" => Met::by_doctor(
-        looked_at_with_agent().imds(|imds| imds.instance = Some(Reply::text(200, "{\"azEnvironment\":\"x\"}"))),
+        observed_vm_with_agent().imds(|imds| imds.instance = Some(Reply::text(200, "{\"azEnvironment\":\"x\"}"))),
     )
         .exit(19)
         .seen("the sidecar answers /metadata/instance/compute with HTTP 200")
@@ -258,13 +258,13 @@ fn services_without_the_proxy_are_restarted_once() {
 }
 
 #[test]
-fn services_are_left_alone_where_they_have_the_proxy_or_do_not_need_it() {
+fn services_with_the_proxy_or_without_need_are_not_restarted() {
     let known = "HTTPS_PROXY=http://proxy-user:p%40ss@169.254.0.11:3128\0";
     let younger =
         Unit::running().with("MainPID", "4242").with("ExecMainStartTimestampMonotonic", "600000000");
     for vm in [
         stale().file("proc/4242/environ", known),
-        // Whose process is not known, or was started after the variables were set, is not judged.
+        // A service whose process is unknown, or was started after the variables were set, is not checked.
         stale().system(|system| drop(system.units.insert("himdsd.service".into(), Unit::running()))).system(
             |system| {
                 for name in SERVICES {
@@ -272,7 +272,7 @@ fn services_are_left_alone_where_they_have_the_proxy_or_do_not_need_it() {
                 }
             },
         ),
-        // Without a password azcmagent has the proxy by its own setting.
+        // Without a password azcmagent has the proxy in its configuration.
         stale().config(&(vm::config() + "proxy: {persist: false}\n")).csn(|csn| csn.credentials = None),
     ] {
         let vm = vm.start();

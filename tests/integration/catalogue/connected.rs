@@ -2,46 +2,46 @@
 
 use serde_json::json;
 
-use super::agent::looked_at_with_agent;
+use super::agent::observed_vm_with_agent;
 use super::{faults, Met};
-use crate::assertions::patient;
+use crate::assertions::with_windows;
 use crate::nexus::spec::{machine, machine_id, GuestPlan, Outcome, Playbook, Reply, VM_NAME};
 use crate::nexus::vm::{Builder, Vm};
 
 const DELETE: &str = "az connectedmachine delete --name contoso-vm-01 --resource-group contoso-nexus-rg \
                       --subscription 11111111-1111-4111-8111-111111111111";
 
-/// A VM with azcmagent, whose connect always goes like this, with a second of patience.
+/// A VM with azcmagent whose connect always has this outcome, with a window of one second.
 fn connecting(outcome: Outcome) -> Builder {
-    let vm = Vm::new().installed().config(&patient(&[("endpoint", "1s")]));
+    let vm = Vm::new().installed().config(&with_windows(&[("endpoint", "1s")]));
     vm.call("azcmagent connect", Playbook::new().forever(outcome))
 }
 
-/// An enrolled VM, whose azcmagent shows these members otherwise.
+/// An enrolled VM whose `azcmagent show` has these members.
 fn showing(members: serde_json::Value) -> Builder {
-    let vm = Vm::new().enrolled().config(&patient(&[("endpoint", "1s")]));
+    let vm = Vm::new().enrolled().config(&with_windows(&[("endpoint", "1s")]));
     vm.call("azcmagent show", Playbook::new().forever(Outcome::Patch(members)))
 }
 
-/// Cut off since a while.
+/// A machine that has been disconnected for some time.
 fn disconnected() -> serde_json::Value {
     json!({"status": "Disconnected", "lastHeartbeat": "2026-10-09T08:50:00Z", "agentErrorCode": "AZCM0026"})
 }
 
-/// ARM's answer to a look at the machine.
+/// ARM's reply to a request for the machine.
 fn known_to_azure(vm: Builder, reply: Reply) -> Builder {
     vm.azure(|azure| drop(azure.routes.insert("machine.get".into(), Playbook::new().forever(reply.act()))))
 }
 
 faults! {
-    not_enrolled "connected.not-enrolled" => Met::by_doctor(looked_at_with_agent())
+    not_enrolled "connected.not-enrolled" => Met::by_doctor(observed_vm_with_agent())
         .exit(75)
         .seen("azcmagent says Disconnected and names no resource")
         .remedy("arc-enroll enroll");
 
     pending "connected.pending" => Met::by_enroll(
         Vm::new()
-            .config(&patient(&[("endpoint", "2s")]))
+            .config(&with_windows(&[("endpoint", "2s")]))
             .guest(|guest| *guest = GuestPlan { connected_after_shows: u32::MAX, ..GuestPlan::default() }),
     )
         .exit(75)
@@ -52,14 +52,14 @@ faults! {
         Met::by_enroll(Vm::new().connected(&machine_id(VM_NAME).replace("contoso-nexus-rg", "another-rg")))
         .exit(21)
         .seen("another-rg")
-        .seen("the resource group asked for is contoso-nexus-rg")
+        .seen("the configured resource group is contoso-nexus-rg")
         .remedy("azcmagent disconnect");
 
     elsewhere_by_name "connected.elsewhere" => Met::by_enroll(Vm::new().connected(&machine_id("golden")).config(
         &crate::assertions::with_azure(&crate::nexus::vm::config(), "  resource_name: contoso-vm-01\n"),
     ))
         .exit(21)
-        .seen("the name asked for is contoso-vm-01")
+        .seen("the configured name is contoso-vm-01")
         .remedy("azcmagent disconnect");
 
     disconnected_for_now "connected.disconnected" => Met::by_enroll(showing(disconnected()))
@@ -76,7 +76,7 @@ faults! {
 
     recreate_failed "connected.recreate-failed" => Met::by_enroll(
         showing(json!({"status": "Expired"}))
-            .config(&(patient(&[("endpoint", "1s")]) + "repair: {recreate_expired: true}\n"))
+            .config(&(with_windows(&[("endpoint", "1s")]) + "repair: {recreate_expired: true}\n"))
             .azure(|azure| {
                 let own = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
                 azure.machines.insert(VM_NAME.into(), machine(VM_NAME, "Expired", own));
@@ -85,7 +85,7 @@ faults! {
             }),
     )
         .exit(75)
-        .seen("deleting contoso-vm-01 in Azure: the answer is HTTP 500")
+        .seen("deleting contoso-vm-01 in Azure: the response is HTTP 500")
         .remedy(DELETE);
 
     cloned_by_name "connected.cloned" => Met::by_enroll(
@@ -184,7 +184,7 @@ faults! {
         .remedy("https://aka.ms/arc/azcmerror");
 
     connect_timeout "connected.connect-timeout" => Met::by_enroll(
-        connecting(Outcome::Hang { stdout: "INFO    Connecting\n".into() }).config(&patient(&[("boot", "3s")])),
+        connecting(Outcome::Hang { stdout: "INFO    Connecting\n".into() }).config(&with_windows(&[("boot", "3s")])),
     )
         .exit(75)
         .seen("INFO    Connecting")

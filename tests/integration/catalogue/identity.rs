@@ -1,6 +1,6 @@
 //! Faults of the token.
 
-use super::machine::{impatient, quiet};
+use super::machine::{quiet, with_short_windows};
 use super::{faults, Met};
 use crate::assertions::{assert_enrolled, met, with_azure};
 use crate::nexus::spec::{
@@ -13,14 +13,14 @@ faults! {
         .exit(18)
         .seen("HTTP 400, invalid_request: Identity not found")
         .remedy("--query identity")
-        .remedy("create the VM anew with --mi-system-assigned --system-assigned");
+        .remedy("recreate the VM with --mi-system-assigned --system-assigned");
 
     not_assigned "identity.not-assigned" => Met::by_doctor(naming("client_id", USER_CLIENT))
         .exit(18)
         .seen("Identity not found; asked for: user-assigned, client id 66666666-6666-4666-8666-666666666666")
         .seen("the VM has system-assigned /subscriptions/")
         .seen("object id 33333333-3333-4333-8333-333333333333")
-        .remedy("az networkcloud virtualmachine show --name \"contoso-vm-01\"")
+        .remedy("az networkcloud virtualmachine show --name contoso-vm-01")
         .remedy("Correct identity in /etc/arc-enroll/config.yaml");
 
     ambiguous "identity.ambiguous" => Met::by_doctor(quiet().imds(|imds| {
@@ -89,7 +89,7 @@ faults! {
     token_service "identity.token-service" => Met::by_doctor(token(named("imds-500")))
         .exit(75)
         .seen("HTTP 500")
-        .seen("/healthz says otherwise: HTTP 200, ok")
+        .seen("but /healthz: HTTP 200, ok")
         .remedy("arc-enroll bundle");
 
     sidecar_unhealthy "identity.sidecar-unhealthy" =>
@@ -106,13 +106,13 @@ faults! {
 
     token_expired "identity.token-expired" => Met::by_doctor(shaped(|shape| shape.lifetime_s = Some(-60)))
         .exit(75)
-        .seen("it had expired when it came, and so had the fresh ones")
+        .seen("it had expired when it was issued, and so had the new ones")
         .remedy("arc-enroll token --output json");
 
     token_not_yet_valid "identity.token-not-yet-valid" =>
         Met::by_doctor(shaped(|shape| shape.not_before_s = Some(3600)))
             .exit(75)
-            .seen("it begins to be valid later than now")
+            .seen("its validity begins in the future")
             .remedy("arc-enroll token --output json");
 
     wrong_tenant "identity.wrong-tenant" => Met::by_doctor(
@@ -125,7 +125,7 @@ faults! {
     tenant_unknown "identity.tenant-unknown" => Met::by_enroll(
             Vm::new().installed().imds(|imds| imds.token = always(shape(|shape| shape.opaque = true))))
         .exit(18)
-        .seen("the token's text tells nothing, and azure.tenant_id is not set")
+        .seen("the token's claims cannot be read, and azure.tenant_id is not set")
         .remedy("Set azure.tenant_id in /etc/arc-enroll/config.yaml")
         .remedy("az account show --subscription 11111111-1111-4111-8111-111111111111");
 
@@ -135,7 +135,7 @@ faults! {
             .seen("the token is for https://vault.azure.net")
             .remedy("Correct imds.resource in /etc/arc-enroll/config.yaml");
 
-    token_rejected "identity.token-rejected" => Met::by_enroll(impatient().installed().azure(|azure| {
+    token_rejected "identity.token-rejected" => Met::by_enroll(with_short_windows().installed().azure(|azure| {
             drop(azure.routes.insert("permissions".into(), always(named("arm-401-expired"))));
         }))
         .exit(75)
@@ -182,14 +182,14 @@ fn naming(key: &str, value: &str) -> Builder {
 
 /// The configuration names no identity, and there is a user-assigned one without a role.
 fn only_user_assigned() -> Builder {
-    impatient()
+    with_short_windows()
         .installed()
         .imds(|imds| imds.identities = vec![Identity::user()])
         .azure(|azure| azure.access.never = true)
 }
 
 #[test]
-fn ids_that_stand_under_the_wrong_key_are_recognised() {
+fn ids_under_the_wrong_key_are_recognised() {
     for (key, value, words) in [
         ("client_id", USER_OBJECT, "what is configured as client_id is its object_id"),
         ("object_id", USER_CLIENT, "what is configured as object_id is its client_id"),
@@ -203,7 +203,7 @@ fn ids_that_stand_under_the_wrong_key_are_recognised() {
 }
 
 #[test]
-fn a_named_identity_on_a_vm_without_any_is_told_to_be_none() {
+fn a_named_identity_on_a_vm_without_identities_is_none() {
     let vm = naming("client_id", USER_CLIENT).imds(|imds| imds.identities.clear()).start();
     let run = vm.run(&["doctor"]);
     run.assert_code(18);
@@ -215,8 +215,8 @@ fn a_named_identity_on_a_vm_without_any_is_told_to_be_none() {
 }
 
 #[test]
-fn the_only_identity_is_used_where_none_is_named_and_it_is_said_which() {
-    let vm = impatient().installed().imds(|imds| imds.identities = vec![Identity::user()]).start();
+fn the_only_identity_is_used_and_reported_when_none_is_named() {
+    let vm = with_short_windows().installed().imds(|imds| imds.identities = vec![Identity::user()]).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     let holds = run.events("condition.holds").into_iter().find(|line| line["condition"] == "identity");
@@ -225,7 +225,7 @@ fn the_only_identity_is_used_where_none_is_named_and_it_is_said_which() {
 }
 
 #[test]
-fn a_listing_without_the_role_is_seen_the_same_way_as_a_refusal() {
+fn a_listing_without_the_role_gives_the_same_fault_as_a_refusal() {
     let vm = only_user_assigned().azure(|azure| azure.access.form = Denial::Empty).start();
     let run = vm.run(&["doctor", "--output", "json"]);
     let value: serde_json::Value = serde_json::from_str(&run.stdout).expect("it is JSON");
@@ -239,7 +239,7 @@ fn a_listing_without_the_role_is_seen_the_same_way_as_a_refusal() {
 }
 
 #[test]
-fn a_role_that_comes_while_the_identity_is_in_doubt_is_used() {
+fn a_role_that_arrives_for_an_unexpected_identity_is_used() {
     let vm =
         only_user_assigned().azure(|azure| (azure.access.never, azure.access.denials) = (false, 1)).start();
     let run = vm.run(&["enroll"]);
@@ -248,17 +248,17 @@ fn a_role_that_comes_while_the_identity_is_in_doubt_is_used() {
 }
 
 #[test]
-fn an_unhealthy_page_beside_a_token_is_said_and_nothing_more() {
+fn an_unhealthy_sidecar_with_a_token_is_only_reported() {
     let vm = quiet().imds(|imds| imds.healthz = always(named("healthz-503"))).start();
     let run = vm.run(&["doctor"]);
     run.assert_code(0);
     let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains("/healthz says otherwise: HTTP 503"), "{}", run.text());
+    assert!(text.contains("but /healthz: HTTP 503"), "{}", run.text());
 }
 
-/// Whatever the sidecar says instead of a token: no panic, no success, its own words.
+/// Any reply of the sidecar in place of a token is a fault with the reply as evidence, never a panic or a success.
 #[test]
-fn replies_of_no_known_form_are_faults_with_their_own_words() {
+fn malformed_replies_are_faults_with_the_reply_as_evidence() {
     for (status, content_type, body, words) in [
         (200, "application/json", "[]", "HTTP 200"),
         (200, "application/json", "{\"access_token\": 7}", "HTTP 200"),

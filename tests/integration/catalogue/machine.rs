@@ -6,14 +6,14 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{faults, Meet, Met};
-use crate::assertions::{assert_enrolled, evidence, patient};
+use crate::assertions::{assert_enrolled, evidence, with_windows};
 use crate::file_systems::{fill, read_only, small};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Door, Reply};
 use crate::nexus::vm::{agent_program, config, Builder, Vm, LOG};
 
 faults! {
-    configuration_invalid "configuration.invalid" => meet_configuration_invalid;
+    configuration_invalid "configuration.invalid" => assert_configuration_invalid;
 
     not_root "host.not-root" => Met::by_enroll(Vm::new().installed())
         .run_by(as_an_ordinary_user)
@@ -33,7 +33,7 @@ faults! {
         .remedy("tail -f /var/log/cloud-init-output.log")
         .remedy("kill ");
 
-    disk_full "host.disk-full" => Met::by_enroll(impatient().installed())
+    disk_full "host.disk-full" => Met::by_enroll(with_short_windows().installed())
         .prepared(|vm| {
             small(vm, "etc");
             fill(vm, "etc");
@@ -44,7 +44,7 @@ faults! {
         .remedy("df -h /")
         .remedy("/root/etc/environment");
 
-    not_writable "host.not-writable" => Met::by_enroll(impatient().installed())
+    not_writable "host.not-writable" => Met::by_enroll(with_short_windows().installed())
         .prepared(|vm| read_only(vm, "etc"))
         .exit(11)
         .seen("/etc/environment: Read-only file system")
@@ -93,14 +93,14 @@ faults! {
 const CONTRADICTORY: &str =
     "HTTPS_PROXY=http://169.254.0.11:3128\nhttps_proxy=http://user:word@proxy.example:8080\n";
 
-/// An enrolled VM whose proxy settings are not looked at, so that nothing but the fault is in its place.
+/// An enrolled VM without persisted proxy settings, so that only the tested fault is present.
 pub fn quiet() -> Builder {
     Vm::new().enrolled().config(&(config() + "proxy:\n  persist: false\n"))
 }
 
-/// What it waits for is over soon.
-pub fn impatient() -> Builder {
-    Vm::new().config(&patient(&[("endpoint", "1s"), ("token", "1s"), ("access", "1s")]))
+/// The same with short windows.
+pub fn with_short_windows() -> Builder {
+    Vm::new().config(&with_windows(&[("endpoint", "1s"), ("token", "1s"), ("access", "1s")]))
 }
 
 /// A VM on which a run waits for a long time.
@@ -111,11 +111,11 @@ fn waiting() -> Builder {
 fn second_run(vm: &Vm) -> Run {
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
-    vm.write("etc/arc-enroll/config.yaml", &patient(&[("endpoint", "1s")]));
+    vm.write("etc/arc-enroll/config.yaml", &with_windows(&[("endpoint", "1s")]));
     let second = vm.run(&["enroll"]);
     first.signal(Signal::SIGTERM);
     first.finish();
-    // The first one's record is the later one.
+    // The first run's record is written last.
     let last = second
         .lines
         .iter()
@@ -142,7 +142,7 @@ fn as_an_ordinary_user(vm: &Vm) -> Run {
     }
 }
 
-fn meet_configuration_invalid(code: &str) {
+fn assert_configuration_invalid(code: &str) {
     let vm = Vm::new().config(&config().replace("location: eastus", "location: East US")).start();
     let before = vm.tree();
     let run = vm.run(&["enroll"]);
@@ -159,7 +159,7 @@ fn meet_configuration_invalid(code: &str) {
 
 #[test]
 fn a_full_disk_leaves_no_half_written_file() {
-    let vm = impatient().installed().start();
+    let vm = with_short_windows().installed().start();
     small(&vm, "etc");
     fill(&vm, "etc");
     let before = vm.tree();
@@ -174,8 +174,8 @@ fn a_full_disk_leaves_no_half_written_file() {
 }
 
 #[test]
-fn without_space_for_its_own_record_a_run_says_so_and_stops() {
-    let vm = impatient().installed().start();
+fn without_space_for_the_record_a_run_stops() {
+    let vm = with_short_windows().installed().start();
     small(&vm, "var");
     fill(&vm, "var");
     let run = vm.run(&["enroll"]);
@@ -189,8 +189,8 @@ fn without_space_for_its_own_record_a_run_says_so_and_stops() {
 }
 
 #[test]
-fn a_fresh_vm_without_space_for_azcmagent_is_told_before_the_download() {
-    let vm = impatient().start();
+fn disk_space_is_checked_before_the_download() {
+    let vm = with_short_windows().start();
     small(&vm, "var");
     let run = vm.run(&["enroll"]);
     run.assert_code(11).assert_last("failed", Some("host.disk-full"));
@@ -199,7 +199,7 @@ fn a_fresh_vm_without_space_for_azcmagent_is_told_before_the_download() {
 }
 
 #[test]
-fn doctor_says_as_well_that_etc_is_read_only() {
+fn doctor_reports_a_read_only_etc() {
     let vm = Vm::new().installed().start();
     read_only(&vm, "etc");
     let run = vm.run(&["doctor"]);
@@ -208,7 +208,7 @@ fn doctor_says_as_well_that_etc_is_read_only() {
 }
 
 #[test]
-fn another_proxy_gives_way_to_the_configured_one_and_stays_as_a_comment() {
+fn another_proxy_is_replaced_and_kept_as_a_comment() {
     let vm = Vm::new().installed().file("etc/environment", CONTRADICTORY).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -223,7 +223,7 @@ fn another_proxy_gives_way_to_the_configured_one_and_stays_as_a_comment() {
 }
 
 #[test]
-fn another_proxy_in_the_running_systemd_is_taken_out() {
+fn another_proxy_in_the_running_systemd_is_removed() {
     let vm = Vm::new()
         .installed()
         .file("etc/systemd/system.conf", "[Manager]\n")
@@ -245,7 +245,7 @@ fn another_proxy_in_the_running_systemd_is_taken_out() {
 }
 
 #[test]
-fn a_systemd_that_was_never_told_is_told_again_and_not_waited_for() {
+fn an_outdated_systemd_is_reexecuted_once() {
     let vm = Vm::new()
         .installed()
         .file("etc/systemd/system.conf", "[Manager]\n")
@@ -285,8 +285,8 @@ fn a_sidecar_without_a_clock_leaves_the_comparison_to_an_endpoint() {
 }
 
 #[test]
-fn two_faults_of_files_at_once_name_each_its_own_path() {
-    let vm = impatient().installed().start();
+fn two_file_faults_name_their_own_paths() {
+    let vm = with_short_windows().installed().start();
     small(&vm, "var");
     fill(&vm, "var");
     read_only(&vm, "etc");

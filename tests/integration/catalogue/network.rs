@@ -1,8 +1,8 @@
 //! Faults on the way to the sidecar and to Azure.
 
-use super::machine::{impatient, quiet};
+use super::machine::{quiet, with_short_windows};
 use super::{faults, Met};
-use crate::assertions::patient;
+use crate::assertions::with_windows;
 use crate::nexus::spec::{Certificate, CsnPlan, Door, HttpAct, Playbook, Reply};
 use crate::nexus::vm::{config, Builder, Vm};
 
@@ -57,7 +57,7 @@ faults! {
         .seen("http://169.254.0.11:3128, CONNECT management.azure.com:443")
         .seen("refused the connection")
         .remedy("curl -v --proxy http://169.254.0.11:3128 --max-time 10 -I https://management.azure.com/")
-        .remedy("az networkcloud virtualmachine show --name \"contoso-vm-01\"");
+        .remedy("az networkcloud virtualmachine show --name contoso-vm-01");
 
     proxy_timeout "proxy.timeout" => Met::by_enroll(short().csn(|csn| csn.connect = always(HttpAct::Hang)))
         .exit(75)
@@ -65,7 +65,7 @@ faults! {
         .remedy("ip route get 169.254.0.11");
 
     proxy_no_route "proxy.no-route" => Met::by_enroll(
-            Vm::new().installed().config(&(patient(&[("endpoint", "1s")]) + "proxy: {url: \"http://169.254.1.2:3128\"}\n")))
+            Vm::new().installed().config(&(with_windows(&[("endpoint", "1s")]) + "proxy: {url: \"http://169.254.1.2:3128\"}\n")))
         .exit(75)
         .seen("http://169.254.1.2:3128, CONNECT management.azure.com:443: no route to the proxy")
         .remedy("ip route get 169.254.1.2");
@@ -182,12 +182,12 @@ fn quiet_with(more: &str) -> Builder {
     Vm::new().enrolled().config(&(config() + "proxy:\n  persist: false\n" + more))
 }
 
-/// What hangs is given up on after ten seconds, and not tried again.
+/// A VM with a window of ten seconds, so that a hanging request is not retried.
 fn short() -> Builder {
-    Vm::new().installed().config(&patient(&[("boot", "2s")]))
+    Vm::new().installed().config(&with_windows(&[("boot", "2s")]))
 }
 
-/// Runs `enroll` until the windows are over, and gives the evidence of every line that tells of the fault.
+/// Runs `enroll` until the windows end, and returns the evidence of every log line with the fault.
 fn told(vm: &Vm, fault: &str) -> Vec<String> {
     let run = vm.run(&["enroll"]);
     let lines = run.events("wait.started").len();
@@ -197,21 +197,23 @@ fn told(vm: &Vm, fault: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_same_state_is_told_in_the_same_words_at_every_look() {
-    let vm = impatient().installed().csn(|csn| csn.connect = always(named("proxy-403-envoy"))).start();
+fn evidence_of_the_same_state_is_constant() {
+    let vm =
+        with_short_windows().installed().csn(|csn| csn.connect = always(named("proxy-403-envoy"))).start();
     let texts = told(&vm, "proxy.tunnel-refused");
     assert!(texts.len() > 1 && texts.windows(2).all(|pair| pair[0] == pair[1]), "{texts:?}");
     assert!(texts[0].contains("RBAC: access denied"), "{texts:?}");
-    let vm = impatient().installed().azure(|azure| azure.certificate = Certificate::Untrusted).start();
+    let vm =
+        with_short_windows().installed().azure(|azure| azure.certificate = Certificate::Untrusted).start();
     let texts = told(&vm, "egress.untrusted");
     assert!(texts.len() > 1 && texts.windows(2).all(|pair| pair[0] == pair[1]), "{texts:?}");
 }
 
 #[test]
-fn a_web_page_where_health_should_be_does_not_matter_while_there_are_tokens() {
+fn a_web_page_for_healthz_is_accepted_while_tokens_are_issued() {
     let page =
         Reply::text(404, "<!doctype html><title>404 Not Found</title>").header("Content-Type", "text/html");
-    let vm = impatient().installed().imds(|imds| imds.healthz = always(page.act())).start();
+    let vm = with_short_windows().installed().imds(|imds| imds.healthz = always(page.act())).start();
     let run = vm.run(&["enroll"]);
     crate::assertions::assert_enrolled(&vm, &run);
 }

@@ -1,4 +1,4 @@
-//! Faults that precheck meets.
+//! Faults that `precheck` finds.
 
 use serde_json::json;
 

@@ -1,20 +1,20 @@
-//! The role, the resource group, and what else Azure says to the identity.
+//! The role, the resource group, and other replies of Azure.
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, with_windows};
 use crate::nexus::spec::{Denial, Playbook, Reply, RESOURCE_GROUP, SUBSCRIPTION, SYSTEM_OBJECT};
 use crate::nexus::vm::{config, Builder, Vm};
 
 fn short() -> String {
-    patient(&[("access", "1s")])
+    with_windows(&[("access", "1s")])
 }
 
-/// A VM on which one route of ARM plays this before it is healthy.
+/// A VM on which one route of ARM replies like this before it is healthy.
 fn route(name: &str, playbook: Playbook<crate::nexus::spec::HttpAct>) -> Builder {
     Vm::new().installed().azure(|azure| drop(azure.routes.insert(name.to_owned(), playbook)))
 }
 
 #[test]
-fn a_role_that_arrives_is_waited_for_with_a_fresh_token() {
+fn a_late_role_is_found_with_a_new_token() {
     let vm = Vm::new()
         .installed()
         .azure(|azure| {
@@ -31,7 +31,7 @@ fn a_role_that_arrives_is_waited_for_with_a_fresh_token() {
 }
 
 #[test]
-fn a_role_that_never_arrives_is_not_yet_and_the_remedy_names_the_principal() {
+fn a_missing_role_is_retryable_and_the_remedy_names_the_principal() {
     let vm = Vm::new().installed().azure(|azure| azure.access.never = true).config(&short()).start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "access.role-missing");
@@ -45,7 +45,7 @@ fn a_role_that_never_arrives_is_not_yet_and_the_remedy_names_the_principal() {
 }
 
 #[test]
-fn a_role_that_is_seen_in_the_listing_but_not_yet_at_the_machine_is_waited_for() {
+fn a_listed_role_that_is_not_effective_yet_is_retried() {
     let denied = Reply::json(
         403,
         &serde_json::json!({"error": {"code": "AuthorizationFailed", "message": format!(
@@ -94,7 +94,7 @@ fn a_role_that_only_reads_is_a_missing_role_and_is_named() {
 }
 
 #[test]
-fn a_subscription_that_the_identity_cannot_see_is_waited_for() {
+fn an_invisible_subscription_is_retried() {
     let vm = Vm::new()
         .installed()
         .azure(|azure| {
@@ -130,11 +130,11 @@ fn an_unregistered_provider_ends_the_run_with_the_commands() {
         run.text()
     );
     assert_verbose_once(&vm, &run);
-    // The refusal to register, which only verbose mode shows, is not taken for the cause.
+    // The refusal to register, which only verbose mode shows, is not reported as the cause.
     assert!(run.log.contains("DEBUG   Registering"), "{}", run.text());
 }
 
-/// connect has failed in a way that ends the run, so it was run once more, for its details.
+/// Asserts that connect failed with a fault that ends the run and was repeated once verbosely.
 fn assert_verbose_once(vm: &Vm, run: &crate::nexus::run::Run) {
     let connects = vm.calls_of("azcmagent connect");
     let verbose: Vec<bool> =
@@ -144,7 +144,7 @@ fn assert_verbose_once(vm: &Vm, run: &crate::nexus::run::Run) {
 }
 
 #[test]
-fn an_unregistered_provider_that_the_identity_may_not_register_is_told_before_connecting() {
+fn an_unregistered_provider_without_the_right_to_register_stops_before_connect() {
     let vm = Vm::new()
         .installed()
         .azure(|azure| {
@@ -173,7 +173,7 @@ fn an_unregistered_provider_is_left_to_azcmagent_where_the_identity_may_register
     assert!(access(&run).contains("Microsoft.HybridCompute is NotRegistered"), "{}", run.text());
 }
 
-/// What was seen of the condition access when it held.
+/// The evidence of the condition `access`.
 fn access(run: &crate::nexus::run::Run) -> String {
     let holds = run.events("condition.holds");
     let line = holds.iter().find(|line| line["condition"] == "access").expect("access holds");
@@ -181,7 +181,7 @@ fn access(run: &crate::nexus::run::Run) -> String {
 }
 
 #[test]
-fn a_missing_second_role_alone_is_said_and_does_not_keep_from_enrolling() {
+fn a_missing_second_role_is_reported_and_does_not_prevent_enrolling() {
     let vm = Vm::new()
         .installed()
         .azure(|azure| {
@@ -197,7 +197,7 @@ fn a_missing_second_role_alone_is_said_and_does_not_keep_from_enrolling() {
 }
 
 #[test]
-fn a_role_that_writes_and_does_not_read_is_a_missing_role() {
+fn a_role_without_read_is_a_missing_role() {
     let vm = Vm::new()
         .installed()
         .azure(|azure| azure.access.actions = vec!["Microsoft.HybridCompute/machines/write".to_owned()])
@@ -235,6 +235,6 @@ fn an_error_of_arm_itself_leaves_the_decision_to_azcmagent() {
         assert_enrolled(&vm, &run);
         let holds = run.events("condition.holds");
         let access = holds.iter().find(|line| line["condition"] == "access").expect("access holds");
-        assert!(access["message"].as_str().is_some_and(|text| text.contains("not known")), "{access}");
+        assert!(access["message"].as_str().is_some_and(|text| text.contains("unknown: ")), "{access}");
     }
 }

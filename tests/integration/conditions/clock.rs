@@ -1,15 +1,15 @@
 //! The clock against that of the sidecar.
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, with_windows};
 use crate::nexus::spec::ImdsPlan;
 use crate::nexus::vm::Vm;
 
 #[test]
-fn a_clock_ten_minutes_off_is_a_fault_after_the_time_service_was_asked() {
+fn a_skewed_clock_is_a_fault_after_the_time_service_ran() {
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.clock_offset_s = 600)
-        .config(&patient(&[("endpoint", "2s")]))
+        .config(&with_windows(&[("endpoint", "2s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 14, "clock.skewed");
@@ -19,7 +19,7 @@ fn a_clock_ten_minutes_off_is_a_fault_after_the_time_service_was_asked() {
 }
 
 #[test]
-fn a_clock_that_is_set_right_meanwhile_is_noticed() {
+fn a_corrected_clock_is_observed() {
     let vm = Vm::new().installed().imds(|imds| imds.clock_offset_s = -600).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");

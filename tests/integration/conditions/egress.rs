@@ -1,11 +1,11 @@
 //! The endpoints behind the proxy: refused ones, broken tunnels, certificates.
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, with_windows};
 use crate::nexus::spec::{Certificate, HttpAct, Playbook, Reply};
 use crate::nexus::vm::Vm;
 
 #[test]
-fn egress_that_is_opened_within_the_window_is_used() {
+fn egress_that_opens_within_the_window_is_used() {
     let vm = Vm::new()
         .installed()
         .csn(|csn| {
@@ -24,7 +24,7 @@ fn one_refused_endpoint_is_named_with_what_to_add() {
     let vm = Vm::new()
         .installed()
         .csn(|csn| csn.refused = vec![name.to_owned()])
-        .config(&patient(&[("endpoint", "1s")]))
+        .config(&with_windows(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 17, "egress.refused");
@@ -36,8 +36,8 @@ fn one_refused_endpoint_is_named_with_what_to_add() {
 }
 
 #[test]
-fn the_package_source_counts_as_an_endpoint_only_while_it_is_needed() {
-    let refused = || Vm::new().csn(|csn| csn.additional.clear()).config(&patient(&[("endpoint", "1s")]));
+fn the_package_source_is_an_endpoint_only_while_needed() {
+    let refused = || Vm::new().csn(|csn| csn.additional.clear()).config(&with_windows(&[("endpoint", "1s")]));
     let vm = refused().start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 17, "egress.refused");
@@ -49,7 +49,7 @@ fn the_package_source_counts_as_an_endpoint_only_while_it_is_needed() {
 }
 
 #[test]
-fn a_tunnel_that_leads_nowhere_is_tried_again() {
+fn a_tunnel_without_an_answer_is_retried() {
     let vm = Vm::new()
         .installed()
         .csn(|csn| {
@@ -67,7 +67,7 @@ fn assert_untrusted(certificate: Certificate, fault: &str, issuer: &str) {
     let vm = Vm::new()
         .installed()
         .azure(|azure| azure.certificate = certificate)
-        .config(&patient(&[("endpoint", "1s")]))
+        .config(&with_windows(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 17, fault);
@@ -78,7 +78,7 @@ fn assert_untrusted(certificate: Certificate, fault: &str, issuer: &str) {
 }
 
 #[test]
-fn an_intercepting_authority_is_a_fault_that_says_so() {
+fn an_intercepting_authority_is_named() {
     assert_untrusted(Certificate::Untrusted, "egress.untrusted", "Contoso TLS Inspection CA");
 }
 

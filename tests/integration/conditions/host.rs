@@ -1,4 +1,4 @@
-//! The host: rights, systemd, a read-only /etc, another run at work.
+//! The host: rights, systemd, a read-only /etc, another active run.
 
 use crate::file_systems::read_only;
 use std::process::Command;
@@ -7,21 +7,21 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, with_windows};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Door, ImdsPlan};
 use crate::nexus::vm::{agent_program, Vm};
 
 #[test]
-fn another_run_at_work_is_waited_for_and_then_named() {
+fn another_active_run_is_waited_for_and_named() {
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.door = Door::Closed)
-        .config(&patient(&[("boot", "60s"), ("endpoint", "20s")]))
+        .config(&with_windows(&[("boot", "60s"), ("endpoint", "20s")]))
         .start();
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
-    vm.write("etc/arc-enroll/config.yaml", &patient(&[("endpoint", "2s")]));
+    vm.write("etc/arc-enroll/config.yaml", &with_windows(&[("endpoint", "2s")]));
     let second = vm.run(&["enroll"]);
     second.assert_code(11).assert_last("failed", Some("host.busy"));
     assert!(vm.record().is_none(), "the record belongs to the run that is at work");
@@ -35,7 +35,7 @@ fn another_run_at_work_is_waited_for_and_then_named() {
 }
 
 #[test]
-fn a_run_goes_on_when_the_other_one_has_ended() {
+fn a_run_continues_after_the_other_one_ends() {
     let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
@@ -48,7 +48,7 @@ fn a_run_goes_on_when_the_other_one_has_ended() {
     assert_enrolled(&vm, &second);
 }
 
-/// Runs the agent through another program, as it stands in the VM.
+/// Runs the agent through another program inside the VM.
 fn through(vm: &Vm, program: &str, arguments: &[&str]) -> Run {
     let mut command: Command = vm.command(program);
     command.args(arguments).arg(agent_program()).args(["enroll", "--root"]).arg(&vm.root);
@@ -66,7 +66,7 @@ fn through(vm: &Vm, program: &str, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn without_root_nothing_is_touched() {
+fn without_root_nothing_is_changed() {
     let vm = Vm::new().installed().start();
     let before = vm.tree();
     let run = through(&vm, "unshare", &["--user", "--map-user=1000", "--"]);
@@ -84,7 +84,7 @@ fn without_root_nothing_is_touched() {
 fn without_systemd_the_machine_is_not_suitable() {
     let vm = Vm::new().installed().start();
     std::fs::remove_file(vm.path("usr/bin/systemctl")).expect("the stand-in can be removed");
-    // The machine that runs the test may have one of its own, which the agent would find.
+    // The machine that runs the test may have systemd, which the agent would find.
     let hide = "for f in /usr/bin/systemctl /bin/systemctl; do \
                 if [ -e $f ]; then mount --bind /dev/null $f; fi; done; exec \"$@\"";
     let run = through(&vm, "unshare", &["--mount", "--", "/bin/sh", "-c", hide, "sh"]);

@@ -1,6 +1,6 @@
 //! The token: who it is for, and what is wrong with it.
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient, waits, with_azure};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, waits, with_azure, with_windows};
 use crate::nexus::spec::{HttpAct, Identity, Playbook, Reply, TokenShape, SYSTEM_OBJECT, TENANT};
 use crate::nexus::vm::{config, Builder, Vm};
 
@@ -17,11 +17,11 @@ fn shaped(change: impl FnOnce(&mut TokenShape)) -> HttpAct {
 }
 
 #[test]
-fn a_vm_without_an_identity_is_final_after_the_window() {
+fn a_vm_without_an_identity_ends_with_a_manual_fault_after_the_window() {
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.identities.clear())
-        .config(&patient(&[("token", "1s")]))
+        .config(&with_windows(&[("token", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 18, "identity.none");
@@ -31,14 +31,15 @@ fn a_vm_without_an_identity_is_final_after_the_window() {
 }
 
 #[test]
-fn an_identity_asked_for_by_name_that_the_vm_does_not_have_is_final_after_the_window() {
-    let text = patient(&[("token", "1s")]) + "identity: {client_id: 66666666-6666-4666-8666-666666666666}\n";
+fn a_missing_named_identity_ends_with_a_manual_fault_after_the_window() {
+    let text =
+        with_windows(&[("token", "1s")]) + "identity: {client_id: 66666666-6666-4666-8666-666666666666}\n";
     let vm = Vm::new().installed().config(&text).start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 18, "identity.not-assigned");
     let text = evidence(&run, "identity.not-assigned");
     assert!(text.contains("Identity not found") && text.contains(SYSTEM_OBJECT), "{text}");
-    // The token that came without a name is for the evidence alone.
+    // The token of the request without an identity is used only for the evidence.
     assert!(!vm.observed().azure.iter().any(|seen| seen.headers.contains_key("authorization")));
     assert!(vm.calls_of("azcmagent connect").is_empty());
 }
@@ -46,7 +47,7 @@ fn an_identity_asked_for_by_name_that_the_vm_does_not_have_is_final_after_the_wi
 #[test]
 fn an_identity_that_arrives_within_the_window_is_used() {
     let not_found = Playbook::new().once(Reply::named("imds-404-no-identity").act());
-    let vm = token(not_found).config(&patient(&[("token", "1s")])).start();
+    let vm = token(not_found).config(&with_windows(&[("token", "1s")])).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     assert_eq!(met(&run, "identity.none").len(), 1, "{}", run.text());
@@ -72,7 +73,7 @@ fn an_unknown_resource_ends_the_run_at_once() {
 }
 
 #[test]
-fn a_request_that_the_sidecar_calls_wrong_is_not_repeated() {
+fn a_bad_request_is_not_repeated() {
     let refusal = serde_json::json!({
         "error": "invalid_request",
         "error_description": "Required metadata header not specified",
@@ -89,12 +90,12 @@ fn a_request_that_the_sidecar_calls_wrong_is_not_repeated() {
 }
 
 #[test]
-fn expired_tokens_are_thrown_away() {
+fn expired_tokens_are_replaced() {
     let vm = token(Playbook::new().times(2, shaped(|shape| shape.lifetime_s = Some(-60)))).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     assert_eq!(run.events("token.expired").len(), 2, "{}", run.text());
-    // The good one went to Azure, the expired ones nowhere.
+    // Only the valid token was sent to Azure.
     let observed = vm.observed();
     assert_eq!(observed.tokens.len(), 3);
     let shown = |seen: &&crate::nexus::seen::Seen| seen.headers.get("authorization").cloned();
@@ -103,11 +104,11 @@ fn expired_tokens_are_thrown_away() {
 }
 
 #[test]
-fn tokens_that_always_look_expired_are_shown_to_azure_which_decides() {
-    // Where the token does not tell its times, the reply's are no reason to call it expired.
+fn tokens_that_always_appear_expired_are_sent_to_azure() {
+    // If the token is opaque, the times in the reply do not make it expired.
     let shape = shaped(|shape| (shape.lifetime_s, shape.opaque) = (Some(-60), true));
     let vm = token(Playbook::new().forever(shape))
-        .config(&with_azure(&patient(&[("token", "1s")]), &format!("  tenant_id: {TENANT}\n")))
+        .config(&with_azure(&with_windows(&[("token", "1s")]), &format!("  tenant_id: {TENANT}\n")))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "identity.token-rejected");
@@ -122,7 +123,7 @@ fn tokens_that_always_look_expired_are_shown_to_azure_which_decides() {
 }
 
 #[test]
-fn a_token_that_cannot_be_read_is_used_all_the_same() {
+fn an_opaque_token_is_used() {
     let vm = token(Playbook::new().forever(shaped(|shape| shape.opaque = true)))
         .config(&with_azure(&config(), &format!("  tenant_id: {TENANT}\n")))
         .start();
@@ -132,7 +133,7 @@ fn a_token_that_cannot_be_read_is_used_all_the_same() {
 }
 
 #[test]
-fn a_token_that_cannot_be_read_needs_the_tenant_from_the_configuration() {
+fn an_opaque_token_needs_a_configured_tenant() {
     let vm = token(Playbook::new().forever(shaped(|shape| shape.opaque = true))).start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 18, "identity.tenant-unknown");
@@ -180,7 +181,7 @@ fn a_token_for_another_service_ends_the_run_at_once() {
 }
 
 #[test]
-fn expiry_is_understood_in_every_form_it_has_been_seen_in() {
+fn every_known_form_of_expires_on_is_parsed() {
     use crate::nexus::spec::ExpiresOn;
     for form in [ExpiresOn::EpochNumber, ExpiresOn::Iso, ExpiresOn::UsDate, ExpiresOn::Absent] {
         let vm = token(Playbook::new().forever(shaped(|shape| {

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient, waits};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, waits, with_windows};
 use crate::nexus::spec::{Door, HttpAct, ImdsPlan, Playbook, Reply};
 use crate::nexus::vm::{Builder, Vm};
 
-/// A VM whose token endpoint plays this before it is healthy.
+/// A VM whose token endpoint replies like this before it is healthy.
 fn token(playbook: Playbook<HttpAct>) -> Builder {
     Vm::new().installed().imds(|imds| imds.token = playbook)
 }
@@ -18,7 +18,7 @@ fn named(name: &str) -> HttpAct {
 }
 
 #[test]
-fn a_sidecar_that_comes_up_late_is_waited_for() {
+fn a_late_sidecar_is_waited_for() {
     let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
@@ -33,18 +33,18 @@ fn a_sidecar_that_comes_up_late_is_waited_for() {
 }
 
 #[test]
-fn a_sidecar_that_never_comes_up_is_not_yet() {
+fn a_missing_sidecar_ends_with_a_retryable_fault() {
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.door = Door::Closed)
-        .config(&patient(&[("boot", "1h"), ("endpoint", "3s")]))
+        .config(&with_windows(&[("boot", "1h"), ("endpoint", "3s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "imds.refused");
-    // The other windows outlast the test's limit, so this one was waited out; load can only lengthen that.
+    // The other windows exceed the test's limit, so this window has ended; load can only prolong it.
     assert!(run.elapsed >= Duration::from_secs(3), "{:?}", run.elapsed);
     assert!(!waits(&run, "imds.refused").is_empty(), "{}", run.text());
-    // What comes before it is done: the proxy settings stand, for every other program on the VM.
+    // The earlier conditions are established: the proxy settings are written.
     assert!(vm.read("etc/environment").contains("HTTPS_PROXY=http://169.254.0.11:3128\n"));
     assert!(vm.calls_of("azcmagent connect").is_empty());
     assert!(run.stdout.contains("NOT YET: imds.refused"), "{}", run.text());
@@ -54,7 +54,7 @@ fn a_sidecar_that_never_comes_up_is_not_yet() {
 }
 
 #[test]
-fn a_sidecar_that_hangs_is_given_up_on_and_asked_again() {
+fn a_hanging_sidecar_is_retried_after_the_timeout() {
     let vm = token(Playbook::new().once(HttpAct::Hang)).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -62,7 +62,7 @@ fn a_sidecar_that_hangs_is_given_up_on_and_asked_again() {
 }
 
 #[test]
-fn a_sidecar_that_closes_the_connection_is_asked_again() {
+fn a_closed_connection_is_retried() {
     let vm = token(Playbook::new().once(HttpAct::Close)).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -70,7 +70,7 @@ fn a_sidecar_that_closes_the_connection_is_asked_again() {
 }
 
 #[test]
-fn an_unhealthy_health_page_does_not_matter_while_there_are_tokens() {
+fn an_unhealthy_sidecar_is_accepted_while_tokens_are_issued() {
     let vm = Vm::new()
         .installed()
         .imds(|imds| imds.healthz = Playbook::new().forever(named("healthz-503")))
@@ -80,7 +80,7 @@ fn an_unhealthy_health_page_does_not_matter_while_there_are_tokens() {
     assert!(run.events("condition.fails").iter().all(|line| line["condition"] != "imds"), "{}", run.text());
 }
 
-/// Whatever shows that something else than IMDS answered ends the run at the first answer.
+/// Asserts that any sign of another server in place of IMDS ends the run at the first reply.
 fn assert_not_imds(builder: Builder, fault: &str, token_requests: usize, sign: &str) {
     let vm = builder.start();
     let run = vm.run(&["enroll"]);
@@ -105,14 +105,14 @@ fn a_login_page_in_place_of_a_token_ends_the_run_at_once() {
 }
 
 #[test]
-fn a_via_header_on_the_health_page_ends_the_run_before_a_token_is_asked_for() {
+fn a_via_header_on_the_health_page_ends_the_run_before_a_token_request() {
     let reply = Reply::text(200, "ok").header("Via", "1.1 cache.example");
     let vm = Vm::new().installed().imds(|imds| imds.healthz = Playbook::new().forever(reply.act()));
     assert_not_imds(vm, "imds.proxied", 0, "via: 1.1 cache.example");
 }
 
 #[test]
-fn server_errors_are_retried_with_a_pause_between() {
+fn server_errors_are_retried_with_a_delay() {
     let vm = token(Playbook::new().times(2, named("imds-503"))).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -120,7 +120,7 @@ fn server_errors_are_retried_with_a_pause_between() {
     let at: Vec<u64> = observed.token_requests().iter().map(|seen| seen.at_ms).collect();
     assert_eq!(at.len(), 3);
     assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 1000), "{at:?}");
-    // The same failure twice is told twice: the first, and the second repeat.
+    // Two occurrences of a failure are both logged: the first, and the first repeat.
     let repeats: Vec<_> =
         met(&run, "identity.token-service").iter().map(|line| line["repeat"].clone()).collect();
     assert_eq!(repeats, [1, 2]);
@@ -128,9 +128,10 @@ fn server_errors_are_retried_with_a_pause_between() {
 }
 
 #[test]
-fn server_errors_for_ever_are_not_yet() {
-    let vm =
-        token(Playbook::new().forever(named("imds-500-pods"))).config(&patient(&[("token", "1s")])).start();
+fn permanent_server_errors_end_with_a_retryable_fault() {
+    let vm = token(Playbook::new().forever(named("imds-500-pods")))
+        .config(&with_windows(&[("token", "1s")]))
+        .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "identity.token-service");
     assert!(vm.calls_of("azcmagent connect").is_empty());
@@ -139,7 +140,7 @@ fn server_errors_for_ever_are_not_yet() {
 #[test]
 fn an_update_of_the_sidecar_gets_75_seconds_whatever_the_settings() {
     let vm = token(Playbook::new().forever(named("imds-410")))
-        .config(&patient(&[("boot", "10m"), ("token", "2s")]))
+        .config(&with_windows(&[("boot", "10m"), ("token", "2s")]))
         .start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
@@ -166,22 +167,23 @@ fn retry_after_as_a_date_is_honoured() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
     let reply =
         Reply::json(429, &serde_json::json!({"error": "too_many_requests"})).header("Retry-After", &date);
-    let vm =
-        token(Playbook::new().once(reply.act())).config(&patient(&[("boot", "2h"), ("token", "1h")])).start();
+    let vm = token(Playbook::new().once(reply.act()))
+        .config(&with_windows(&[("boot", "2h"), ("token", "1h")]))
+        .start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
     going.signal(Signal::SIGINT);
     let run = going.finish();
     assert_stopped(&vm, &run, 75, "run.interrupted");
-    // An hour is asked for, so that however slow this machine is, more than two minutes, the most that a server gets,
-    // are left of it when the answer is read.
+    // Retry-After is an hour, so that even on a slow machine more than two minutes, the maximum,
+    // remain when the reply is read.
     assert_eq!(waits(&run, "identity.throttled"), [120_000], "{}", run.text());
 }
 
 #[test]
-fn a_wish_longer_than_the_window_is_cut_to_it() {
+fn retry_after_is_limited_to_the_window() {
     let reply = Reply::json(429, &serde_json::json!({})).header("Retry-After", "86400");
-    let vm = token(Playbook::new().once(reply.act())).config(&patient(&[("token", "1s")])).start();
+    let vm = token(Playbook::new().once(reply.act())).config(&with_windows(&[("token", "1s")])).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     let waited = waits(&run, "identity.throttled");
@@ -189,7 +191,7 @@ fn a_wish_longer_than_the_window_is_cut_to_it() {
 }
 
 #[test]
-fn a_token_endpoint_that_is_not_there_yet_is_waited_for() {
+fn a_missing_token_endpoint_is_retried() {
     let vm = token(Playbook::new().once(named("imds-404"))).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -197,7 +199,7 @@ fn a_token_endpoint_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_asked_for_again_and_its_half_token_is_not_shown() {
+fn a_truncated_answer_is_retried_and_its_partial_token_is_not_shown() {
     let half = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL21hbmFnZW1lbnQuYXp1cmUuY29tLyJ9";
     let reply =
         Reply::json(200, &serde_json::json!({"access_token": format!("{half}.sig"), "expires_in": "86399"}));
@@ -210,7 +212,7 @@ fn an_answer_that_is_cut_off_is_asked_for_again_and_its_half_token_is_not_shown(
 }
 
 #[test]
-fn a_success_without_a_token_is_asked_for_again() {
+fn a_success_without_a_token_is_retried() {
     let vm = token(Playbook::new().once(named("imds-200-no-token"))).start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);

@@ -1,11 +1,11 @@
 //! The CSN proxy: late, absent, refusing, asking for a password.
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, patient, waits};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, waits, with_windows};
 use crate::nexus::spec::{CsnPlan, Door, HttpAct, Playbook, Reply};
 use crate::nexus::vm::{config, Vm};
 
 #[test]
-fn a_proxy_that_comes_up_late_is_waited_for() {
+fn a_late_proxy_is_waited_for() {
     let vm = Vm::new().installed().csn(|csn| csn.door = Door::Closed).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
@@ -16,11 +16,11 @@ fn a_proxy_that_comes_up_late_is_waited_for() {
 }
 
 #[test]
-fn a_proxy_that_never_comes_up_is_not_yet() {
+fn a_missing_proxy_ends_with_a_retryable_fault() {
     let vm = Vm::new()
         .installed()
         .csn(|csn| csn.door = Door::Closed)
-        .config(&patient(&[("endpoint", "1s")]))
+        .config(&with_windows(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "proxy.refused");
@@ -37,7 +37,7 @@ fn a_proxy_that_refuses_every_tunnel_names_the_default_egress_endpoints() {
             csn.default_egress = false;
             csn.additional.clear();
         })
-        .config(&patient(&[("endpoint", "1s")]))
+        .config(&with_windows(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 15, "proxy.tunnel-refused");
@@ -72,7 +72,7 @@ fn wrong_credentials_for_the_proxy_end_the_run_without_being_shown() {
 }
 
 #[test]
-fn errors_of_the_proxy_itself_are_waited_for() {
+fn errors_of_the_proxy_are_retried() {
     let bad_gateway = Reply::named("proxy-502").act();
     let vm = Vm::new().installed().csn(|csn| csn.connect = Playbook::new().times(3, bad_gateway)).start();
     let run = vm.run(&["enroll"]);
@@ -81,11 +81,11 @@ fn errors_of_the_proxy_itself_are_waited_for() {
 }
 
 #[test]
-fn a_proxy_that_is_no_http_proxy_is_not_yet() {
+fn a_server_that_is_not_a_proxy_ends_with_a_retryable_fault() {
     let vm = Vm::new()
         .installed()
         .csn(|csn| csn.connect = Playbook::new().forever(HttpAct::Close))
-        .config(&patient(&[("endpoint", "1s")]))
+        .config(&with_windows(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "proxy.broken");
@@ -93,11 +93,11 @@ fn a_proxy_that_is_no_http_proxy_is_not_yet() {
 }
 
 #[test]
-fn a_proxy_known_by_name_is_looked_up_as_the_host_does() {
+fn a_proxy_name_is_resolved_like_on_the_host() {
     let text = config() + "proxy:\n  url: http://csn.example:3128\n";
     let known = Vm::new().installed().hosts("169.254.0.11 csn.example\n").config(&text).start();
     assert_enrolled(&known, &known.run(&["enroll"]));
-    let text = patient(&[("endpoint", "1s")]) + "proxy:\n  url: http://csn.example:3128\n";
+    let text = with_windows(&[("endpoint", "1s")]) + "proxy:\n  url: http://csn.example:3128\n";
     let unknown = Vm::new().installed().hosts("127.0.0.1 localhost\n").config(&text).start();
     let run = unknown.run(&["enroll"]);
     assert_stopped(&unknown, &run, 75, "proxy.no-route");

@@ -1,4 +1,4 @@
-//! A VM that azcmagent takes for an Azure VM.
+//! A VM that azcmagent detects as an Azure VM.
 
 use super::{assert_ended, azure_vm, config, connects};
 use crate::assertions::assert_enrolled;
@@ -7,7 +7,7 @@ use crate::nexus::vm::Vm;
 use serde_json::json;
 
 #[test]
-fn vm_that_passes_for_an_azure_vm_is_refused_unless_configured() {
+fn vm_detected_as_azure_vm_is_refused_unless_configured() {
     let vm = azure_vm().start();
     let run = vm.run(&["enroll"]);
     assert_ended(&vm, &run, "agent.azure-vm", 19);
@@ -16,7 +16,7 @@ fn vm_that_passes_for_an_azure_vm_is_refused_unless_configured() {
 }
 
 #[test]
-fn vm_that_passes_for_an_azure_vm_is_connected_when_configured() {
+fn vm_detected_as_azure_vm_is_connected_when_configured() {
     for is_installed in [false, true] {
         let vm = azure_vm().config(&config("  allow_azure_vm: true\n", 20));
         let vm = if is_installed { vm.installed() } else { vm }.start();
@@ -30,7 +30,7 @@ fn vm_that_passes_for_an_azure_vm_is_connected_when_configured() {
 }
 
 #[test]
-fn override_of_an_earlier_run_holds_for_azcmagent_too() {
+fn override_of_an_earlier_run_is_passed_to_azcmagent() {
     let vm = azure_vm()
         .installed()
         .config(&config("  allow_azure_vm: true\n", 20))
@@ -42,7 +42,7 @@ fn override_of_an_earlier_run_holds_for_azcmagent_too() {
 }
 
 #[test]
-fn machine_that_is_connected_was_not_refused_whatever_the_sidecar_answers() {
+fn connected_machine_skips_the_azure_vm_probe() {
     let instance = Reply::json(200, &json!({"vmId": "1"}));
     let vm = Vm::new().enrolled().imds(|imds| imds.instance = Some(instance)).start();
     let run = vm.run(&["enroll"]);

@@ -1,4 +1,4 @@
-//! A VM or a name that is connected before `enroll` connects: here, elsewhere, or by another machine.
+//! A VM or a name that is already connected: to this target, to another one, or by another machine.
 
 use super::{assert_ended, blank, connects, elsewhere};
 use crate::assertions::{assert_enrolled, evidence};
@@ -54,7 +54,7 @@ fn letter_case_of_the_target_does_not_matter() {
 }
 
 #[test]
-fn machine_that_connect_names_itself_is_compared_with_the_target() {
+fn machine_named_by_connect_is_compared_with_the_target() {
     let other = machine_id(VM_NAME).replace("contoso-nexus-rg", "another-rg");
     let words = format!("FATAL   Message: Machine is already connected to Azure. Resource ID: {other}.\n");
     let vm = Vm::new()

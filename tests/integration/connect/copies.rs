@@ -20,7 +20,7 @@ fn host_that_was_renamed_after_enrolling_is_not_a_copy() {
         assert_enrolled_as("first-name", &vm, &vm.run(&["enroll"]));
         vm.write("etc/hostname", "another-name\n");
         assert_enrolled_as("first-name", &vm, &vm.run(&["enroll"]));
-        // A run that fails between keeps what is known.
+        // A failed run in between keeps the record of the enrollment.
         vm.write(CLOUD, "{\"connected\": true, \"expired\": true}");
         vm.run(&["enroll"]).assert_code(21).assert_last("failed", Some("connected.expired"));
         vm.write(CLOUD, "{\"connected\": true}");
@@ -32,7 +32,7 @@ fn host_that_was_renamed_after_enrolling_is_not_a_copy() {
 }
 
 #[test]
-fn copy_of_an_enrolled_vm_is_told_by_its_firmware() {
+fn copy_of_an_enrolled_vm_is_recognised_by_firmware_id() {
     let vm = Vm::new().hostname("golden").file(FIRMWARE, "4f1c2d3e-0000-4000-8000-000000000001\n").start();
     assert_enrolled_as("golden", &vm, &vm.run(&["enroll"]));
     vm.write(FIRMWARE, "4f1c2d3e-0000-4000-8000-000000000002\n");
@@ -45,7 +45,7 @@ fn copy_of_an_enrolled_vm_is_told_by_its_firmware() {
     let run = vm.run(&["enroll"]);
     assert!(evidence(&run, "connected.cloned").contains("enrolled as golden, this VM is the-copy"));
     assert_nothing_undone(&vm);
-    // The name is right, says a person.
+    // The configuration confirms the name.
     vm.write("etc/arc-enroll/config.yaml", &with_azure(&config(), "  resource_name: golden\n"));
     vm.run(&["enroll"]).assert_code(0).assert_last("enrolled", None);
 }
@@ -57,11 +57,11 @@ fn vm_that_is_enrolled_under_its_name_in_azure_is_not_a_copy() {
 }
 
 #[test]
-fn machine_that_works_under_another_name_is_left_alone_but_a_fresh_vm_with_one_is_a_copy() {
+fn working_machine_with_another_name_is_kept_except_at_first_boot() {
     let vm = Vm::new().connected(&machine_id("chosen-by-hand")).start();
     let run = vm.run(&["enroll"]);
     run.assert_code(0).assert_last("enrolled", None);
-    assert!(run.stdout.contains("mind that it is enrolled as chosen-by-hand"), "{}", run.text());
+    assert!(run.stdout.contains("note: it is enrolled as chosen-by-hand"), "{}", run.text());
     vm.run(&["doctor"]).assert_code(0);
     let fresh = Vm::new().connected(&machine_id("golden")).start();
     let run = fresh.first_boot(&["enroll"]);

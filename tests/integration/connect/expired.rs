@@ -3,7 +3,7 @@
 use super::{assert_ended, assert_nothing_undone, connects};
 use serde_json::json;
 
-use crate::assertions::{assert_enrolled, assert_no_secret_left, evidence, patient};
+use crate::assertions::{assert_enrolled, assert_no_secret_left, evidence, with_windows};
 use crate::nexus::run::Run;
 use crate::nexus::seen::Seen;
 use crate::nexus::spec::{machine, machine_id, GuestPlan, HttpAct, Outcome, Playbook, Reply, VM_NAME};
@@ -18,12 +18,12 @@ fn allowed() -> String {
     config() + "repair: {recreate_expired: true}\n"
 }
 
-/// The guide's roles in full, which may delete.
+/// The guide's roles with all actions, including delete.
 fn may_delete(vm: Builder) -> Builder {
     vm.azure(|azure| azure.access.actions = vec!["Microsoft.HybridCompute/machines/*".to_owned()])
 }
 
-/// An enrolled VM whose machine has expired, until it is connected anew.
+/// An enrolled VM whose machine has expired, until it is connected again.
 fn expired(vm: Builder) -> Vm {
     let vm = may_delete(vm.enrolled()).azure(|azure| {
         azure.machines.entry(VM_NAME.into()).or_insert_with(|| machine(VM_NAME, "Expired", OWN));
@@ -37,7 +37,7 @@ fn deletes(vm: &Vm) -> Vec<Seen> {
     vm.observed().azure.into_iter().filter(|seen| seen.method == "DELETE").collect()
 }
 
-/// As [`assert_ended`], where something may have been undone.
+/// Like [`assert_ended`], but allows deletions and disconnects.
 fn assert_failed(vm: &Vm, run: &Run, fault: &str, code: i32) {
     let outcome = if code == 75 { "waiting" } else { "failed" };
     run.assert_code(code).assert_last(outcome, Some(fault));
@@ -45,7 +45,7 @@ fn assert_failed(vm: &Vm, run: &Run, fault: &str, code: i32) {
 }
 
 #[test]
-fn expired_machine_is_deleted_and_made_again_where_it_is_allowed() {
+fn expired_machine_is_recreated_when_allowed() {
     let vm = expired(Vm::new().config(&allowed()));
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -62,7 +62,7 @@ fn expired_machine_is_deleted_and_made_again_where_it_is_allowed() {
 }
 
 #[test]
-fn expired_machine_stays_where_nothing_allows_to_delete_it() {
+fn expired_machine_is_kept_unless_allowed() {
     for text in [config(), config() + "repair: {recreate_expired: false}\n"] {
         let vm = expired(Vm::new().config(&text));
         let before = (vm.observed().machines, vm.read(CLOUD));
@@ -76,14 +76,14 @@ fn expired_machine_stays_where_nothing_allows_to_delete_it() {
 }
 
 #[test]
-fn doctor_deletes_nothing_even_where_it_is_allowed() {
+fn doctor_deletes_nothing_even_when_allowed() {
     let vm = expired(Vm::new().config(&(allowed() + "proxy: {persist: false}\n")));
     vm.run(&["doctor"]).assert_code(21);
     assert_nothing_undone(&vm);
 }
 
 #[test]
-fn machine_of_another_target_is_not_deleted_although_it_expired() {
+fn expired_machine_of_another_target_is_not_deleted() {
     let other = machine_id(VM_NAME).replace("contoso-nexus-rg", "another-rg");
     for (id, fault) in [(other, "connected.elsewhere"), (machine_id("golden"), "connected.cloned")] {
         let vm = may_delete(Vm::new().connected(&id).config(&allowed())).start();
@@ -95,7 +95,7 @@ fn machine_of_another_target_is_not_deleted_although_it_expired() {
 }
 
 #[test]
-fn machine_that_another_vm_uses_by_now_is_not_deleted() {
+fn machine_of_another_vm_is_not_deleted() {
     let of_another = machine(VM_NAME, "Expired", "99999999-9999-4999-8999-999999999999");
     for known in [of_another, machine(VM_NAME, "Connected", OWN)] {
         let vm = expired(Vm::new().config(&allowed()).azure(|azure| {
@@ -110,7 +110,7 @@ fn machine_that_another_vm_uses_by_now_is_not_deleted() {
 }
 
 #[test]
-fn name_that_is_none_is_not_put_into_an_address() {
+fn invalid_machine_name_is_not_put_into_a_url() {
     let members = json!({"status": "Expired", "resourceName": "x/../../y?a", "resourceId": "/x"});
     let vm = may_delete(Vm::new().enrolled().config(&allowed()).hostname("x"))
         .call("azcmagent show", Playbook::new().forever(Outcome::Patch(members)))
@@ -122,12 +122,12 @@ fn name_that_is_none_is_not_put_into_an_address() {
 }
 
 #[test]
-fn recreation_that_was_interrupted_between_its_steps_goes_on() {
+fn interrupted_recreation_is_continued() {
     let failing =
         Playbook::new().forever(Outcome::fail(63, "Message: dial unix himds.sock: connection refused"));
     let vm = expired(
         Vm::new()
-            .config(&(patient(&[("endpoint", "1s")]) + "repair: {recreate_expired: true}\n"))
+            .config(&(with_windows(&[("endpoint", "1s")]) + "repair: {recreate_expired: true}\n"))
             .call("azcmagent disconnect", failing),
     );
     let run = vm.run(&["enroll"]);
@@ -139,21 +139,24 @@ fn recreation_that_was_interrupted_between_its_steps_goes_on() {
 }
 
 #[test]
-fn refused_deletion_is_the_fault_of_the_right_or_the_lock() {
+fn refused_deletion_is_a_fault_of_role_or_lock() {
     let locked = Reply::json(409, &json!({"error": {"code": "ScopeLocked", "message": "it is locked"}}));
     let denied = json!({"error": {"code": "AuthorizationFailed", "message":
         "The client 'x' does not have authorization to perform action 'Microsoft.HybridCompute/machines/delete'"}});
     for (reply, code, fault) in
         [(locked, 20, "access.locked"), (Reply::json(403, &denied), 75, "access.role-missing")]
     {
-        let text = patient(&[("access", "1s")]) + "repair: {recreate_expired: true}\n";
+        let text = with_windows(&[("access", "1s")]) + "repair: {recreate_expired: true}\n";
         let route = |azure: &mut crate::nexus::spec::AzurePlan| {
             azure.routes.insert("machine.delete".into(), Playbook::new().forever(reply.act()));
         };
         let vm = expired(Vm::new().config(&text).azure(route));
         let run = vm.run(&["enroll"]);
         assert_failed(&vm, &run, fault, code);
-        assert!(vm.calls_of("azcmagent disconnect").is_empty(), "nothing is forgotten that is still there");
+        assert!(
+            vm.calls_of("azcmagent disconnect").is_empty(),
+            "the state on the VM is kept while the machine exists"
+        );
         assert_eq!(vm.observed().machines.len(), 1);
     }
 }
@@ -164,7 +167,7 @@ fn subscription_that_cannot_be_seen_is_not_taken_for_a_deleted_machine() {
         404,
         &json!({"error": {"code": "SubscriptionNotFound", "message": "no such subscription"}}),
     );
-    let text = patient(&[("access", "1s")]) + "repair: {recreate_expired: true}\n";
+    let text = with_windows(&[("access", "1s")]) + "repair: {recreate_expired: true}\n";
     let vm = expired(Vm::new().config(&text).azure(|azure| {
         azure.routes.insert("machine.get".into(), Playbook::new().forever(unseen.act()));
     }));
@@ -174,7 +177,7 @@ fn subscription_that_cannot_be_seen_is_not_taken_for_a_deleted_machine() {
 }
 
 #[test]
-fn deletion_that_takes_its_time_is_waited_for() {
+fn slow_deletion_is_waited_for() {
     let there = HttpAct::Reply(Reply::json(200, &machine(VM_NAME, "Expired", OWN)));
     let vm = expired(Vm::new().config(&allowed()).azure(|azure| {
         azure.routes.insert("machine.get".into(), Playbook::new().times(3, there));
@@ -190,7 +193,7 @@ fn deletion_that_takes_its_time_is_waited_for() {
 }
 
 #[test]
-fn expired_machine_is_a_persons_decision() {
+fn expired_machine_is_a_manual_fault() {
     let expired = Outcome::Patch(json!({"status": "Expired"}));
     let vm = Vm::new().enrolled().call("azcmagent show", Playbook::new().forever(expired)).start();
     let machines = vm.observed().machines;

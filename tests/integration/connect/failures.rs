@@ -1,13 +1,13 @@
-//! `azcmagent connect` that fails, by its exit code and by its words.
+//! Failures of `azcmagent connect`, by exit code and by output.
 
 use super::{assert_ended, assert_nothing_undone, connecting, connects, saying};
-use crate::assertions::{assert_enrolled, evidence, met, patient};
+use crate::assertions::{assert_enrolled, evidence, met, with_windows};
 use crate::nexus::spec::{machine, Outcome, Playbook, SUBSCRIPTION, VM_NAME};
 use crate::nexus::vm::Vm;
 use serde_json::json;
 
 #[test]
-fn network_error_of_connect_is_tried_again() {
+fn network_error_of_connect_is_retried() {
     let failure = Outcome::fail(26, "Message: Get \"https://gbl.his.arc.azure.com/\": dial tcp: i/o timeout");
     let vm = connecting(Playbook::new().times(2, failure), 30).start();
     let run = vm.run(&["enroll"]);
@@ -17,7 +17,7 @@ fn network_error_of_connect_is_tried_again() {
 }
 
 #[test]
-fn half_made_machine_is_finished_by_connecting_again() {
+fn incomplete_machine_is_completed_by_connecting_again() {
     for azcm in [62, 81] {
         let vm = connecting(Playbook::new().once(Outcome::HalfMade { azcm }), 3).start();
         let run = vm.run(&["enroll"]);
@@ -28,7 +28,7 @@ fn half_made_machine_is_finished_by_connecting_again() {
 }
 
 #[test]
-fn machine_that_stays_half_made_is_finished_by_the_next_run() {
+fn incomplete_machine_is_completed_by_the_next_run() {
     let vm = connecting(Playbook::new().times(2, Outcome::HalfMade { azcm: 62 }), 1).start();
     let run = vm.run(&["enroll"]);
     assert_ended(&vm, &run, "connected.half-made", 75);
@@ -40,7 +40,7 @@ fn machine_that_stays_half_made_is_finished_by_the_next_run() {
 fn connect_that_hangs_is_stopped() {
     let vm = Vm::new()
         .installed()
-        .config(&patient(&[("boot", "3s")]))
+        .config(&with_windows(&[("boot", "3s")]))
         .call(
             "azcmagent connect",
             Playbook::new().forever(Outcome::Hang { stdout: "INFO    Connecting\n".into() }),
@@ -54,7 +54,7 @@ fn connect_that_hangs_is_stopped() {
 }
 
 #[test]
-fn success_that_connects_nothing_is_not_believed() {
+fn connect_success_without_a_machine_is_a_fault() {
     for words in ["INFO    Connected machine to Azure\n", "", "\u{feff}{\"resourceId\": 7}\n"] {
         let vm = connecting(Playbook::new().forever(Outcome::exit(0, words)), 2).start();
         let run = vm.run(&["enroll"]);
@@ -64,7 +64,7 @@ fn success_that_connects_nothing_is_not_believed() {
 }
 
 #[test]
-fn failure_of_an_unknown_kind_is_passed_on_in_its_own_words() {
+fn unknown_failure_has_its_output_as_evidence() {
     let vm =
         connecting(Playbook::new().forever(Outcome::exit(199, "FATAL   the flux capacitor is empty\n")), 2)
             .start();
@@ -74,7 +74,7 @@ fn failure_of_an_unknown_kind_is_passed_on_in_its_own_words() {
 }
 
 #[test]
-fn settings_that_azcmagent_refuses_are_for_a_person() {
+fn refused_settings_are_a_manual_fault() {
     for code in [16, 20, 23, 27, 102] {
         let vm = connecting(Playbook::new().forever(Outcome::fail(code, "no such region")), 2).start();
         let run = vm.run(&["enroll"]);
@@ -93,7 +93,7 @@ fn agent_that_does_not_answer_is_restarted() {
 }
 
 #[test]
-fn words_of_azure_decide_over_the_number() {
+fn azure_error_message_overrides_the_exit_code() {
     let scope = format!("/subscriptions/{SUBSCRIPTION}");
     for (words, fault, code) in [
         (
@@ -115,12 +115,12 @@ fn words_of_azure_decide_over_the_number() {
 }
 
 #[test]
-fn name_that_this_very_vm_has_taken_is_a_half_made_machine() {
+fn name_taken_by_this_vm_is_an_incomplete_machine() {
     let taken = Outcome::fail(44, "Message: The resource already exists in Azure");
     let own = json!({"vmId": "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"});
     let vm = Vm::new()
         .installed()
-        .config(&patient(&[("endpoint", "1s")]))
+        .config(&with_windows(&[("endpoint", "1s")]))
         .call("azcmagent connect", Playbook::new().forever(taken))
         .call("azcmagent show", Playbook::new().forever(Outcome::Patch(own.clone())))
         .azure(|azure| {
@@ -135,7 +135,7 @@ fn name_that_this_very_vm_has_taken_is_a_half_made_machine() {
 }
 
 #[test]
-fn words_of_connect_in_any_form_are_passed_on_and_never_a_success() {
+fn any_output_of_connect_is_evidence_and_never_a_success() {
     let trailer = "INFO    Exit Code:  AZCM0044: Resource Already Exists\nFATAL   Message: taken\n";
     let logrus = "time=\"2026-11-23T10:00:00Z\" level=fatal msg=\"dial tcp 20.1.2.3:443: connect: network is unreachable\"\n";
     let json = "{\n  \"status\": \"failed\",\n  \"error\": {\n    \"code\": \"AZCM0020\",\n    \"message\": \"no such region\",\n\
@@ -169,7 +169,7 @@ fn verbose(vm: &Vm) -> Vec<bool> {
 }
 
 #[test]
-fn failed_connect_is_told_in_detail_once() {
+fn failed_connect_is_repeated_verbosely_once() {
     let failure = Outcome::fail(26, "Message: dial tcp: i/o timeout");
     let vm = Vm::new().installed().call("azcmagent connect", Playbook::new().times(3, failure)).start();
     let run = vm.run(&["enroll"]);
@@ -179,7 +179,7 @@ fn failed_connect_is_told_in_detail_once() {
 }
 
 #[test]
-fn second_try_for_the_details_counts() {
+fn success_of_the_verbose_attempt_counts() {
     let failure = Outcome::fail(23, "Message: something passing");
     let vm = Vm::new().installed().call("azcmagent connect", Playbook::new().once(failure)).start();
     let run = vm.run(&["enroll"]);
@@ -190,7 +190,7 @@ fn second_try_for_the_details_counts() {
 }
 
 #[test]
-fn run_that_is_verbose_already_has_nothing_to_add() {
+fn verbose_run_is_not_repeated() {
     let vm = saying(23, "FATAL   no\n").start();
     let run = vm.run(&["enroll", "-v"]);
     run.assert_code(19);

@@ -1,13 +1,13 @@
-//! What `azcmagent show` says after connecting.
+//! Output of `azcmagent show` after connecting.
 
 use super::{assert_ended, assert_nothing_undone, config, connects, saying};
-use crate::assertions::{assert_enrolled, evidence, met, patient};
+use crate::assertions::{assert_enrolled, evidence, met, with_windows};
 use crate::nexus::spec::{machine_id, GuestPlan, Outcome, Playbook, AGENT_VERSION, VM_NAME};
 use crate::nexus::vm::Vm;
 use serde_json::json;
 
 #[test]
-fn show_is_asked_until_it_says_something() {
+fn empty_show_is_retried() {
     let starting = Outcome::Exit {
         code: 1,
         stdout: "{\"status\":".into(),
@@ -23,7 +23,7 @@ fn show_is_asked_until_it_says_something() {
 }
 
 #[test]
-fn agent_that_never_says_connected_is_not_yet_enrolled() {
+fn agent_that_never_reports_connected_is_not_enrolled() {
     let vm = Vm::new()
         .config(&config("", 3))
         .guest(|guest| *guest = GuestPlan { connected_after_shows: u32::MAX, ..GuestPlan::default() })
@@ -38,7 +38,7 @@ fn agent_that_never_says_connected_is_not_yet_enrolled() {
 }
 
 #[test]
-fn disconnected_machine_is_waited_for_and_never_enrolled_anew() {
+fn disconnected_machine_is_waited_for_and_never_enrolled_again() {
     let words = json!({"status": "Disconnected", "agentErrorCode": "AZCM0026"});
     let disconnected = Outcome::Patch(words);
     let vm = Vm::new()
@@ -57,7 +57,7 @@ fn disconnected_machine_is_waited_for_and_never_enrolled_anew() {
 }
 
 #[test]
-fn version_of_azcmagent_is_said() {
+fn version_of_azcmagent_is_reported() {
     let vm = Vm::new().enrolled().start();
     let run = vm.run(&["enroll"]);
     run.assert_code(0);
@@ -65,7 +65,7 @@ fn version_of_azcmagent_is_said() {
 }
 
 #[test]
-fn words_of_show_in_any_form_are_passed_on_and_never_a_success() {
+fn any_output_of_show_is_evidence_and_never_a_success() {
     let id = machine_id(VM_NAME);
     for (words, fault, shown) in [
         (
@@ -88,7 +88,7 @@ fn words_of_show_in_any_form_are_passed_on_and_never_a_success() {
     ] {
         let vm = Vm::new()
             .enrolled()
-            .config(&patient(&[("endpoint", "1s")]))
+            .config(&with_windows(&[("endpoint", "1s")]))
             .call("azcmagent show", Playbook::new().forever(Outcome::exit(0, &words)))
             .start();
         let run = vm.run(&["enroll"]);

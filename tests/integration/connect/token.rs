@@ -1,13 +1,13 @@
-//! How the token is handed to azcmagent, and what follows when it is refused.
+//! How the token is passed to azcmagent, and what happens when it is refused.
 
 use super::{assert_ended, config, connecting, connects};
 
-use crate::assertions::{assert_enrolled, patient, waits};
+use crate::assertions::{assert_enrolled, waits, with_windows};
 use crate::nexus::spec::{Outcome, Playbook, VM_NAME};
 use crate::nexus::vm::Vm;
 
 #[test]
-fn token_that_is_not_taken_is_noticed_at_once() {
+fn sign_in_prompt_is_detected_at_once() {
     for outcome in [Outcome::DeviceCode, Outcome::IgnoreFileToken] {
         let vm = connecting(Playbook::new().forever(outcome), 20).start();
         let run = vm.run(&["enroll"]);
@@ -24,7 +24,7 @@ fn token_that_is_not_taken_is_noticed_at_once() {
 }
 
 #[test]
-fn token_as_an_argument_is_there_when_it_is_asked_for_and_nowhere_else() {
+fn token_is_an_argument_only_when_configured() {
     let vm = Vm::new()
         .config(&config("  token: argument\n", 20))
         .call("azcmagent connect", Playbook::new().forever(Outcome::IgnoreFileToken))
@@ -43,7 +43,7 @@ fn token_as_an_argument_is_there_when_it_is_asked_for_and_nowhere_else() {
 }
 
 #[test]
-fn token_in_a_file_is_private_in_memory_and_gone() {
+fn token_file_is_private_in_memory_and_removed() {
     let vm = Vm::new().start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -57,7 +57,7 @@ fn token_in_a_file_is_private_in_memory_and_gone() {
 }
 
 #[test]
-fn token_in_azcmagents_own_words_is_masked() {
+fn token_in_azcmagent_output_is_redacted() {
     let vm = Vm::new().call("azcmagent connect", Playbook::new().once(Outcome::EchoToken)).start();
     let run = vm.agent(&["enroll", "-v"]).run();
     assert_enrolled(&vm, &run);
@@ -66,7 +66,7 @@ fn token_in_azcmagents_own_words_is_masked() {
 }
 
 #[test]
-fn token_in_the_words_of_a_failure_is_masked_in_evidence_and_record() {
+fn token_in_a_failure_is_redacted_in_evidence_and_record() {
     let refusal = "FATAL   cannot use the token {token}: Code: 12\n";
     let vm = connecting(Playbook::new().forever(Outcome::exit(44, refusal)), 20).start();
     let run = vm.agent(&["enroll", "-vv"]).run();
@@ -75,9 +75,9 @@ fn token_in_the_words_of_a_failure_is_masked_in_evidence_and_record() {
 }
 
 #[test]
-fn refusal_without_words_is_answered_with_a_new_token_a_bounded_number_of_times() {
+fn refusal_without_a_message_renews_the_token_a_bounded_number_of_times() {
     let vm = connecting(Playbook::new().forever(Outcome::exit(42, "Failed\n")), 20)
-        .config(&patient(&[("token", "3s")]))
+        .config(&with_windows(&[("token", "3s")]))
         .start();
     let run = vm.run(&["enroll"]);
     assert_ended(&vm, &run, "identity.token-rejected", 75);

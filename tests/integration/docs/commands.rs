@@ -25,7 +25,7 @@ enum Tried {
     CiFromReadme,
     /// Only with an Azure subscription.
     NeedsAzure,
-    /// It writes a document anew, and the test that compares this document tells to type it.
+    /// It rewrites a document, and the test that compares the document names it.
     WritesDocument,
 }
 
@@ -71,10 +71,10 @@ const COMMANDS_OF_PAGES: [(&str, &[(&str, Tried)]); 4] = [
 /// How the last verdict is found in the log.
 const LAST_VERDICT: &str = r#"grep '"event":"run.finished"' /var/log/cloud-init-output.log | tail -n 1"#;
 
-/// How the command begins that makes the VM.
+/// The beginning of the command that creates the VM.
 const CREATE: &str = "az networkcloud virtualmachine create ";
 
-/// Programs that the documents tell about, and whether CI runs them.
+/// Programs that the documents mention, and whether CI runs them.
 const PROGRAMS: [(&str, bool); 13] = [
     ("packaging/build-static", true),
     ("packaging/check-static", true),
@@ -111,7 +111,7 @@ fn check_commands(page: &str, commands: &[(&'static str, Tried)]) -> Vec<&'stati
     let shown: Vec<String> = blocks(&content, "sh").iter().flat_map(|block| command_lines(block)).collect();
     let known: Vec<&str> = commands.iter().map(|(line, _)| *line).collect();
     assert_eq!(shown, known, "{page} and the list of this test differ");
-    // What is not in a block of its own language would escape this test.
+    // Commands outside an sh block would escape this test.
     let in_blocks: usize = ["sh", "yaml", "text"].iter().map(|name| blocks(&content, name).len()).sum();
     assert_eq!(content.matches("```").count(), 2 * in_blocks, "{page}");
     let ci = text(".ci/run");
@@ -121,7 +121,7 @@ fn check_commands(page: &str, commands: &[(&'static str, Tried)]) -> Vec<&'stati
             Tried::Here => here.push(*line),
             Tried::Ci(command) => assert!(ci.lines().any(|step| step == *command), ".ci/run lacks {command}"),
             Tried::CiFromReadme => assert!(ci_commands_from_readme().iter().any(|taken| taken == line)),
-            // `user_data_as_told` compares it with the one that the program prints.
+            // `user_data_matches_readme` compares it with the one that the program prints.
             Tried::NeedsAzure => assert!(line.starts_with(CREATE)),
             Tried::WritesDocument => assert_eq!(*line, WRITE_TABLE),
         }
@@ -148,7 +148,7 @@ fn run_here(lines: &[&str]) {
     for line in lines {
         let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "sudo").collect();
         match words.as_slice() {
-            ["dist/arc-enroll", "user-data", ..] => user_data_as_told(line),
+            ["dist/arc-enroll", "user-data", ..] => user_data_matches_readme(line),
             ["dist/arc-enroll", "precheck", "--config", _, rest @ ..] => {
                 let mut world = workstation::world();
                 world["cloudServicesNetworks"] = [workstation::csn("my-csn")].as_slice().into();
@@ -188,7 +188,7 @@ fn run_here(lines: &[&str]) {
 }
 
 /// `user-data` with the README's own configuration, by the binary that users ship where there is one.
-fn user_data_as_told(line: &str) {
+fn user_data_matches_readme(line: &str) {
     let Some(shipped) = std::env::var_os("ARC_ENROLL_STATIC").map(PathBuf::from) else {
         eprintln!("SKIPPED {line}: ARC_ENROLL_STATIC names no static binary");
         return;
@@ -207,11 +207,11 @@ fn user_data_as_told(line: &str) {
     }
     let size = fs::metadata(folder.path().join("user-data.b64")).map(|data| data.len()).unwrap_or(0);
     assert!((100_000..=1_000_000).contains(&size), "{size} bytes");
-    forms_have_the_sizes_that_are_told(&line.replace("dist/arc-enroll", "\"$SHIPPED\""), size, folder.path());
+    forms_have_the_documented_sizes(&line.replace("dist/arc-enroll", "\"$SHIPPED\""), size, folder.path());
 }
 
 /// The table of the forms: each is a form of the same command line.
-fn forms_have_the_sizes_that_are_told(line: &str, whole: u64, folder: &Path) {
+fn forms_have_the_documented_sizes(line: &str, whole: u64, folder: &Path) {
     let rows = table(&text(CLOUD_INIT), "form");
     assert_eq!(rows.len(), 4);
     for row in rows {
@@ -261,7 +261,7 @@ fn programs_that_are_named_are_there_and_ci_runs_them() {
 }
 
 #[test]
-fn every_subcommand_is_in_the_readme_and_the_other_way_round() {
+fn readme_and_help_have_the_same_subcommands() {
     let (readme, known) = (readme(), subcommands());
     assert_eq!(known.len(), 10);
     let prose: String = readme.split("```").step_by(2).collect();

@@ -1,5 +1,5 @@
-//! What the README's two commands do on machines that lack something: `tests/setup.sh` among stand-ins for the
-//! programs that it asks. `tests/fresh_machine/run` tries the same on real ones.
+//! The README's two commands on machines with missing tools: `tests/setup.sh` with stand-ins for the
+//! programs that it calls. `tests/fresh_machine/run` tries the same on real machines.
 
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
@@ -23,7 +23,7 @@ printf '%s:\n  Candidate: %s\n' $2 $v";
 const ROOT: &str = "echo 0";
 const USER: &str = "echo 1000";
 
-/// A machine that has the programs which are put on it, and those of any Linux.
+/// A machine with the given programs and basic Linux tools.
 struct Machine(TempDir);
 
 impl Machine {
@@ -42,7 +42,7 @@ impl Machine {
         machine
     }
 
-    /// A Debian whose apt-get notes what it is told and installs all of `packages`.
+    /// A Debian whose apt-get records its arguments and installs all of `packages`.
     fn debian(cache: &str, id: &str, programs: &[(&str, &str)]) -> Self {
         let machine = Self::new(programs);
         let folder = machine.0.path().display().to_string();
@@ -65,7 +65,7 @@ impl Machine {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it can be executed");
     }
 
-    /// The exit code of looking for these needs, and what is said.
+    /// The exit code and output of checking for these needs.
     fn set_up(&self, needs: &str) -> (i32, String) {
         let script = format!("set -euo pipefail; . tests/setup.sh; set_up {needs}");
         let mut command = Command::new("/bin/bash");
@@ -77,7 +77,7 @@ impl Machine {
         (output.status.code().expect("it ends by itself"), said)
     }
 
-    /// What apt-get was told to install.
+    /// The packages that apt-get was called with.
     fn installed(&self) -> Option<String> {
         let told = fs::read_to_string(self.0.path().join("apt-get")).unwrap_or_default();
         let line = told.lines().find(|line| line.contains(" install "))?;
@@ -133,7 +133,7 @@ fn a_user_installs_by_sudo() {
 }
 
 #[test]
-fn without_root_and_sudo_the_command_is_told() {
+fn without_root_and_sudo_the_command_is_printed() {
     let machine = Machine::debian(DEBIAN_12, USER, &[]);
     let (code, said) = machine.set_up("rust c-compiler curl");
     assert_eq!((code, machine.installed()), (1, None), "{said}");
@@ -154,7 +154,7 @@ fn where_the_distribution_s_rust_is_too_old_rustup_is_named() {
     assert!(machine.set_up("rust").1.contains("rustup update stable && rustup default stable\n"));
 }
 
-/// `cargo-web` would remove the package `cargo`; that is left to who installed it.
+/// `cargo-web` would remove the package `cargo`, which the user installed.
 #[test]
 fn an_installed_package_of_rust_is_not_replaced() {
     let old = [
@@ -201,7 +201,7 @@ fn the_readme_names_the_needs_of_its_commands() {
     }
 }
 
-/// Debian 13's cargo refuses the whole lock file for one development dependency that asks for a newer compiler.
+/// Debian 13's cargo rejects the lock file because of one development dependency that needs a newer compiler.
 #[test]
 fn every_locked_package_builds_with_the_oldest_rust() {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

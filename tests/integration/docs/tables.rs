@@ -54,7 +54,7 @@ fn exit_codes_of_help() -> BTreeMap<String, String> {
 fn the_way_is_not_walked_again_where_the_goal_is_reached() {
     assert!(text(SOURCES).contains("prerequisites are not observed again"));
     let vm = Vm::new().enrolled().start();
-    // The first run writes the proxy settings; from then on the VM is as it should be.
+    // The first run writes the proxy settings; afterwards every condition holds.
     vm.run(&["enroll"]).assert_code(0);
     let run = vm.run(&["enroll"]);
     run.assert_code(0).assert_last("enrolled", None);
@@ -115,7 +115,7 @@ fn what_is_stored_is_where_the_documents_say() {
     }
 }
 
-/// The agent tells for which versions of a distribution there are packages when it meets another one.
+/// On an unsupported version, the agent lists the versions of the distribution that have packages.
 #[test]
 fn distributions_are_those_of_the_program() {
     let table_of_program = fs::read_to_string(repository().join("src/clients/packages/distribution.rs"));

@@ -23,7 +23,7 @@ fn query_for(identity: &str) -> String {
 const PLAIN: &str = "api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F";
 
 #[test]
-fn the_system_identity_is_asked_for_without_a_name() {
+fn the_system_identity_is_requested_without_a_name() {
     let vm = Vm::new().installed().imds(|imds| imds.identities.push(Identity::user())).start();
     assert_enrolled(&vm, &vm.run(&["enroll"]));
     assert_eq!(vm.observed().token_requests()[0].target, format!("/metadata/identity/oauth2/token?{PLAIN}"));
@@ -88,16 +88,16 @@ fn tags_arrive_in_azure_as_written() {
 }
 
 #[test]
-fn tags_that_azcmagent_garbled_are_written_again() {
+fn garbled_tags_are_written_again() {
     use crate::nexus::spec::{machine, Playbook, Reply};
-    // What Azure has differs from what was asked for, whoever changed it on the way.
+    // The tags in Azure differ from the configured ones.
     let mut garbled = machine(VM_NAME, "Connected", "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa");
     garbled["tags"] = serde_json::json!({"two": "a\\, b"});
     let vm = Vm::new()
         .installed()
         .config(&with_azure(&config(), "  tags: {two: 'a, b'}\n"))
         .azure(|azure| {
-            // The first look is azcmagent's own, for a namesake.
+            // The first request is azcmagent's, for an existing machine of the name.
             let missing = Reply::json(404, &serde_json::json!({"error": {"code": "ResourceNotFound"}})).act();
             let playbook = Playbook::new().once(missing).once(Reply::json(200, &garbled).act());
             azure.routes.insert("machine.get".to_owned(), playbook);
@@ -121,7 +121,7 @@ fn the_tenant_comes_from_the_token_when_it_is_left_out() {
 }
 
 #[test]
-fn the_name_comes_from_the_hostname_made_legal() {
+fn the_name_is_derived_from_the_hostname() {
     let rows = [
         ("web-1.contoso.example", "web-1".to_owned()),
         ("-web.", "web".to_owned()),
@@ -136,7 +136,7 @@ fn the_name_comes_from_the_hostname_made_legal() {
 }
 
 #[test]
-fn a_vm_without_a_hostname_of_its_own_is_called_as_in_azure() {
+fn a_vm_with_the_default_hostname_uses_its_name_in_azure() {
     for hostname in ["localhost", "localhost.localdomain"] {
         let vm = Vm::new().installed().hostname(hostname).start();
         assert_enrolled(&vm, &vm.run(&["enroll"]));
@@ -144,7 +144,7 @@ fn a_vm_without_a_hostname_of_its_own_is_called_as_in_azure() {
 }
 
 #[test]
-fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
+fn flags_override_environment_and_environment_overrides_file() {
     let text = with_azure(&config(), "  resource_name: from-file\n").replace("contoso-nexus-rg", "wrong-rg");
     let vm = Vm::new().installed().config(&text).start();
     let run =

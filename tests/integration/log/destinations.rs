@@ -8,12 +8,12 @@ use crate::nexus::vm;
 use crate::nexus::vm::{Vm, LOG};
 use std::path::Path;
 
-/// A machine-id whose place in the spread of a fleet is so many fifteenths, that is seconds.
+/// A machine-id with a start delay of this many seconds.
 fn machine_id(digit: char) -> String {
     format!("{}\n", String::from(digit).repeat(32))
 }
 
-/// Lines of the log as the contract has them: whole, with their members, the last one saying how it ended.
+/// Asserts that the lines are complete JSON with the documented members, and that the last one has the outcome.
 fn assert_contract(text: &str) -> Vec<Value> {
     let lines: Vec<Value> = text
         .lines()
@@ -67,7 +67,7 @@ fn first_boot_writes_json_lines_and_nothing_else() {
     let run = vm.first_boot(&["enroll"]);
     assert_enrolled(&vm, &run);
     let lines = assert_contract(&run.stdout);
-    // tee wrote the same into the log, and nothing wrote there twice.
+    // tee wrote the same into the log, without duplicates.
     assert_eq!(run.log, run.stdout);
     assert!(vm.read(LOG).starts_with("Cloud-init v. 22.4.2"));
     assert_eq!(vm.mode(LOG), 0o640);
@@ -97,7 +97,7 @@ fn standard_output_that_is_the_log_file_gets_every_line_once() {
 }
 
 #[test]
-fn by_hand_into_a_pipe_it_is_text_and_the_log_file_has_the_lines() {
+fn a_pipe_gets_text_and_the_log_file_gets_json() {
     let vm = Vm::new().installed().start();
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
@@ -113,7 +113,7 @@ fn by_hand_into_a_pipe_it_is_text_and_the_log_file_has_the_lines() {
 }
 
 #[test]
-fn on_a_terminal_it_is_coloured_text_of_eighty_columns() {
+fn a_terminal_gets_coloured_text_of_eighty_columns() {
     use crate::nexus::spec::{Door, ImdsPlan};
     let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
     let mut going = vm.agent(&["enroll"]).mode(Mode::Terminal).spawn();
@@ -125,7 +125,7 @@ fn on_a_terminal_it_is_coloured_text_of_eighty_columns() {
     assert_readable(&run.stdout);
     assert!(run.stdout.contains("ENROLLED"), "{}", run.stdout);
     assert!(run.stdout.contains("\u{1b}[32mok"), "{:?}", run.stdout);
-    // What is rewritten in place, too, has to fit in a line; the last line names the Arc machine in one word.
+    // Text that is rewritten in place has to fit in a line, too; the last line contains the resource id unwrapped.
     for line in plain(&run.stdout).split(['\n', '\r']) {
         let one_word = line.split_whitespace().any(|word| word.len() > 53);
         assert!(line.chars().count() <= 80 || one_word, "{line:?}");
@@ -148,7 +148,7 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn asked_for_json_it_gives_the_lines_to_the_program_and_to_the_log() {
+fn output_json_writes_lines_to_stdout_and_log() {
     let vm = Vm::new().installed().start();
     let run = vm.run(&["enroll", "--output", "json"]);
     assert_enrolled(&vm, &run);
@@ -169,7 +169,7 @@ fn a_log_file_that_cannot_be_written_is_a_warning() {
 }
 
 #[test]
-fn reader_that_goes_away_does_not_matter() {
+fn closed_standard_output_is_ignored() {
     let vm = Vm::new().start();
     let script = format!(
         "'{}' explain | head -n 1; '{0}' --help | true; echo \"${{PIPESTATUS[0]}}\"",

@@ -2,12 +2,12 @@
 
 use serde_json::{json, Value};
 
-use crate::assertions::{assert_enrolled, assert_stopped, met, patient};
+use crate::assertions::{assert_enrolled, assert_stopped, met, with_windows};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{GuestPlan, Outcome, Playbook};
 use crate::nexus::vm::Vm;
 
-/// After connecting, `azcmagent show` says these in turn.
+/// `azcmagent show` has these outputs in turn after connecting.
 fn shows(answers: &[(u32, &str)]) -> Playbook<Outcome> {
     let first = Playbook::new().once(Outcome::Usual);
     answers.iter().fold(first, |playbook, (times, words)| {
@@ -24,7 +24,7 @@ fn repeats(run: &Run) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn repeats_are_thinned_and_every_changed_failure_is_told() {
+fn repeats_are_thinned_and_changed_failures_are_logged() {
     let playbook = shows(&[(5, "first"), (1, "second"), (2, "first")]);
     let vm = Vm::new().call("azcmagent show", playbook).start();
     let run = vm.run(&["enroll"]);
@@ -40,7 +40,7 @@ fn repeats_are_thinned_and_every_changed_failure_is_told() {
 #[test]
 fn long_wait_does_not_fill_the_log() {
     let vm = Vm::new()
-        .config(&patient(&[("endpoint", "9s")]))
+        .config(&with_windows(&[("endpoint", "9s")]))
         .guest(|guest| *guest = GuestPlan { connected_after_shows: u32::MAX, ..GuestPlan::default() })
         .start();
     let run = vm.run(&["enroll"]);
@@ -53,9 +53,9 @@ fn long_wait_does_not_fill_the_log() {
 }
 
 #[test]
-fn fault_and_the_one_behind_it_are_thinned_although_they_take_turns() {
+fn alternating_faults_are_thinned() {
     let vm = Vm::new()
-        .config(&patient(&[("endpoint", "8s")]))
+        .config(&with_windows(&[("endpoint", "8s")]))
         .call("apt-get update", Playbook::new().forever(Outcome::apt_locked()))
         .start();
     let run = vm.run(&["enroll"]);

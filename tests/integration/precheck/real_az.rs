@@ -1,6 +1,6 @@
-//! The real az, signed in by the simulated sidecar, against the simulated ARM: what the stand-in says is held to it.
-//! `NEXUS_AZ` names the program; without it the test is left out, since it is a download of 700 MB. The networkcloud
-//! extension is on no package registry, so what needs it is the stand-in's alone.
+//! The real az, signed in through the simulated sidecar, against the simulated ARM, to verify the stand-in.
+//! `NEXUS_AZ` names the program; without it the test is skipped, since az is a download of 700 MB. The networkcloud
+//! extension is not on a package registry, so its commands are tested only with the stand-in.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::nexus::spec::{RESOURCE_GROUP, SUBSCRIPTION, USER_OBJECT};
 use crate::nexus::vm::{agent_program, config, Vm, CONFIG};
 
 /// The program in the VM's network, with the environment of an operator.
-fn at_desk(vm: &Vm, program: &std::path::Path, az: &std::path::Path) -> Command {
+fn operator_command(vm: &Vm, program: &std::path::Path, az: &std::path::Path) -> Command {
     let mut command = vm.inside(program);
     let path = format!("{}:/usr/bin:/bin", az.parent().expect("a folder").display());
     let proxy = "http://169.254.0.11:3128";
@@ -53,7 +53,7 @@ fn the_real_az_is_understood() {
         .azure(|azure| azure.access.actions = vec!["*".to_owned()])
         .start();
     let precheck = |more: &[&str]| {
-        let mut command = at_desk(&vm, &agent_program(), &az);
+        let mut command = operator_command(&vm, &agent_program(), &az);
         command.args(["precheck", "--output", "json", "--config"]).arg(vm.path(CONFIG)).args(more);
         let (code, rows) = rows(&mut command);
         eprintln!("{code:?} {rows:#}");
@@ -62,8 +62,10 @@ fn the_real_az_is_understood() {
     let (code, found) = precheck(&[]);
     assert_eq!((code, &found["az"]["fault"]), (Some(3), &"host.az-not-signed-in".into()), "{found}");
 
-    let login =
-        at_desk(&vm, &az, &az).args(["login", "--identity", "--output", "none"]).output().expect("az runs");
+    let login = operator_command(&vm, &az, &az)
+        .args(["login", "--identity", "--output", "none"])
+        .output()
+        .expect("az runs");
     assert!(login.status.success(), "{}", String::from_utf8_lossy(&login.stderr));
     let (_, found) = precheck(&["--subscription-id", "99999999-9999-4999-8999-999999999999"]);
     assert_eq!(found["az"]["fault"], "host.az-wrong-account", "{found}");
@@ -74,7 +76,7 @@ fn the_real_az_is_understood() {
     for check in ["az", "resource-group", "providers", "identity"] {
         assert_eq!(state(check), "holds", "{found}");
     }
-    // The real words for an extension that is not there.
+    // The real message for a missing extension.
     assert_eq!(found["extension"]["fault"], "host.az-extension", "{found}");
     assert_eq!(found["csn"]["cause"], "extension", "{found}");
     // The first role is assigned, the second is not.

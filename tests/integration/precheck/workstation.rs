@@ -14,10 +14,10 @@ use crate::nexus::spec::{
 };
 use crate::nexus::vm::agent_program;
 
-/// Stands in the VM's user-data and in the password of the workstation's proxy: never to be seen.
+/// A secret in the VM's user-data and in the password of the workstation's proxy, which must never be shown.
 const SECRET: &str = "dG9wLXNlY3JldC11c2VyLWRhdGE";
 
-/// What precheck may ask az for; everything else would change something.
+/// The az commands that precheck may run, which change nothing.
 const LOOKS: [&str; 5] = ["show", "list", "version", "assignment list", "definition list"];
 
 pub const VM: &str = "web-1";
@@ -60,7 +60,7 @@ pub fn endpoints(category: &str, names: &[&str]) -> Value {
     json!({"category": category, "endpoints": endpoints})
 }
 
-/// What Arc needs, as a platform may list it.
+/// The endpoints that Arc needs, as the platform lists them.
 pub const ARC: [&str; 6] = [
     "management.azure.com",
     "login.microsoftonline.com",
@@ -100,7 +100,7 @@ pub fn user(name: &str) -> Value {
     })
 }
 
-/// Everything as it has to be: a VM with a system-assigned identity, and a user-assigned one beside it, both with
+/// A correct setup: a VM with a system-assigned and a user-assigned identity, both with
 /// their roles.
 pub fn world() -> Value {
     let group = group_id();
@@ -231,14 +231,14 @@ impl Run {
         rows.iter().map(|row| (row["check"].as_str().expect("a name").to_owned(), row.clone())).collect()
     }
 
-    /// Standard output as a shell takes its commands: what was folded is one line, spaces single.
+    /// Standard output with continued lines joined and single spaces.
     pub fn unfolded(&self) -> String {
         let text = self.stdout.replace(" \\\n", " ").replace("\\\n", "");
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect()
     }
 }
 
-/// One fault as it is met: in which world, by which options, and what has to be said of it.
+/// One test of a fault: the world, the options, and the expected report.
 pub struct Met {
     world: Value,
     config: &'static str,
@@ -251,7 +251,7 @@ pub struct Met {
 }
 
 impl Met {
-    /// Met in this row, with this exit code.
+    /// The fault is in this row, with this exit code.
     pub fn new(check: &'static str, exit: i32) -> Self {
         let (arguments, seen, remedy, without) = (vec!["--vm", VM], Vec::new(), Vec::new(), Vec::new());
         Self { world: world(), config: "", arguments, exit, check, seen, remedy, without }
@@ -262,7 +262,7 @@ impl Met {
         self
     }
 
-    /// az says this to every question with these words in it.
+    /// az has this result for every call that contains `to`.
     pub fn said(self, to: &str, code: i32, stdout: &str, stderr: &str) -> Self {
         let said = json!({"to": to, "code": code, "stdout": stdout, "stderr": stderr});
         self.world(|world| world["said"].as_array_mut().expect("a list").push(said))
@@ -276,25 +276,25 @@ impl Met {
         Self { arguments: arguments.to_vec(), ..self }
     }
 
-    /// Words of the evidence.
+    /// Expects this text in the evidence.
     pub fn seen(mut self, words: impl Into<String>) -> Self {
         self.seen.push(words.into());
         self
     }
 
-    /// Words of what a person is told to do.
+    /// Expects this text in the remediation.
     pub fn remedy(mut self, words: impl Into<String>) -> Self {
         self.remedy.push(words.into());
         self
     }
 
-    /// Words that would be wrong advice.
+    /// Expects that this text is not in the remediation.
     pub fn without(mut self, words: &'static str) -> Self {
         self.without.push(words);
         self
     }
 
-    /// Runs precheck in both forms and looks.
+    /// Runs precheck with text and JSON output, and checks the report.
     pub fn assert(self, code: &str) {
         assert!(
             self.exit != 0 && !self.seen.is_empty() && !self.remedy.is_empty(),
@@ -315,10 +315,11 @@ impl Met {
         }
         let remedy: Vec<&str> =
             row["remedy"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let (remedy, shown) = (remedy.join("\n"), run.unfolded());
+        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (remedy, shown) = (remedy.join("\n"), one_line(&run.unfolded()));
         for words in &self.remedy {
             assert!(remedy.contains(words.as_str()), "{code}: {words:?} is not in\n{remedy}");
-            assert!(shown.contains(words.as_str()), "{code}: {words:?} is not in\n{shown}");
+            assert!(shown.contains(&one_line(words)), "{code}: {words:?} is not in\n{shown}");
         }
         for words in self.without {
             assert!(!remedy.contains(words), "{code}: {words:?} is in\n{remedy}");

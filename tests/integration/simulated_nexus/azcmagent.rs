@@ -1,4 +1,4 @@
-//! The stand-in of azcmagent.
+//! The stand-in for azcmagent.
 
 use super::{stand_in, token};
 
@@ -97,7 +97,7 @@ fn azcmagent_fails_as_documented() {
 }
 
 #[test]
-fn azcmagent_without_a_credential_waits_for_a_person() {
+fn azcmagent_without_a_credential_waits_for_sign_in() {
     let vm = Vm::new().installed().start();
     let mut command = vm.command("azcmagent");
     command.args(["connect", "-s", SUBSCRIPTION, "-g", "x", "-l", "eastus"]).env_clear();

@@ -35,7 +35,7 @@ fn certificates_can_be_wrong() {
 }
 
 #[test]
-fn arm_refuses_in_its_own_words() {
+fn arm_refuses_as_documented() {
     let vm = Vm::new()
         .azure(|azure| {
             azure.access.denials = 1;
@@ -59,7 +59,7 @@ fn arm_refuses_in_its_own_words() {
 }
 
 #[test]
-fn arm_looks_at_the_token() {
+fn arm_checks_the_token() {
     let shape = |change: fn(&mut TokenShape)| {
         let mut shape = TokenShape::default();
         change(&mut shape);
@@ -81,7 +81,7 @@ fn arm_looks_at_the_token() {
         "InvalidAuthenticationTokenAudience",
     ];
     assert_eq!(codes[..3], expected);
-    assert_eq!(codes[3], Value::Null, "an opaque token is as good as any");
+    assert_eq!(codes[3], Value::Null, "an opaque token is accepted");
     assert_eq!(
         azure(&vm, &permissions, Some("forged"), &[]).1["error"]["code"],
         "InvalidAuthenticationToken"

@@ -37,7 +37,7 @@ fn package_manager_installs_the_stand_in() {
 }
 
 #[test]
-fn package_manager_says_yes_although_nothing_was_fetched() {
+fn package_manager_reports_success_without_a_download() {
     let vm = Vm::new().csn(|csn| csn.additional.clear()).start();
     vm.write(
         "etc/apt/sources.list.d/packages-microsoft-prod.list",
@@ -75,7 +75,7 @@ fn other_package_managers_install_it_too() {
 }
 
 #[test]
-fn install_script_has_the_ways_of_the_official_one() {
+fn install_script_behaves_like_the_official_one() {
     for (refused, status, words) in [(false, 0, "success"), (true, 1, "AZCM0143")] {
         let vm = Vm::new().csn(|csn| csn.additional.retain(|_| !refused)).start();
         let (code, script) = azure(&vm, "https://aka.ms/azcmagent", None, &["-L"]);

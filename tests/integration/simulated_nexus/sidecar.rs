@@ -1,4 +1,4 @@
-//! The sidecar: asked by curl, and by a real client, `azure-identity`.
+//! The sidecar, tested with curl and a real client, `azure-identity`.
 
 use super::{imds, ARM, TOKEN};
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ fn sidecar_plays_failures_and_then_is_healthy() {
 }
 
 #[test]
-fn sidecar_opens_when_it_is_told_to() {
+fn sidecar_opens_on_command() {
     let vm = Vm::new().imds(|imds| imds.door = Door::ClosedFor(3000)).start();
     assert_eq!(imds(&vm, "/healthz", &[]).0, "000");
     let output = vm
@@ -117,8 +117,8 @@ fn azure_identity_accepts_the_sidecar() {
     }
 }
 
-/// The interpreter named by `NEXUS_PYTHON`, or one in a virtual environment made below the target folder. Only
-/// where neither is to be had, and not under continuous integration, the test is left out.
+/// The interpreter named by `NEXUS_PYTHON`, or one in a virtual environment below the target folder. Only
+/// if neither is available, and not under CI, the test is skipped.
 fn python_with_azure_identity() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("NEXUS_PYTHON") {
         return Some(PathBuf::from(named));
