@@ -100,8 +100,8 @@ fn without_root_doctor_looks_as_far_as_it_can_and_says_what_it_could_not_see() {
     // The proxy settings are judged by the defaults, since the configuration cannot be read.
     assert_eq!(output.status.code(), Some(12), "{text}");
     assert!(text.contains("host not root, which only looking does not need"), "{text}");
-    assert!(text.contains("Not seen: the configuration: cannot read"), "{text}");
-    assert!(text.contains("Not seen: what only root may read"), "{text}");
+    assert!(text.contains("Not checked: the configuration: cannot read"), "{text}");
+    assert!(text.contains("Not checked: what only root may read"), "{text}");
     assert!(text.contains("root/etc/environment: Permission denied"), "{text}");
     assert!(!text.contains("host.not-writable"), "{text}");
     assert!(text.contains("imds answers directly, healthy") && text.contains("egress all "), "{text}");

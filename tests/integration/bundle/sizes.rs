@@ -41,7 +41,7 @@ fn of_a_long_log_the_end_is_kept_and_the_manifest_says_so() {
     let kept = archive.text("journal/gcad.txt");
     assert!(kept.len() <= MIB && kept.ends_with("\n400000\nthe newest\n"), "{}", kept.len());
     assert_eq!(archive.entry("journal/gcad.txt")["truncated"], true);
-    assert!(run.stdout.contains("without their beginning"), "{}", run.stdout);
+    assert!(run.stdout.contains("truncated at the beginning"), "{}", run.stdout);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn a_sidecar_that_never_comes_up_is_not_yet() {
     assert!(run.stdout.contains("NOT YET: imds.refused"), "{}", run.text());
     assert!(vm.record().expect("a record")["next"]
         .as_str()
-        .is_some_and(|next| next.contains("the timer goes on")));
+        .is_some_and(|next| next.contains("the timer continues")));
 }
 
 #[test]
