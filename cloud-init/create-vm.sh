@@ -1,12 +1,12 @@
 #!/bin/sh
-# Makes a VM on Azure Operator Nexus that enrolls itself, and gives its identity the two roles, by the az CLI.
+# Creates a VM on Azure Operator Nexus that enrolls itself, and assigns its identity the two roles, with the az CLI.
 #
-#   1. Replace the values below; whatever is in the environment goes first.
+#   1. Replace the values below; environment variables override them.
 #   2. arc-enroll user-data --config config.yaml --base64 > user-data.b64
 #   3. sh create-vm.sh
 #
-# Needs az 2.75 or later with the extension networkcloud 4 or later, signed in. Run again it changes nothing that is
-# as it should be; the VM itself is made once.
+# Needs az 2.75 or later with the extension networkcloud 4 or later, signed in. A second run only makes missing
+# changes and does not create the VM again.
 set -eu
 
 # Replace.
@@ -58,7 +58,7 @@ add_egress_hosts() {
 # assign_roles OBJECT_ID
 assign_roles() {
     for role in "Azure Connected Machine Resource Manager" "HybridCompute Machine ListAccessDetails Action"; do
-        # Told the kind of the identity, az does not look for it in Entra ID, where a new one comes late.
+        # With the principal type given, az does not look the identity up in Entra ID, where a new one appears late.
         try=1
         until az role assignment create --assignee-object-id "$1" --assignee-principal-type ServicePrincipal \
             --role "$role" --scope "/subscriptions/$ARC_SUBSCRIPTION_ID/resourceGroups/$ARC_RESOURCE_GROUP" --output none; do
@@ -70,7 +70,7 @@ assign_roles() {
 }
 
 create_vm() {
-    # Not awaited: the role has to be there while the VM boots.
+    # Without waiting, so that the roles are assigned while the VM boots.
     az networkcloud virtualmachine create --no-wait \
         --subscription "$SUBSCRIPTION_ID" --resource-group "$VM_RESOURCE_GROUP" --name "$VM_NAME" --location "$LOCATION" \
         --extended-location name="$CUSTOM_LOCATION_ID" type=CustomLocation \
@@ -95,7 +95,7 @@ system_assigned() {
         try=$((try + 1))
         sleep 10
     done
-    echo "the VM $VM_NAME has no system-assigned identity: make it anew with one, it cannot be added" >&2
+    echo "the VM $VM_NAME has no system-assigned identity, and it cannot be added: create the VM again with one" >&2
     exit 1
 }
 
@@ -103,7 +103,7 @@ add_egress_hosts
 csn_id=$(az networkcloud cloudservicesnetwork show --subscription "$SUBSCRIPTION_ID" \
     --resource-group "$CSN_RESOURCE_GROUP" --name "$CSN_NAME" --query id --output tsv)
 if [ -n "$UAMI_ID" ]; then
-    # This identity is there before the VM, and so can its roles be.
+    # This identity exists before the VM, so its roles can be assigned first.
     principal=$(az identity show --ids "$UAMI_ID" --query principalId --output tsv)
     assign_roles "$principal"
     create_vm --mi-user-assigned "$UAMI_ID"

@@ -5,8 +5,8 @@
 //   3. az deployment group create --resource-group "$VM_RESOURCE_GROUP" --template-file main.bicep \
 //        --parameters @main.parameters.json --parameters userData=@user-data.b64
 //
-// The user-data is a parameter and is not read by loadTextContent: that takes 131,072 characters at most, and the
-// value would stand in the template, which the deployment history shows.
+// The user-data is a parameter, because loadTextContent is limited to 131,072 characters and would put the value into
+// the template, which the deployment history shows.
 
 @description('Name of the VM.')
 @minLength(2)
@@ -67,12 +67,12 @@ resource userAssignedIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@
   scope: resourceGroup(userAssignedIdentityResourceGroup)
 }
 
-// A user-assigned identity is there before the VM, and so can its roles be.
+// A user-assigned identity exists before the VM, so its roles can be assigned first.
 module rolesBefore 'roles.bicep' = if (isUserAssigned) {
   name: 'arc-enroll-roles-${userAssignedIdentityName}'
   scope: resourceGroup(arcSubscriptionId, arcResourceGroup)
   params: {
-    // Azure evaluates this even where the module is left out.
+    // Azure evaluates this even if the module is not deployed.
     principalId: isUserAssigned ? userAssignedIdentity.properties.principalId : ''
   }
 }
@@ -84,7 +84,7 @@ resource vm 'Microsoft.NetworkCloud/virtualMachines@2025-07-01-preview' = {
     name: customLocationId
     type: 'CustomLocation'
   }
-  // An identity cannot be added once the VM is made.
+  // An identity cannot be added to an existing VM.
   identity: isUserAssigned ? {
     type: 'UserAssigned'
     userAssignedIdentities: {

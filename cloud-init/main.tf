@@ -126,7 +126,7 @@ data "azapi_resource" "identity" {
   response_export_values = ["properties.principalId"]
 }
 
-# A user-assigned identity is there before the VM, and so can its roles be.
+# A user-assigned identity exists before the VM, so its roles can be assigned first.
 resource "azapi_resource" "roles_before" {
   for_each = local.is_user_assigned ? var.role_ids : {}
 
@@ -149,7 +149,7 @@ resource "azapi_resource" "vm" {
   name      = var.vm_name
   location  = var.location
 
-  # An identity cannot be added once the VM is made.
+  # An identity cannot be added to an existing VM.
   identity {
     type         = local.is_user_assigned ? "UserAssigned" : "SystemAssigned"
     identity_ids = local.is_user_assigned ? [var.user_assigned_identity_id] : []
@@ -193,7 +193,7 @@ resource "azapi_resource" "vm" {
     }
   }
 
-  # Joined with the body, and kept out of plan and state. The file is text, so `file` and not `filebase64`.
+  # Merged with the body, and kept out of plan and state. The file is text, so `file` and not `filebase64`.
   sensitive_body = {
     properties = {
       userDataContent = sensitive(trimspace(file("${path.module}/${var.user_data_file}")))

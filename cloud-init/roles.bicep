@@ -13,11 +13,11 @@ param resourceManagerRoleId string = 'f5819b54-e033-4d82-ac66-4fec3cbf3f4c'
 param listAccessDetailsRoleId string = 'e9701b4d-e6e7-4657-91cd-360a0881d224'
 
 resource assignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for roleId in [resourceManagerRoleId, listAccessDetailsRoleId]: {
-  // The same name for the same identity, role and group: deployed again, nothing changes.
+  // The name is derived from identity, role and group, so that a second deployment changes nothing.
   name: guid(resourceGroup().id, principalId, roleId)
   properties: {
     principalId: principalId
-    // Said outright, since a new identity is not known everywhere in Entra ID yet.
+    // Given explicitly, since a new identity is not yet replicated in Entra ID.
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleId)
   }

@@ -1,4 +1,4 @@
-//! The program: parses the command line, runs the subcommand, ends with its exit code.
+//! The program: parses the command line, runs the subcommand, exits with its code.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(event = "run.panicked", place = %place, exit_code = INTERNAL, "{panic}");
         output::write_stderr(&format!("arc-enroll: internal error: {panic}\n"));
-        // Not a signal: a panic ends with the exit code of internal errors, after what had to be removed.
+        // A panic ends with the exit code of internal errors, after secret files are removed.
         std::process::exit(i32::from(INTERNAL));
     }));
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Runs the subcommand on one thread: the agent waits for others and computes little.
+/// Runs the subcommand on one thread, since the agent mostly waits for I/O.
 fn run(invocation: &cli::Invocation, environment: commands::Environment<'_>) -> u8 {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -38,7 +38,7 @@ fn run(invocation: &cli::Invocation, environment: commands::Environment<'_>) -> 
         }
     };
     let code = runtime.block_on(commands::run(invocation, environment));
-    // A name look-up that hangs in a thread of its own must not delay the exit.
+    // A hanging name lookup in a thread of the runtime must not delay the exit.
     runtime.shutdown_background();
     code
 }

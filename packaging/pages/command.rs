@@ -9,29 +9,28 @@ use clap::{Arg, ArgAction, Command, ValueHint};
 /// The name of the program.
 pub const NAME: &str = "arc-enroll";
 
-/// The program with its options, without subcommands. Each option is global: it may stand before and behind
-/// a subcommand.
+/// The program with its options, without subcommands. Each option is global: it may precede or follow a subcommand.
 pub fn program() -> Command {
     let everywhere = EVERYWHERE.iter().map(option);
     let targets = TARGETS.iter().filter(|target| !target.flag.name.is_empty()).map(|target| {
         let about = format!("{}; stands for {}", one_line(target.flag.about), target.key);
         option(&target.flag).long_help(about).help_heading("Target")
     });
-    own(Command::new(NAME))
+    without_default_flags(Command::new(NAME))
         .about(uncapitalized(SUMMARY.trim_end_matches('.')))
         .override_usage(format!("{NAME} [OPTIONS] COMMAND"))
         .args(everywhere.chain(targets).map(|arg| arg.global(true)))
 }
 
-/// A subcommand with the options that only it has.
+/// A subcommand with its own options.
 pub fn subcommand(of: &Subcommand) -> Command {
-    let command = own(Command::new(of.name))
+    let command = without_default_flags(Command::new(of.name))
         .about(of.summary)
         .long_about(of.about.trim_end().to_owned())
         .args(of.flags.iter().map(option));
     match of.argument {
         "" => command,
-        name => command.arg(offered(Arg::new(name), name, name).help(one_line(of.about_argument))),
+        name => command.arg(complete_with(Arg::new(name), name, name).help(one_line(of.about_argument))),
     }
 }
 
@@ -40,8 +39,8 @@ pub fn whole() -> Command {
     program().subcommands(SUBCOMMANDS.iter().map(subcommand))
 }
 
-/// Help and version are in the table, and clap is not to add its own.
-fn own(command: Command) -> Command {
+/// The table has help and version, so clap must not add its own.
+fn without_default_flags(command: Command) -> Command {
     command.disable_help_flag(true).disable_version_flag(true).disable_help_subcommand(true)
 }
 
@@ -51,31 +50,31 @@ fn option(flag: &Flag) -> Arg {
         // -vv logs more than -v.
         ("", "verbose") => arg.action(ArgAction::Count),
         ("", _) => arg.action(ArgAction::SetTrue),
-        (value, name) => offered(arg, name, value),
+        (value, name) => complete_with(arg, name, value),
     }
 }
 
-/// An argument with what shells offer for it. The man page lists none of that: it would be a list of every
-/// fault, and `system` is not the only identity.
-fn offered(arg: Arg, name: &str, value: &'static str) -> Arg {
+/// An argument with its completions. The man page does not list them, since they include every fault, and `system` is
+/// not the only identity.
+fn complete_with(arg: Arg, name: &str, value: &'static str) -> Arg {
     let arg = arg.value_name(value).hide_possible_values(true);
     match (name, value) {
-        ("cloud", _) => arg.value_parser(words(Cloud::ALL.map(Cloud::name))),
-        ("identity", _) => arg.value_parser(words(["system"])),
-        (_, "CODE") => arg.value_parser(words(catalogue::all().map(|kind| kind.code))),
+        ("cloud", _) => arg.value_parser(possible_values(Cloud::ALL.map(Cloud::name))),
+        ("identity", _) => arg.value_parser(possible_values(["system"])),
+        (_, "CODE") => arg.value_parser(possible_values(catalogue::all().map(|kind| kind.code))),
         (_, "FILE") => arg.value_hint(ValueHint::FilePath),
         (_, "DIR") => arg.value_hint(ValueHint::DirPath),
-        (_, value) if value.contains('|') => arg.value_parser(words(value.split('|'))),
-        // Only the user knows, and file names would mislead.
+        (_, value) if value.contains('|') => arg.value_parser(possible_values(value.split('|'))),
+        // Without this hint shells would offer file names.
         _ => arg.value_hint(ValueHint::Other),
     }
 }
 
-fn words(list: impl IntoIterator<Item = &'static str>) -> PossibleValuesParser {
+fn possible_values(list: impl IntoIterator<Item = &'static str>) -> PossibleValuesParser {
     PossibleValuesParser::new(list)
 }
 
-/// An explanation as one line.
+/// A description as one line.
 pub fn one_line(about: &str) -> String {
     about.split_whitespace().collect::<Vec<&str>>().join(" ")
 }

@@ -1,7 +1,7 @@
 //! Prints what packages ship about the command line: the man page, and the completions of bash, zsh and fish.
 //!
-//! All of it is made from the table that the program itself reads, so that it is right whenever the program
-//! is. It is an example, because what it depends on must not be in the binary that user-data carries.
+//! All of it is generated from the table that the program itself uses, so that both agree. It is an example target,
+//! because its dependencies must not be in the binary that user-data embeds.
 
 mod command;
 mod completions;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // A page that is cut off must not end up in a package.
+    // A truncated page must not end up in a package.
     match page.and_then(|page| std::io::stdout().write_all(&page)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure(&error),

@@ -9,17 +9,16 @@ use clap_mangen::Man;
 
 use super::command::{one_line, program, subcommand, NAME};
 
-/// What the program is about, for those who meet it on a machine.
+/// The description of the program.
 const DESCRIPTION: &str = "\
-arc-enroll makes a Linux VM on Azure Operator Nexus an Azure Arc-enabled server, without anybody logging \
-in. It sets the proxy, gets a token for the managed identity of the VM, installs and configures \
-azcmagent, connects the machine, waits for whatever comes up late, and logs what it did as JSON lines. \
-When something stands in the way that only a person can move, it says what, and prints the command to \
-type.
+arc-enroll makes a Linux VM on Azure Operator Nexus an Azure Arc-enabled server, without an interactive \
+login. It sets the proxy, gets a token for the managed identity of the VM, installs and configures \
+azcmagent, connects the machine, waits for services that start late, and logs its actions as JSON lines. \
+When manual steps are needed, it names the cause and prints the commands.
 
 A VM is enrolled when all conditions hold; they are listed below, with their exit codes. The program \
-observes a condition; if it does not hold, finds out why; repairs what can be repaired, waits where \
-waiting can help; and observes again. On a VM that is enrolled it changes nothing.";
+observes a condition. If it does not hold, the program finds the cause, repairs it if it can, waits if \
+waiting can help, and observes again. On an enrolled VM it changes nothing.";
 
 const CONFIGURATION: &str = "\
 The configuration is YAML. azure.subscription_id, azure.resource_group and azure.location have no \
@@ -27,7 +26,7 @@ default; every other key has one. Every key, with its default and what it is for
 /usr/share/arc-enroll/config.yaml. An unknown key is an error that names the nearest right one; \
 arc-enroll validate checks a file.";
 
-/// Files and directories; a test looks for each in the program or in the packages.
+/// Files and directories; a test checks that the program or a package contains each.
 const FILES: [(&str, &str); 13] = [
     ("/etc/arc-enroll/config.yaml", "the configuration"),
     (
@@ -39,7 +38,7 @@ const FILES: [(&str, &str); 13] = [
         "/var/log/cloud-init-output.log",
         "the log, as JSON lines between those of cloud-init; log.file names another one",
     ),
-    ("/run/arc-enroll/lock", "held by the one run that is at work"),
+    ("/run/arc-enroll/lock", "held by the run in progress"),
     (
         "/usr/lib/systemd/system/arc-enroll.timer",
         "runs arc-enroll enroll again; enroll itself enables it, the package does not",
@@ -47,28 +46,27 @@ const FILES: [(&str, &str); 13] = [
     ("/usr/lib/systemd/system/arc-enroll.service", "what the timer starts"),
     (
         "/etc/systemd/system/arc-enroll.service.d/50-arc-enroll.conf",
-        "what the configuration says otherwise than the packaged unit; the timer has one too",
+        "the settings that differ from the packaged unit; the timer has one too",
     ),
     ("/etc/environment", "the proxy for logins"),
     ("/etc/profile.d/zz-arc-enroll-proxy.sh", "the proxy for login shells"),
     ("/etc/systemd/system.conf.d/50-arc-enroll-proxy.conf", "the proxy for services"),
     (
         "/etc/apt/apt.conf.d/95arc-enroll-proxy",
-        "the proxy for apt; elsewhere it stands in dnf.conf, yum.conf, tdnf.conf or /etc/sysconfig/proxy",
+        "the proxy for apt; elsewhere it is in dnf.conf, yum.conf, tdnf.conf or /etc/sysconfig/proxy",
     ),
-    ("/var/tmp/arc-enroll-bundle-HOSTNAME-TIME.tar.gz", "what arc-enroll bundle has collected"),
+    ("/var/tmp/arc-enroll-bundle-HOSTNAME-TIME.tar.gz", "an archive of arc-enroll bundle"),
 ];
 
 const REMOVAL: &str = "\
 Installing the package starts nothing, so that it can be part of an image. Removing it stops the timer \
-and takes away the units and what enroll has set beside them. Purging it, which is a word of dpkg, takes \
-away the configuration and the record as well. The enrollment stays: azcmagent with its services, the \
-repository that it came from, the proxy settings and the Arc machine in Azure. To end that too, run \
-azcmagent disconnect first.";
+and deletes the units and their drop-ins. Purging it (with dpkg) also deletes the configuration and the \
+record. The enrollment remains: azcmagent with its services and repository, the proxy settings, and the \
+Arc machine in Azure. To end the enrollment, run azcmagent disconnect first.";
 
 const IMAGE: &str = "\
-In an image that has the package, the user-data of a VM only has to bring the configuration and to start \
-the program. arc-enroll user-data --without-binary writes it; by hand it is:";
+With the package in the image, the user-data of a VM only contains the configuration and starts the \
+program. arc-enroll user-data --without-binary writes it; a manual version is:";
 
 const CLOUD_CONFIG: &str = "\
 #cloud-config
@@ -84,7 +82,7 @@ runcmd:
 - arc-enroll enroll
 ";
 
-/// The whole page, with its date as 2026-11-23.
+/// The page, with its date in the form 2026-11-23.
 pub fn page(date: &str) -> Result<Vec<u8>, Error> {
     let man = Man::new(program().long_about(DESCRIPTION))
         .title(escaped(&NAME.to_uppercase()))
@@ -115,7 +113,7 @@ pub fn page(date: &str) -> Result<Vec<u8>, Error> {
     Ok(page.0.into_bytes())
 }
 
-/// A subsection: what the subcommand does, its argument and the options that only it has.
+/// A subsection: the description, argument and options of a subcommand.
 fn command(page: &mut Page, of: &Subcommand) -> Result<(), Error> {
     let (name, full_name) = (escaped(of.name), escaped(NAME));
     let argument = match of.argument {
@@ -159,7 +157,7 @@ fn environment(page: &mut Page) {
     page.item(trust, "the trust store of this machine, handed on to curl and azcmagent");
     page.paragraph(
         "Proxy variables are read too: entries of NO_PROXY are kept, and a proxy that contradicts the \
-         configuration is told.",
+         configuration is reported.",
     );
 }
 
@@ -193,16 +191,16 @@ fn see_also(page: &mut Page) {
     ]));
 }
 
-/// A dash that can be copied, for the headings and titles that roff does not escape by itself.
+/// Escapes dashes, so that they can be copied, in headings and titles, which roff does not escape.
 fn escaped(text: &str) -> String {
     text.replace('-', "\\-")
 }
 
-/// The text of the page so far. Every part is rendered with a preamble, which the page needs once.
+/// The text of the page so far. Every part is rendered with a preamble, of which the page needs only one.
 struct Page(String);
 
 impl Page {
-    /// What clap_mangen renders, without this heading.
+    /// Adds a part rendered by clap_mangen, without this heading.
     fn generated(
         &mut self,
         heading: &str,

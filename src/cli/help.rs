@@ -1,4 +1,4 @@
-//! The help texts, laid out from the table of the command line.
+//! Renders the help texts from the table of the command line.
 
 use crate::model::condition::Condition;
 
@@ -6,12 +6,12 @@ use super::table::{
     Flag, Subcommand, CONDITION_FAILS, EVERYWHERE, EXIT_CODES, PRECEDENCE, SUBCOMMANDS, SUMMARY, TARGETS,
 };
 
-/// The help text, of a subcommand or of the whole; at most 80 columns wide.
+/// The help text of a subcommand or of the program, at most 80 columns wide.
 pub fn help(of: Option<&Subcommand>) -> String {
-    of.map_or_else(main, own)
+    of.map_or_else(main_help, subcommand_help)
 }
 
-fn own(of: &Subcommand) -> String {
+fn subcommand_help(of: &Subcommand) -> String {
     let mut text = format!("Usage: arc-enroll {}", with_argument(of));
     let mut rows = Rows::default();
     if !of.argument.is_empty() {
@@ -29,7 +29,7 @@ fn own(of: &Subcommand) -> String {
     text
 }
 
-fn main() -> String {
+fn main_help() -> String {
     let mut text = format!("{SUMMARY}\n\nUsage: arc-enroll [OPTIONS] COMMAND\n");
     let mut rows = Rows::default();
     for command in &SUBCOMMANDS {
@@ -57,7 +57,7 @@ fn main() -> String {
     text
 }
 
-/// One a line, but for the conditions, which stand before the last: three a line, and below them what they mean.
+/// One exit code per line; those of the conditions, before the last, three per line with one explanation below.
 fn exit_codes(text: &mut String) {
     let [before @ .., last] = &EXIT_CODES;
     for (code, meaning) in before {
@@ -81,7 +81,7 @@ fn conditions(text: &mut String) {
     text.push_str(&format!("      {first} to {last}: {CONDITION_FAILS}\n"));
 }
 
-/// How an option is typed: `-h, --help`, or `--config FILE`.
+/// The usage of an option: `-h, --help`, or `--config FILE`.
 fn usage(flag: &Flag) -> String {
     let mut text = flag.short.map(|letter| format!("-{letter}, ")).unwrap_or_default();
     for part in ["--", flag.name, if flag.value.is_empty() { "" } else { " " }, flag.value] {
@@ -97,7 +97,7 @@ fn with_argument(command: &Subcommand) -> String {
     }
 }
 
-/// What is explained, and the explanations, which are aligned.
+/// Rows of names and aligned descriptions.
 #[derive(Default)]
 struct Rows(Vec<(String, String)>);
 

@@ -1,4 +1,4 @@
-//! The command line: arguments in, an [`Invocation`] out.
+//! Parses the command line into an [`Invocation`].
 
 mod help;
 pub mod table;
@@ -13,20 +13,20 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::settings::{nearest, Identity, Overrides};
 use table::{Flag, Subcommand, EVERYWHERE, SUBCOMMANDS, TARGETS};
 
-/// What one run of the program is asked to do.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Invocation {
     /// The subcommand.
     pub command: Action,
-    /// Every file path is taken below it.
+    /// The directory below which every file path is resolved.
     pub root: PathBuf,
-    /// The configuration file, when one is named.
+    /// The configuration file, if named.
     pub config: Option<PathBuf>,
-    /// The form of the output, when one is asked for.
+    /// The output format, if given.
     pub output: Option<Output>,
-    /// How often `-v` was given.
+    /// The number of `-v` options.
     pub verbose: u8,
-    /// What flags and environment say about the target.
+    /// Values from flags and environment that override the target.
     pub overrides: Overrides,
 }
 
@@ -35,30 +35,30 @@ pub struct Invocation {
 pub enum Action {
     /// Make every condition hold.
     Enroll {
-        /// Only if no other run is at work.
+        /// End at once when another run is in progress.
         if_idle: bool,
     },
     /// Observe every condition.
     Doctor,
-    /// Show the last run's record and azcmagent's state.
+    /// Show the record of the last run and the state of azcmagent.
     Status,
     /// Print an access token.
     Token {
-        /// What the token is for; the configured resource when absent.
+        /// The resource to request the token for; when absent, the configured one.
         resource: Option<String>,
-        /// Whose token; the configured identity when absent.
+        /// The identity; when absent, the configured one.
         identity: Option<Identity>,
     },
     /// Print the proxy exports.
     Env,
-    /// Collect what support asks for.
+    /// Collect evidence for a support request.
     Bundle {
-        /// The archive; `-` for standard output, a name of its own when absent.
+        /// The archive; `-` for standard output; when absent, a generated name.
         file: Option<PathBuf>,
     },
     /// Explain a fault.
     Explain {
-        /// Its code; the list of all when absent.
+        /// Its code; when absent, all faults are listed.
         code: Option<String>,
     },
     /// Check a configuration file.
@@ -68,7 +68,7 @@ pub enum Action {
     },
     /// Write user-data.
     UserData(UserData),
-    /// Check from the operator's side.
+    /// Check the Azure side from the operator's workstation.
     Precheck {
         /// Name or id of the cloud services network.
         csn: Option<String>,
@@ -81,33 +81,33 @@ pub enum Action {
     Version,
 }
 
-/// What user-data is to be written.
+/// The options of `user-data`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserData {
-    /// Write it as the base64 string that Azure takes.
+    /// Write the base64 string for Azure.
     pub base64: bool,
-    /// Compress the whole.
+    /// Compress the user-data.
     pub gzip: bool,
-    /// Cloud-config of the user's own to join in.
+    /// The user's own user-data to include.
     pub include: Option<PathBuf>,
-    /// Where the VM fetches the binary, when the user-data does not carry it.
+    /// The URL from which the VM fetches the binary; when absent, the user-data embeds it.
     pub fetch_url: Option<String>,
-    /// SHA-256 of the binary there; that of this very program when absent.
+    /// SHA-256 of the binary at the URL; when absent, that of this program.
     pub fetch_sha256: Option<String>,
-    /// Neither carry nor fetch it: it is on the VM.
+    /// Neither embed nor fetch the binary, since it is already installed.
     pub without_binary: bool,
 }
 
-/// The forms of output.
+/// The output formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For programs.
+    /// JSON for programs.
     Json,
 }
 
-/// A command line that cannot be followed.
+/// An invalid command line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}\nTry 'arc-enroll --help'")]
 pub struct UsageError {
@@ -125,7 +125,7 @@ impl From<lexopt::Error> for UsageError {
         use lexopt::Error as E;
         Self::new(match error {
             E::MissingValue { option: Some(option) } => format!("{option} needs a value"),
-            // The value is left out: it may be what should not be seen.
+            // The value is not repeated, since it may be secret.
             E::UnexpectedValue { option, .. } => format!("{option} takes no value"),
             E::NonUnicodeValue(_) => "a value is not UTF-8 text".to_owned(),
             other => other.to_string(),
@@ -133,16 +133,19 @@ impl From<lexopt::Error> for UsageError {
     }
 }
 
-/// What has been read so far; options may stand before and behind the subcommand.
+/// The arguments parsed so far. Options may precede or follow the subcommand.
 #[derive(Default)]
 struct Read {
     subcommand: Option<&'static Subcommand>,
     argument: Option<OsString>,
-    /// Options with their values, as far as they do not name the target; of several the last counts.
+    /// Options with their values, except those of the target; the last of several wins.
     given: Vec<(&'static Flag, OsString)>,
 }
 
-/// Reads the arguments (without the program's name) and the environment names of the target.
+/// Parses the arguments, without the program's name, and reads the environment variables of the target.
+///
+/// # Errors
+/// When the command line is invalid.
 pub fn parse(
     args: impl IntoIterator<Item = OsString>,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -156,7 +159,7 @@ pub fn parse(
                 .iter()
                 .find(|flag| flag.short == Some(c))
                 .ok_or_else(|| UsageError::new(format!("unknown option -{c}")))?,
-            Arg::Long(name) => known(name)?,
+            Arg::Long(name) => find_flag(name)?,
             Arg::Value(word) => {
                 read.word(word)?;
                 continue;
@@ -176,7 +179,9 @@ impl Read {
     fn word(&mut self, word: OsString) -> Result<(), UsageError> {
         let text = word.to_string_lossy();
         match self.subcommand {
-            None if text == "help" && !self.has("help") => self.given.push((known("help")?, OsString::new())),
+            None if text == "help" && !self.has("help") => {
+                self.given.push((find_flag("help")?, OsString::new()))
+            }
             None => {
                 let named = SUBCOMMANDS.iter().find(|subcommand| subcommand.name == text);
                 self.subcommand = Some(named.ok_or_else(|| unknown_command(&text))?);
@@ -210,7 +215,7 @@ impl Read {
     }
 
     fn command(&self, subcommand: &Subcommand, has_config: bool) -> Result<Action, UsageError> {
-        self.refuse_stray(subcommand)?;
+        self.reject_foreign_options(subcommand)?;
         let file = self.argument.as_ref().map(PathBuf::from);
         Ok(match subcommand.name {
             "enroll" => Action::Enroll { if_idle: self.has("if-idle") },
@@ -229,7 +234,7 @@ impl Read {
             "validate" => Action::Validate { file },
             "user-data" => Action::UserData(self.user_data()?),
             "precheck" => Action::Precheck { csn: self.text("csn")?, vm: self.text("vm")? },
-            // A test goes through the table, so that this is never met.
+            // Unreachable: a test runs every subcommand of the table.
             other => return Err(unknown_command(other)),
         })
     }
@@ -245,14 +250,14 @@ impl Read {
             without_binary: self.has("without-binary"),
         };
         if wanted.fetch_url.is_some() && wanted.without_binary {
-            let message = "--fetch-url and --without-binary exclude each other: fetched, or there already";
+            let message = "--fetch-url and --without-binary exclude each other";
             return Err(UsageError::new(message.to_owned()));
         }
         Ok(wanted)
     }
 
-    /// Options that belong to another subcommand.
-    fn refuse_stray(&self, subcommand: &Subcommand) -> Result<(), UsageError> {
+    /// Rejects options of other subcommands.
+    fn reject_foreign_options(&self, subcommand: &Subcommand) -> Result<(), UsageError> {
         for (stray, _) in &self.given {
             let has = |of: &&Subcommand| of.flags.iter().any(|flag| flag.name == stray.name);
             if let Some(owner) = SUBCOMMANDS.iter().find(has).filter(|_| !has(&subcommand)) {
@@ -264,7 +269,7 @@ impl Read {
         Ok(())
     }
 
-    /// The value that an option was given; an empty one when it takes none.
+    /// The value of an option; empty when the option takes none.
     fn value(&self, name: &str) -> Option<&OsString> {
         self.given.iter().rfind(|(flag, _)| flag.name == name).map(|(_, value)| value)
     }
@@ -304,8 +309,8 @@ fn output(text: &str) -> Result<Output, UsageError> {
     }
 }
 
-/// Every option by its name; one that several subcommands have is there as often.
-fn flags() -> Vec<&'static Flag> {
+/// Every option; an option of several subcommands occurs several times.
+fn all_flags() -> Vec<&'static Flag> {
     let mut all: Vec<&Flag> = EVERYWHERE.iter().collect();
     for target in TARGETS.iter().filter(|target| !target.flag.name.is_empty()) {
         all.push(&target.flag);
@@ -316,8 +321,8 @@ fn flags() -> Vec<&'static Flag> {
     all
 }
 
-fn known(name: &str) -> Result<&'static Flag, UsageError> {
-    let flags = flags();
+fn find_flag(name: &str) -> Result<&'static Flag, UsageError> {
+    let flags = all_flags();
     let found = flags.iter().find(|flag| flag.name == name).copied();
     found.ok_or_else(|| {
         let names: Vec<&str> = flags.iter().map(|flag| flag.name).collect();
@@ -366,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn options_stand_before_and_behind_the_command() {
+    fn options_may_precede_or_follow_the_command() {
         let expected = run("enroll --config /c --root /r --output json -vv --location eastus").unwrap();
         for line in [
             "--config /c --root /r --output json -v -v --location eastus enroll",
@@ -436,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_right_thing() {
+    fn errors_name_the_cause() {
         for (line, word) in [
             ("", "a command is missing"),
             ("enrol", "did you mean enroll?"),
@@ -497,17 +502,19 @@ mod tests {
     }
 
     #[test]
-    fn an_option_is_one_thing_wherever_it_belongs() {
-        for flag in flags() {
+    fn an_option_has_one_meaning() {
+        for flag in all_flags() {
             let same = |other: &&Flag| other.name != flag.name || other.value == flag.value;
-            assert!(flags().iter().all(same), "--{}", flag.name);
+            assert!(all_flags().iter().all(same), "--{}", flag.name);
             let is_everywhere = EVERYWHERE.iter().any(|other| other == flag);
-            assert!(!is_everywhere || flags().iter().filter(|other| other.name == flag.name).count() == 1);
+            assert!(
+                !is_everywhere || all_flags().iter().filter(|other| other.name == flag.name).count() == 1
+            );
         }
     }
 
     #[test]
-    fn what_the_table_says_of_others_is_so() {
+    fn values_in_the_table_are_valid() {
         let cloud = TARGETS.iter().find(|target| target.flag.name == "cloud").unwrap();
         assert!(Cloud::ALL.iter().all(|known| cloud.flag.about.contains(known.name())));
         let form = EVERYWHERE.iter().find(|flag| flag.name == "output").unwrap();

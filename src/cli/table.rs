@@ -1,37 +1,37 @@
-//! The command line as data: help, the parser, the man page and the completions of shells are made from it.
+//! The command line as data, from which help, parser, man page and shell completions are generated.
 //!
-//! Man page and completions are made by `packaging/pages`, for packages: the binary in user-data does not carry
-//! them. Texts are broken into lines as help shows them.
+//! `packaging/pages` generates man page and completions for packages, so that they are not part of the binary in
+//! user-data. Line breaks in texts are those of the help output.
 
 pub use crate::settings::targets::{Flag, TargetOption, TARGETS};
 
 /// A subcommand.
 #[derive(Debug, PartialEq)]
 pub struct Subcommand {
-    /// As it is typed.
+    /// Its name.
     pub name: &'static str,
-    /// Its argument, which may always be left out; empty when it takes none. Shells complete a FILE, and a
-    /// CODE with the codes of the faults.
+    /// Its argument, which is always optional; empty when it takes none. Shells complete FILE, and CODE with the codes
+    /// of the faults.
     pub argument: &'static str,
-    /// What the argument is.
+    /// The description of the argument.
     pub about_argument: &'static str,
-    /// What it does, in one line.
+    /// Its description in one line.
     pub summary: &'static str,
-    /// What it does, in paragraphs.
+    /// Its description in paragraphs.
     pub about: &'static str,
-    /// The options that it has besides those of every subcommand.
+    /// Its options, besides those of every subcommand.
     pub flags: &'static [Flag],
-    /// A command line to begin with.
+    /// An example.
     pub example: &'static str,
 }
 
-/// What the program does, in one line.
+/// The description of the program in one line.
 pub const SUMMARY: &str = "Enroll this VM on Azure Operator Nexus as an Azure Arc-enabled server.";
 
-/// Which of several values for the target is taken.
+/// The precedence of values for the target.
 pub const PRECEDENCE: &str = "A flag wins over the environment, the environment over the file.";
 
-/// What the exit code of a condition means.
+/// The meaning of the exit code of a condition.
 pub const CONDITION_FAILS: &str = "the condition fails, and only a person can help";
 
 /// The options of every subcommand.
@@ -44,7 +44,7 @@ pub static EVERYWHERE: [Flag; 6] = [
     Flag::new("version", "", "the version").short('V'),
 ];
 
-/// The exit codes that are not a condition's, each with its meaning; the last stands behind the conditions.
+/// The exit codes besides those of the conditions, with their meanings; the last is listed after the conditions.
 pub static EXIT_CODES: [(u8, &str); 5] = [
     (0, "all conditions hold"),
     (1, "internal error"),
@@ -61,8 +61,8 @@ pub static SUBCOMMANDS: [Subcommand; 10] = [
         about_argument: "",
         summary: "make every condition hold (first boot, timer, by hand)",
         about: "\
-Makes every condition hold, in order, inside the time of wait.boot. Run again,
-it goes on where it stands; on an enrolled VM it changes nothing.
+Makes every condition hold, in order, within wait.boot. Run again, it continues
+where it stopped; on an enrolled VM it changes nothing.
 
 It also installs arc-enroll.timer, which runs it again every repair.every, with
 the same --config and target; repair.timer: false removes the timer.
@@ -70,7 +70,7 @@ the same --config and target; repair.timer: false removes the timer.
         flags: &[Flag::new(
             "if-idle",
             "",
-            "end at once when another run is at work (exit code 75); the timer\nruns it so",
+            "end at once when another run is in progress (exit code 75);\nthe timer uses this",
         )],
         example: "sudo arc-enroll enroll --resource-group my-rg --location eastus",
     },
@@ -90,11 +90,11 @@ worst condition.
         name: "status",
         argument: "",
         about_argument: "",
-        summary: "what the last run did, what holds now, when it tries next",
+        summary: "show the last run, the current state, and the next run",
         about: "\
-Shows what the last run did, what it left to a person, what holds now on this
-VM (nothing is asked over the network) and when the timer tries next. The exit
-code is that of the last run, 75 when there was none.
+Shows the last run with its manual steps, the local conditions (without using
+the network), and the next run of the timer. The exit code is that of the last
+run, 75 when there was none.
 ",
         flags: &[],
         example: "arc-enroll status",
@@ -105,12 +105,12 @@ code is that of the last run, 75 when there was none.
         about_argument: "",
         summary: "print an access token for the managed identity",
         about: "\
-Prints an access token for the managed identity; a sidecar that is coming up is
-waited for, at most 90 s. Whoever reads the token can act as this VM: keep it
-out of files and logs.
+Prints an access token for the managed identity. Retries for at most 90 s while
+the sidecar starts. The token grants the rights of this VM: keep it out of files
+and logs.
 ",
         flags: &[
-            Flag::new("resource", "URL", "what the token is for (default: imds.resource)"),
+            Flag::new("resource", "URL", "resource of the token (default: imds.resource)"),
             Flag::new("identity", "ID", "system, a resource id, or a client id (default: identity)"),
         ],
         example: "TOKEN=$(arc-enroll token --resource https://storage.azure.com/)",
@@ -128,10 +128,10 @@ out of files and logs.
         name: "explain",
         argument: "CODE",
         about_argument: "of a fault, such as imds.refused; without it, all are listed",
-        summary: "what a fault means and what to do; without CODE, the list",
+        summary: "explain a fault and its remediation; without CODE, list all",
         about: "\
-Says what a fault means, its causes, what is done about it automatically and
-what a person can do.
+Explains a fault: its meaning, its causes, what arc-enroll does about it, and
+the manual steps.
 ",
         flags: &[],
         example: "arc-enroll explain",
@@ -142,12 +142,12 @@ what a person can do.
         about_argument: "\
 where to write it; - is standard output (default:
 /var/tmp/arc-enroll-bundle-HOSTNAME-TIME.tar.gz)",
-        summary: "collect what support asks for, secrets taken out",
+        summary: "collect evidence for support, with secrets redacted",
         about: "\
 Collects logs, journals, network tests, proxy settings and versions into one
-.tar.gz for a support request, secrets taken out, in half a minute at most.
-manifest.json in it says what could not be had. It changes nothing else, works
-without root as far as that sees, and with a configuration that is broken.
+.tar.gz for a support request, with secrets redacted, in half a minute at most.
+Its manifest.json lists what could not be collected. It changes nothing else,
+works without root (with less content), and with an invalid configuration.
 ",
         flags: &[],
         example: "sudo arc-enroll bundle",
@@ -158,7 +158,7 @@ without root as far as that sees, and with a configuration that is broken.
         about_argument: "the configuration; it may also be given by --config",
         summary: "check a configuration file offline",
         about: "\
-Checks a configuration file offline and tells all its faults, each with key
+Checks a configuration file offline and reports all its problems, each with key
 and line.
 ",
         flags: &[],
@@ -170,21 +170,21 @@ and line.
         about_argument: "",
         summary: "write the user-data that embeds this program",
         about: "\
-Writes cloud-config that installs this very program with the configuration and
-starts it. The configuration is checked first; size and the command to use go
-to stderr.
+Writes cloud-config that installs this program with the configuration and starts
+it. The configuration is checked first; the size and the command to use are
+printed to stderr.
 ",
         flags: &[
             Flag::new("base64", "", "write the string for --user-data-content"),
-            Flag::new("gzip", "", "compress the whole"),
-            Flag::new("include", "FILE", "join your own cloud-config in"),
+            Flag::new("gzip", "", "compress the user-data"),
+            Flag::new("include", "FILE", "include your own user-data"),
             Flag::new(
                 "fetch-url",
                 "URL",
-                "the VM fetches this program there, through its\nproxy, and checks its SHA-256",
+                "the VM fetches this program from URL through its\nproxy, and checks its SHA-256",
             ),
-            Flag::new("fetch-sha256", "HEX", "digest of what is there (default: this program's)"),
-            Flag::new("without-binary", "", "the program is on the VM, by package or image"),
+            Flag::new("fetch-sha256", "HEX", "digest of the file at URL (default: this program's)"),
+            Flag::new("without-binary", "", "the program is already in the image or a package"),
         ],
         example: "arc-enroll user-data --config nexus.yaml --base64 > user-data.b64",
     },
@@ -192,10 +192,10 @@ to stderr.
         name: "precheck",
         argument: "",
         about_argument: "",
-        summary: "check network, identity and roles with az, from outside",
+        summary: "check network, identity and roles with az, off the VM",
         about: "\
-Runs on the operator's workstation, not as root, with the az CLI that is signed
-in there. Checks az and its networkcloud extension, the cluster's version, the
+Runs on the operator's workstation, not as root, with a signed-in az CLI.
+Checks az and its networkcloud extension, the cluster's version, the
 cloud services network's egress endpoints, the VM's identity, its roles, the
 resource group and the resource providers; changes nothing. It works before the
 VM exists, and after. The exit code is that of the worst row.

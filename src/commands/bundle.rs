@@ -1,4 +1,4 @@
-//! `bundle`: everything that support asks for in one archive, without secrets.
+//! `bundle`: collects evidence for support in one archive, with secrets redacted.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::shutdown::shutdown_signal;
 use super::{
-    configuration_path, context, describe, doctor, enroll, load_to_look, load_without_file, Environment,
-    Loaded,
+    configuration_path, context, describe, doctor, enroll, load_for_observation, load_without_file,
+    Environment, Loaded,
 };
 use crate::bundle::{self, Bundle, Collected, Content, Part};
 use crate::cli::{Action, Invocation, Output};
@@ -23,43 +23,32 @@ use crate::model::exit_code::INTERNAL;
 use crate::output::terminal::{self, paragraph};
 use crate::settings::{Overrides, Problem, ProxyUrl, Settings};
 
-/// Where the archive goes when no file is named: a folder that is everywhere and outlives a reboot.
+/// The default directory of the archive; it exists on every distribution and survives a reboot.
 const FOLDER: &str = "/var/tmp";
 
-/// How many reasons for what is missing are shown; the manifest has all.
-const SHOWN: usize = 5;
+/// How many reasons for missing entries are printed; the manifest lists all.
+const REASONS_SHOWN: usize = 5;
 
 pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, file: Option<&Path>) -> u8 {
     let to_stdout = file == Some(Path::new("-"));
     if to_stdout && std::io::stdout().is_terminal() {
         output::write_stderr(
-            "arc-enroll: an archive is nothing for a terminal; redirect it: arc-enroll bundle - > FILE\n",
+            "arc-enroll: the archive is not written to a terminal; redirect it: arc-enroll bundle - > FILE\n",
         );
         return INTERNAL;
     }
-    let mut loaded = match load_anyway(invocation) {
+    let mut loaded = match load_or_default(invocation) {
         Ok(loaded) => loaded,
         Err(problems) => return super::report_problems(&problems),
     };
     let unread = loaded.unread.take();
     let mut context = context(invocation, environment, loaded, Mode::Observe);
     doctor::limit(&mut context);
-    let is_watched = std::io::stderr().is_terminal();
-    if is_watched {
-        output::write_stderr("  collecting, at most 20 s …");
-    }
-    let collected = tokio::select! {
-        // Listening before the first program is started.
-        biased;
-        _name = shutdown_signal() => None,
-        collected = collect(invocation, environment, &context, unread) => Some(collected),
-    };
-    if is_watched {
-        output::write_stderr("\r\x1b[K");
-    }
-    let Some((collected, examination)) = collected else {
+    let Some((collected, examination)) =
+        collect_until_shutdown(invocation, environment, &context, unread).await
+    else {
         context.host.commands.reap().await;
-        output::write_stderr("arc-enroll: told to stop; no archive was written\n");
+        output::write_stderr("arc-enroll: stopped by a signal; no archive was written\n");
         return INTERNAL;
     };
     let now = SystemTime::now();
@@ -68,33 +57,61 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
     folder.retain(|c| c.is_ascii_alphanumeric() || c == '-');
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let bundle = bundle::pack(&context, &examination.facts, &folder, seconds, collected);
-    let path = place(&context, file, &folder);
+    let path = archive_path(&context, file, &folder);
     let written = if to_stdout {
         output::print_bytes(&bundle.bytes).map_err(|error| format!("standard output: {error}"))
     } else {
         write_private(&path, &bundle.bytes).map_err(|error| describe(&error))
     };
     if let Err(reason) = written {
-        output::write_stderr(&paragraph("arc-enroll: ", &format!("the archive was not written: {reason}")));
-        output::write_stderr(
-            "Name another FILE, or let it go where there is room:\n  ssh VM sudo arc-enroll bundle - > bundle.tar.gz\n",
-        );
-        return INTERNAL;
+        return report_not_written(&reason);
     }
     let shown = if to_stdout { "-".to_owned() } else { path.display().to_string() };
     let text = match invocation.output {
         Some(Output::Json) => format!("{}\n", to_json(&shown, &bundle)),
         _ => to_text(&context, &examination, &shown, &bundle),
     };
-    // Standard output is the archive's then.
-    let say = if to_stdout { output::write_stderr } else { output::print };
-    say(&context.host.mask.apply(&text));
+    // With `-` standard output holds the archive, so the summary goes to standard error.
+    let print = if to_stdout { output::write_stderr } else { output::print };
+    print(&context.host.mask.apply(&text));
     0
 }
 
-/// The configuration, or without it; the problems are content.
-fn load_anyway(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
-    let problems = match load_to_look(invocation) {
+/// Reports on standard error why there is no archive, and returns the exit code.
+fn report_not_written(reason: &str) -> u8 {
+    output::write_stderr(&paragraph("arc-enroll: ", &format!("the archive was not written: {reason}")));
+    output::write_stderr(
+        "Name another FILE, or write it to another machine:\n  ssh VM sudo arc-enroll bundle - > bundle.tar.gz\n",
+    );
+    INTERNAL
+}
+
+/// Collects the content, with a notice on a terminal; `None` when a shutdown signal arrived.
+async fn collect_until_shutdown(
+    invocation: &Invocation,
+    environment: Environment<'_>,
+    context: &Context,
+    unread: Option<String>,
+) -> Option<(Collected, Examination)> {
+    let is_watched = std::io::stderr().is_terminal();
+    if is_watched {
+        output::write_stderr("  collecting, at most 20 s …");
+    }
+    let collected = tokio::select! {
+        // The signal handlers have to be installed before the first child process is started.
+        biased;
+        _name = shutdown_signal() => None,
+        collected = collect(invocation, environment, context, unread) => Some(collected),
+    };
+    if is_watched {
+        output::write_stderr("\r\x1b[K");
+    }
+    collected
+}
+
+/// Loads the settings; with an invalid configuration, the defaults. Its problems become content of the bundle.
+fn load_or_default(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
+    let problems = match load_for_observation(invocation) {
         Ok(loaded) => return Ok(loaded),
         Err(problems) => problems,
     };
@@ -102,7 +119,7 @@ fn load_anyway(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
     for problem in &problems {
         why.push_str(&format!("{problem}\n"));
     }
-    // What is wrong may be a flag or a variable too.
+    // The problem may also be a flag or an environment variable.
     let plain = Invocation {
         command: Action::Doctor,
         root: invocation.root.clone(),
@@ -146,7 +163,11 @@ async fn collect(
     ];
     let places = bundle::list_proxy_settings(&host.files, environment);
     for (name, from, text) in [
-        ("configuration/in-force.txt", "the configuration with its defaults", in_force(&context.settings)),
+        (
+            "configuration/in-force.txt",
+            "the configuration with its defaults",
+            effective_settings(&context.settings),
+        ),
         ("proxy/places.txt", "the files and the environment that it names", places),
         (
             "configuration/problems.txt",
@@ -162,8 +183,8 @@ async fn collect(
     (collected, examination)
 }
 
-/// What holds with defaults, flags and environment, besides what doctor.json and identity.json say of the target.
-fn in_force(settings: &Settings) -> String {
+/// The effective settings, apart from the target, which is in doctor.json and identity.json.
+fn effective_settings(settings: &Settings) -> String {
     let Settings { azure, proxy, wait, repair, .. } = settings;
     format!(
         "azure.cloud: {}\nproxy.url: {}\nproxy.no_proxy: {}\nwait.boot: {}s\nwait.token: {}s\nwait.access: {}s\n\
@@ -179,8 +200,8 @@ fn in_force(settings: &Settings) -> String {
     )
 }
 
-/// Where the archive goes: a path that is not relative is meant below the root, as everywhere.
-fn place(context: &Context, file: Option<&Path>, folder: &str) -> PathBuf {
+/// The path of the archive; an absolute path is resolved below the root.
+fn archive_path(context: &Context, file: Option<&Path>, folder: &str) -> PathBuf {
     let name = format!("{folder}.tar.gz");
     let path = match file {
         Some(file) if file.is_absolute() => context.host.files.path(file),
@@ -213,33 +234,33 @@ fn to_json(file: &str, bundle: &Bundle) -> Value {
 fn to_text(context: &Context, examination: &Examination, file: &str, bundle: &Bundle) -> String {
     let mut text = match file {
         "-" => "The archive went to standard output.\n".to_owned(),
-        // A path stays on one line, so that it can be copied.
+        // The path is not wrapped, so that it can be copied.
         file => format!("{file}\n"),
     };
     let cut = match bundle.truncated {
         0 => String::new(),
-        cut => format!(", {cut} of them without their beginning"),
+        cut => format!(", {cut} of them truncated at the beginning"),
     };
     let facts =
-        format!("{} bytes, {} entries{cut}; secrets are taken out.", bundle.bytes.len(), bundle.entries);
+        format!("{} bytes, {} entries{cut}; secrets are redacted.", bundle.bytes.len(), bundle.entries);
     text.push_str(&paragraph("  ", &facts));
     if !bundle.missing.is_empty() {
         text.push_str(&format!(
-            "\nNot had, {} in all; manifest.json has all reasons, such as:\n",
+            "\nMissing entries: {}; manifest.json lists all reasons, such as:\n",
             bundle.missing.len()
         ));
     }
     let mut shown: Vec<&String> = Vec::new();
     for (name, why) in &bundle.missing {
-        if shown.len() < SHOWN && !shown.contains(&why) {
+        if shown.len() < REASONS_SHOWN && !shown.contains(&why) {
             shown.push(why);
             text.push_str(&paragraph("  - ", &format!("{name}: {why}")));
         }
     }
     text.push_str(&paragraph(
         "\nWhat to do: ",
-        "attach the archive to the support request. What it cannot show, the CSN configuration and the roles of the \
-         identity, is seen from outside; add the output of",
+        "attach the archive to the support request. It does not hold the CSN configuration and the roles of the \
+         identity; add the output of",
     ));
     for outside in bundle::OUTSIDE.iter().take(2) {
         let step = outside.render(&|var| value(context, &examination.facts, var));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::shutdown::unless_stopped;
+use super::shutdown::run_until_shutdown;
 use super::{context_to_observe, Environment};
 use crate::cli::{Invocation, Output};
 use crate::conditions::network_tests;
@@ -19,7 +19,7 @@ use crate::model::fault::Fault;
 use crate::output::table::{self, probe_to_json};
 use crate::output::terminal::{self, Style};
 
-/// When every probe has to have ended; a program that does not heed its end is killed 5 s later.
+/// Time limit of all probes; a child process that does not end then is killed 5 s later.
 pub const LIMIT: Duration = Duration::from_secs(14);
 
 pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
@@ -30,8 +30,8 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
     limit(&mut context);
     let as_json = invocation.output == Some(Output::Json);
     let is_watched = !as_json && std::io::stdout().is_terminal();
-    let meanwhile = is_watched.then(|| format!("  looking, at most {} s …", LIMIT.as_secs()));
-    let examination = match unless_stopped(&context.host, meanwhile, examine(&context, unread)).await {
+    let status = is_watched.then(|| format!("  checking, at most {} s …", LIMIT.as_secs()));
+    let examination = match run_until_shutdown(&context.host, status, examine(&context, unread)).await {
         Ok(examination) => examination,
         Err(code) => return code,
     };
@@ -44,13 +44,13 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
     exit_code(&examination.results)
 }
 
-/// Gives a context the time of an examination.
+/// Sets the deadline of an examination.
 pub fn limit(context: &mut Context) {
     context.deadline = Instant::now() + LIMIT;
     context.host.commands.set_deadline(context.deadline);
 }
 
-/// Observes everything, in the time of the slowest probe; `unread` is what could not be read before.
+/// Observes every condition and runs every probe concurrently; `unread` lists what could not be read before.
 pub async fn examine(context: &Context, unread: Vec<String>) -> Examination {
     let (mut examination, tests) =
         tokio::join!(engine::examine(context, Condition::ALL), network_tests::run(context));
@@ -65,7 +65,7 @@ pub async fn examine(context: &Context, unread: Vec<String>) -> Examination {
     examination
 }
 
-/// Everything that was measured; secrets are masked by whoever prints it.
+/// The examination as JSON; the caller redacts secrets.
 pub fn to_json(context: &Context, examination: &Examination) -> Value {
     let azure = &context.settings.azure;
     let claims = &examination.facts.identity.claims;
@@ -103,7 +103,7 @@ fn to_text(style: Style, examination: &Examination) -> String {
         text.push_str(&terminal::probe(&style, probe));
     }
     for unseen in &examination.not_checked {
-        text.push_str(&terminal::paragraph("\nNot seen: ", unseen));
+        text.push_str(&terminal::paragraph("\nNot checked: ", unseen));
     }
     let verdict = table::verdict(&examination.results, style, "NOT ENROLLED", "Every condition holds.");
     text + &verdict

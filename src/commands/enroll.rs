@@ -1,4 +1,4 @@
-//! `enroll`: makes every condition hold, and says how it ended, in the log, in the record and to the person.
+//! `enroll`: makes every condition hold, and reports the outcome in the log, the record and on the terminal.
 
 use std::io::IsTerminal;
 use std::time::{Instant, SystemTime};
@@ -28,10 +28,10 @@ use crate::output::terminal::{self, Style};
 use crate::settings::{Level, Problem, DEFAULT_PATH};
 use crate::timer::{self, Repeat};
 
-/// Where the log is when no configuration could be read.
+/// The log file when the configuration is invalid.
 pub(super) const DEFAULT_LOG: &str = "/var/log/cloud-init-output.log";
 
-/// When and as what a run began.
+/// The start time and id of a run.
 struct Start {
     instant: Instant,
     time: SystemTime,
@@ -42,13 +42,13 @@ struct Start {
 enum Outcome {
     /// Every condition holds.
     Enrolled(Evidence),
-    /// One does not, and the run stopped there.
+    /// A condition does not hold, and the run ended there.
     Stopped(Fault),
-    /// Another run is at work, and this one was to run only if none was.
+    /// Another run is in progress, and this one had `--if-idle`.
     Yielded(Fault),
 }
 
-/// What was asked for on the command line.
+/// The options of the command line.
 struct Options {
     if_idle: bool,
     repeat: Repeat,
@@ -58,7 +58,7 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, i
     let start = Start { instant: Instant::now(), time: SystemTime::now(), run_id: super::run_id() };
     let loaded = match load(invocation, None) {
         Ok(loaded) => loaded,
-        Err(problems) => return refuse(invocation, &start, &problems),
+        Err(problems) => return reject_configuration(invocation, &start, &problems),
     };
     let context = context(invocation, environment, loaded, Mode::Enroll);
     let log_file = context.settings.log.file.clone();
@@ -66,7 +66,7 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, i
     let (destination, mode) =
         start_log(invocation, &context.host.files, &log_file, level, &start, context.host.mask.clone());
     let is_first_boot = destination == Destination::LogFile && !context.host.files.exists(record::PATH);
-    // One id for the log, the record and the onboarding.
+    // The log, the record and the onboarding share one id.
     let context = Context { run_id: start.run_id.clone(), is_first_boot, ..context };
     let progress = Progress::new(mode, style(mode), context.host.mask.clone());
     begin(&context, &progress);
@@ -80,13 +80,13 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, i
             Outcome::Stopped(catalogue::RUN_INTERRUPTED.with_evidence(format!("by {name}")))
         }
     };
-    // Whatever was running when the run was stopped has been told the same; it gets time to end.
+    // Child processes have got the shutdown signal too, and need time to end.
     context.host.commands.reap().await;
     let Run { session, repairs, .. } = run;
     finish(&context, &start, &progress, mode, Ending { outcome, session, repairs, has_timer })
 }
 
-/// The whole way to an enrolled VM.
+/// Enrolls the VM, unless another run is in progress and `if_idle` is set.
 async fn enroll(
     context: &Context,
     options: &Options,
@@ -97,7 +97,7 @@ async fn enroll(
     if options.if_idle {
         match run.session.claim(context) {
             Err(fault) if fault.is(&catalogue::HOST_BUSY) => return Outcome::Yielded(fault),
-            // Whatever else is wrong with it is told by the first condition.
+            // The first condition reports other faults.
             _ => {}
         }
     }
@@ -115,17 +115,17 @@ async fn converge(
     run: &mut Run<'_>,
     has_timer: &mut bool,
 ) -> Result<Evidence, Fault> {
-    // This VM can be enrolled, and no other run is at work on it.
+    // The host is suitable, and this run holds the lock.
     run.converge(&[Condition::Host]).await?;
-    // From here on the timer goes on where this run ends.
+    // From here on the timer retries if this run fails.
     *has_timer = timer::configure(context, repeat, progress).await;
     run.converge(&[Condition::Host, Condition::ProxyEnvironment]).await?;
-    // Where the VM is connected already, what is only needed to connect it is not walked through again.
+    // On a connected VM the conditions that only connecting needs are not checked again.
     run.observe_ahead(Condition::GOAL).await;
     run.converge(Condition::ALL).await
 }
 
-/// A fleet that boots at the same moment does not ask the token service at the same moment.
+/// Delays the first boot by a few seconds, so that a fleet does not request tokens at the same moment.
 async fn delay_start(context: &Context) {
     if !context.is_first_boot {
         return;
@@ -143,7 +143,7 @@ fn begin(context: &Context, progress: &Progress) {
     if let Err(reason) = record::read(&context.host.files) {
         warn!(
             event = "record.unreadable",
-            "the last run's record cannot be used, this run makes a new one: {reason}"
+            "the record of the last run is invalid, this run writes a new one: {reason}"
         );
     }
     info!(
@@ -164,7 +164,7 @@ fn begin(context: &Context, progress: &Progress) {
     ));
 }
 
-/// Everything that a run leaves behind.
+/// The result of a run.
 struct Ending {
     outcome: Outcome,
     session: Session,
@@ -180,7 +180,7 @@ impl Ending {
         }
     }
 
-    /// The outcome's name, and the exit code.
+    /// The name of the outcome, and the exit code.
     fn name(&self) -> (&'static str, u8) {
         match &self.outcome {
             Outcome::Enrolled(_) => ("enrolled", OK),
@@ -197,11 +197,11 @@ impl Ending {
         self.fault().map(|fault| fault.remediation(&values)).unwrap_or_default()
     }
 
-    /// What comes next, in words.
+    /// The next step, as text.
     fn next(&self, context: &Context, steps: &[RenderedStep]) -> String {
         let fault = match &self.outcome {
             Outcome::Enrolled(_) => return "nothing to do".to_owned(),
-            Outcome::Yielded(_) => return "nothing to do: the run that is at work goes on".to_owned(),
+            Outcome::Yielded(_) => return "nothing to do: the other run continues".to_owned(),
             Outcome::Stopped(fault) => fault,
         };
         if fault.kind.resolution != Resolution::Retry {
@@ -210,15 +210,17 @@ impl Ending {
         let latest = timer::latest_run(&context.settings).filter(|_| self.has_timer);
         match latest {
             Some(time) => format!(
-                "not over: the timer goes on, at {} at the latest; `arc-enroll enroll` goes on at once",
+                "not finished: the timer continues, at {} at the latest; `arc-enroll enroll` continues at once",
                 humantime::format_rfc3339_seconds(time)
             ),
-            None => "not over: run `arc-enroll enroll` again, it goes on where this run stopped".to_owned(),
+            None => {
+                "not finished: run `arc-enroll enroll` again, it continues where this run stopped".to_owned()
+            }
         }
     }
 }
 
-/// Record, last log line, verdict for the person; the exit code.
+/// Writes the record, the last log line and the verdict, and returns the exit code.
 fn finish(
     context: &Context,
     start: &Start,
@@ -229,15 +231,15 @@ fn finish(
     let (outcome, exit_code) = ending.name();
     let steps = ending.steps(context);
     let next = ending.next(context, &steps);
-    if may_record(context, &mut ending) {
+    if should_record(context, &mut ending) {
         let record = record(context, start, &mut ending, &steps, &next);
         if let Err(error) = record.write(&context.host.files) {
             warn!(event = "record.lost", "the record was not written: {}", describe(&error));
         }
     }
-    finished(outcome, ending.fault(), exit_code, start.instant, &next);
+    log_finished(outcome, ending.fault(), exit_code, start.instant, &next);
     if mode != progress::ProgressMode::Silent {
-        tell(context, progress, mode, &ending, &steps, &next);
+        report_verdict(context, progress, mode, &ending, &steps, &next);
     }
     exit_code
 }
@@ -267,8 +269,8 @@ fn record(
     }
 }
 
-/// The verdict for the person.
-fn tell(
+/// Prints the verdict.
+fn report_verdict(
     context: &Context,
     progress: &Progress,
     mode: progress::ProgressMode,
@@ -291,18 +293,18 @@ fn tell(
     }
 }
 
-/// Whether the record is this run's to write.
-fn may_record(context: &Context, ending: &mut Ending) -> bool {
+/// Whether this run may write the record.
+fn should_record(context: &Context, ending: &mut Ending) -> bool {
     let is_busy = |fault: &Fault| fault.is(&catalogue::HOST_BUSY);
     let Some(fault) = ending.fault() else { return true };
-    // Without the rights to enroll there are none to write the record either, and no news in saying so.
-    // Another run's record is its own: it holds the lock, also when this one was stopped before it had it.
+    // An unsuitable host has no record to keep. The run that holds the lock writes the record, so a run that was
+    // stopped before it got the lock does not.
     fault.kind.resolution != Resolution::Unsuitable
         && !is_busy(fault)
         && !ending.session.claim(context).is_err_and(|held| is_busy(&held))
 }
 
-/// Which VM enrolled: this one now, or the one that an earlier run was on.
+/// The firmware id of the enrolled VM: of this one, or of the one in the record of an earlier run.
 fn enrolled_vm(context: &Context, outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Enrolled(_) => Some(context.firmware_id().unwrap_or_default()),
@@ -310,8 +312,8 @@ fn enrolled_vm(context: &Context, outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// The last line of every run.
-fn finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Instant, next: &str) {
+/// Writes the last log line of a run.
+fn log_finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Instant, next: &str) {
     let elapsed_ms = since.elapsed().as_millis();
     match fault {
         None => info!(
@@ -338,8 +340,8 @@ fn finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Instant,
     }
 }
 
-/// A configuration that cannot be used ends the run before it begins, and the log says so too.
-fn refuse(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
+/// Reports an invalid configuration on standard error and in the log, and returns the exit code.
+fn reject_configuration(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
     let host = Host::new(invocation.root.clone(), "", Vec::new());
     let log_file = DEFAULT_LOG.as_ref();
     start_log(invocation, &host.files, log_file, tracing::Level::INFO, start, SharedMask::default());
@@ -354,7 +356,7 @@ fn refuse(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
     for step in fault.remediation(&|var| (var == Var::Config).then(|| one(path.as_str()))) {
         output::write_stderr(&format!("  {}\n", step.line()));
     }
-    finished(
+    log_finished(
         "failed",
         Some(&fault),
         USAGE,
@@ -364,7 +366,7 @@ fn refuse(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
     USAGE
 }
 
-/// Decides where the lines and where the progress go, and starts the log.
+/// Chooses the destinations of log lines and progress, and starts the log.
 fn start_log(
     invocation: &Invocation,
     files: &Files,
@@ -389,7 +391,7 @@ fn start_log(
             sink = sink.and_stdout();
         }
     }
-    // The timer's run; with -v somebody wants to see it.
+    // Runs of the timer are quiet unless -v is given.
     if invocation.command == (Action::Enroll { if_idle: true }) && level <= tracing::Level::INFO {
         sink = sink.quiet();
     }

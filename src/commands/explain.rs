@@ -1,8 +1,8 @@
-//! `explain`: what a fault means, or the list of all.
+//! `explain`: explains a fault, or lists all faults.
 
 use serde_json::Value as Json;
 
-use super::{context, load_to_look, Environment};
+use super::{context, load_for_observation, Environment};
 use crate::catalogue;
 use crate::cli::{Invocation, Output};
 use crate::context::{value, Facts, Mode};
@@ -20,21 +20,21 @@ pub(super) fn run(invocation: &Invocation, environment: Environment<'_>, code: O
     let kinds: Vec<&FaultKind> = match code.map(catalogue::find) {
         None => catalogue::all().collect(),
         Some(Some(kind)) => vec![kind],
-        Some(None) => return unknown(code.unwrap_or_default()),
+        Some(None) => return report_unknown_code(code.unwrap_or_default()),
     };
     let text = match (as_json, code) {
         (true, Some(_)) => kinds.iter().map(|kind| format!("{}\n", to_json(kind))).collect(),
         (true, None) => {
             format!("{}\n", Json::from(kinds.iter().map(|kind| to_json(kind)).collect::<Vec<_>>()))
         }
-        (false, Some(_)) => kinds.iter().map(|kind| explanation(invocation, environment, kind)).collect(),
+        (false, Some(_)) => kinds.iter().map(|kind| explain(invocation, environment, kind)).collect(),
         (false, None) => terminal::catalogue(&kinds),
     };
     output::print(&text);
     0
 }
 
-fn unknown(code: &str) -> u8 {
+fn report_unknown_code(code: &str) -> u8 {
     let near = nearest(code, &catalogue::all().map(|kind| kind.code).collect::<Vec<_>>());
     let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     let text = format!("arc-enroll: there is no fault {code:?}{hint}\nTry 'arc-enroll explain'\n");
@@ -42,31 +42,31 @@ fn unknown(code: &str) -> u8 {
     USAGE
 }
 
-/// With this VM's own values where it is known: as the last run met the fault, or as the configuration has them.
-fn explanation(invocation: &Invocation, environment: Environment<'_>, kind: &FaultKind) -> String {
+/// The explanation, with the values of this VM if the last run recorded this fault or the target is configured.
+fn explain(invocation: &Invocation, environment: Environment<'_>, kind: &FaultKind) -> String {
     let host = Host::new(invocation.root.clone(), "", Vec::new());
     let record = record::read(&host.files).ok().flatten();
     if let Some(record) = record.filter(|record| record.fault.as_deref() == Some(kind.code)) {
         let seen = format!("{}, {}", record.finished, record.evidence.unwrap_or_default());
         let steps: Vec<RenderedStep> =
             record.remedy.iter().map(|step| RenderedStep::parse_marked(step)).collect();
-        return terminal::explanation(kind, &steps) + &terminal::paragraph("  Met here: ", &seen);
+        return terminal::explanation(kind, &steps) + &terminal::paragraph("  Last seen here: ", &seen);
     }
-    let known = load_to_look(invocation).ok().filter(|loaded| loaded.has_target);
+    let known = load_for_observation(invocation).ok().filter(|loaded| loaded.has_target);
     let steps = match known.map(|loaded| context(invocation, environment, loaded, Mode::Observe)) {
         Some(context) => kind.remediation(&|var| value(&context, &Facts::default(), var)),
-        None => kind.remediation(&unfilled),
+        None => kind.remediation(&placeholder),
     };
     terminal::explanation(kind, &steps)
 }
 
-/// Each variable as the catalogue writes it.
-fn unfilled(var: Var) -> Option<Words> {
+/// The placeholder of a variable, as in the catalogue.
+fn placeholder(var: Var) -> Option<Words> {
     Some(vec![Word::Shell(var.template())])
 }
 
 fn to_json(kind: &FaultKind) -> Json {
-    let person: Vec<String> = kind.remediation(&unfilled).iter().map(RenderedStep::line).collect();
+    let person: Vec<String> = kind.remediation(&placeholder).iter().map(RenderedStep::line).collect();
     object! {
         "code": kind.code, "condition": kind.condition.name(), "exit_code": kind.exit_code(),
         "means": kind.summary, "causes": kind.causes.iter().map(|cause| cause.text).collect::<Vec<_>>(),

@@ -1,4 +1,4 @@
-//! What each subcommand does, in terms of the modules.
+//! The subcommands.
 
 mod bundle;
 mod doctor;
@@ -9,8 +9,8 @@ mod precheck;
 mod shutdown;
 mod status;
 mod token;
+mod user_data;
 mod validate;
-mod write_user_data;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -26,13 +26,13 @@ use crate::proxy_files::{self, DesiredProxy};
 use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
 use crate::timer::Repeat;
 
-/// Variables about the machine's trust store, which children need as much as this process does.
-const TRUST: [&str; 3] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"];
+/// Environment variables that name the trust store; they are passed on to child processes.
+const TRUST_STORE_VARIABLES: [&str; 3] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"];
 
-/// How this program is told about the environment.
+/// Looks up an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Runs the subcommand; the exit code.
+/// Runs the subcommand and returns the exit code.
 pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
     match &invocation.command {
         Action::Help(topic) => {
@@ -56,31 +56,31 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
         Action::Precheck { csn, vm } => {
             precheck::run(invocation, environment, csn.as_deref(), vm.as_deref()).await
         }
-        Action::UserData(wanted) => write_user_data::run(invocation, wanted),
+        Action::UserData(options) => user_data::run(invocation, options),
     }
 }
 
-/// The configuration's text, where it came from, and the settings that it makes.
+/// The settings, with the text and path of the configuration file.
 struct Loaded {
     settings: Settings,
     text: String,
-    /// Where it was looked for.
+    /// The path of the file, which may not exist.
     path: String,
-    /// Why the file could not be read, where those who only look go on without it.
+    /// Why the file was not read, when an observing subcommand continues without it.
     unread: Option<String>,
-    /// Whether the target is known, by the file, flags or environment.
+    /// Whether the file, flags or environment set the target.
     has_target: bool,
 }
 
-/// Stands in for the target where only looking is wanted and nobody says what it is.
+/// A placeholder for the target, for observing subcommands when no target is configured.
 const NO_TARGET: &str =
     "azure: {subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: unknown, location: unknown}";
 
-/// The configuration's file: the named one, or the default one below the root.
+/// The path of the configuration file: the named one, or the default one below the root.
 fn configuration_path(invocation: &Invocation, named: Option<&PathBuf>) -> PathBuf {
     let files = Host::new(invocation.root.clone(), "", Vec::new()).files;
     match named.or(invocation.config.as_ref()) {
-        // As everywhere, a path is meant below the root; one that is not there is taken as it is.
+        // A path is resolved below the root if the file exists there, otherwise it is used unchanged.
         Some(named) => {
             Some(files.path(named)).filter(|below| below.exists()).unwrap_or_else(|| named.clone())
         }
@@ -88,21 +88,21 @@ fn configuration_path(invocation: &Invocation, named: Option<&PathBuf>) -> PathB
     }
 }
 
-/// Reads the configuration: the named file as it is, or the default one below the root when it exists.
+/// Loads the settings from the named file, or from the default one if it exists.
 fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<Problem>> {
     let path = configuration_path(invocation, named);
     let named = named.or(invocation.config.as_ref());
     let origin = path.display().to_string();
-    let at_fault =
+    let problem =
         |message: String| vec![Problem { place: origin.clone(), key: String::new(), line: None, message }];
-    let bytes = read_path(&path).map_err(|error| at_fault(describe(&error)))?;
+    let bytes = read_path(&path).map_err(|error| problem(describe(&error)))?;
     if bytes.is_none() && named.is_some() {
-        return Err(at_fault("there is no such file".to_owned()));
+        return Err(problem("there is no such file".to_owned()));
     }
     let text = match bytes.map(String::from_utf8) {
         None => None,
         Some(Ok(text)) => Some(text),
-        Some(Err(_)) => return Err(at_fault("it is not UTF-8 text; save it as UTF-8".to_owned())),
+        Some(Err(_)) => return Err(problem("it is not UTF-8 text; save it as UTF-8".to_owned())),
     };
     let settings = settings::load(text.as_deref(), &origin, &invocation.overrides)
         .map_err(|problems| problems.as_slice().to_vec())?;
@@ -110,11 +110,11 @@ fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<
     Ok(Loaded { settings, text: text.unwrap_or_default(), path, unread: None, has_target: true })
 }
 
-/// As [`load`], for those who only look: the file that holds for root may be private, and they go on without it.
-fn load_to_look(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
+/// Like [`load`], for observing subcommands: they continue without a file that only root may read.
+fn load_for_observation(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
     let loaded = load(invocation, None);
     let host = Host::new(invocation.root.clone(), "", Vec::new());
-    // A token and the proxy's exports have nothing to do with the target.
+    // `token` and `env` do not depend on the target.
     let needs_target = !matches!(invocation.command, Action::Token { .. } | Action::Env);
     let unread = match (&loaded, host.files.read(DEFAULT_PATH)) {
         (Err(_), Err(error)) if error.source.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -126,7 +126,7 @@ fn load_to_look(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
     load_without_file(invocation, unread)
 }
 
-/// The settings of flags, environment and defaults alone, because the file is `unread` for this reason.
+/// The settings from flags, environment and defaults only; `unread` is the reason why the file is not used.
 fn load_without_file(invocation: &Invocation, unread: String) -> Result<Loaded, Vec<Problem>> {
     let path = DEFAULT_PATH.to_owned();
     let with = |text| settings::load(text, &path, &invocation.overrides);
@@ -137,7 +137,7 @@ fn load_without_file(invocation: &Invocation, unread: String) -> Result<Loaded, 
     Ok(Loaded { settings, text: String::new(), path, unread: Some(unread), has_target })
 }
 
-/// Loads the settings or says on standard error what is wrong with them.
+/// Loads the settings, or reports the problems on standard error and returns the exit code.
 fn load_or_report(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, u8> {
     load(invocation, named).map_err(|problems| report_problems(&problems))
 }
@@ -152,12 +152,15 @@ fn report_problems(problems: &[Problem]) -> u8 {
     USAGE
 }
 
-/// The host as this invocation and the settings want it.
+/// The host for this invocation and settings.
 fn host(invocation: &Invocation, environment: Environment<'_>, settings: &Settings) -> Host {
-    let trust = TRUST.iter().filter_map(|name| Some(((*name).to_owned(), environment(name)?))).collect();
+    let trust = TRUST_STORE_VARIABLES
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), environment(name)?)))
+        .collect();
     let path = environment("PATH").unwrap_or_default();
     let host = Host::new(invocation.root.clone(), &path, trust);
-    for form in settings.proxy.url.iter().flat_map(settings::ProxyUrl::forms_of_the_password) {
+    for form in settings.proxy.url.iter().flat_map(settings::ProxyUrl::password_forms) {
         host.mask.learn(&form);
     }
     let existing = existing_no_proxy(environment, &host);
@@ -168,7 +171,7 @@ fn host(invocation: &Invocation, environment: Environment<'_>, settings: &Settin
     host
 }
 
-/// What is excepted from the proxy so far: in this process's environment and in the logins'.
+/// The current values of NO_PROXY, in `/etc/environment` and in the environment of this process.
 fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
     let text = host.files.read("/etc/environment").ok().flatten().unwrap_or_default();
     let stored = proxy_files::effective(&text);
@@ -177,18 +180,18 @@ fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
     in_file.chain(names.iter().filter_map(|name| environment(name))).collect()
 }
 
-/// What the proxy variables have wrong that a person's shell sets; nothing where it sets none.
-fn faults_of_the_shell(environment: Environment<'_>, settings: &Settings) -> String {
-    let wanted = DesiredProxy::from(&settings.proxy);
-    let right: Pairs = proxy_files::variables(&wanted, &[])
+/// How the proxy variables of the calling shell differ from the desired ones; empty when it sets none.
+fn compare_shell_proxy(environment: Environment<'_>, settings: &Settings) -> String {
+    let desired = DesiredProxy::from(&settings.proxy);
+    let variables: Pairs = proxy_files::variables(&desired, &[])
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.reveal().to_owned()))
         .collect();
-    let found: Pairs = right.keys().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
-    proxy_files::compare(&found, &right, &wanted.no_proxy).1
+    let found: Pairs = variables.keys().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
+    proxy_files::compare(&found, &variables, &desired.no_proxy).1
 }
 
-/// What a run works with.
+/// The context of a run.
 fn context(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded, mode: Mode) -> Context {
     let settings = loaded.settings;
     let host = host(invocation, environment, &settings);
@@ -208,7 +211,7 @@ fn context(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded
     }
 }
 
-/// What the timer has to be told so that its runs are as this one.
+/// The options that the timer needs to run `enroll` like this invocation.
 fn repeat(invocation: &Invocation) -> Repeat {
     let files = Files::new(invocation.root.clone());
     let config = invocation.config.as_ref().map(|named| {
@@ -219,20 +222,20 @@ fn repeat(invocation: &Invocation) -> Repeat {
     Repeat::new(config.filter(|path| path != DEFAULT_PATH), &invocation.overrides)
 }
 
-/// The context of the subcommands that only observe, with what could not be read; or the exit code, after saying what is
-/// wrong with the configuration.
+/// The context of the observing subcommands, with a list of what could not be read. On problems of the configuration it
+/// reports them and returns the exit code.
 fn context_to_observe(
     invocation: &Invocation,
     environment: Environment<'_>,
 ) -> Result<(Context, Vec<String>), u8> {
-    let mut loaded = load_to_look(invocation).map_err(|problems| report_problems(&problems))?;
+    let mut loaded = load_for_observation(invocation).map_err(|problems| report_problems(&problems))?;
     let unread = loaded.unread.take().map(|reason| format!("the configuration: {reason}"));
     let context = context(invocation, environment, loaded, Mode::Observe);
-    let shell_mismatch = faults_of_the_shell(environment, &context.settings);
+    let shell_mismatch = compare_shell_proxy(environment, &context.settings);
     Ok((Context { shell_mismatch, ..context }, unread.into_iter().collect()))
 }
 
-/// A random id from the kernel, which is also the correlation id of the onboarding.
+/// A random id from the kernel, which is also the default correlation id of the onboarding.
 fn run_id() -> String {
     let id = read_path("/proc/sys/kernel/random/uuid".as_ref()).ok().flatten();
     id.and_then(|id| String::from_utf8(id).ok()).map(|id| id.trim().to_owned()).unwrap_or_default()

@@ -1,10 +1,10 @@
-//! `precheck`: what the operator can see from outside, on a workstation where `az` is signed in; changes nothing.
+//! `precheck`: checks the Azure side from a workstation where `az` is signed in; changes nothing.
 
 use std::io::IsTerminal;
 
 use serde_json::Value;
 
-use super::shutdown::unless_stopped;
+use super::shutdown::run_until_shutdown;
 use super::{context, load_or_report, Environment};
 use crate::cli::{Invocation, Output};
 use crate::context::Mode;
@@ -29,11 +29,11 @@ pub(super) async fn run(
         Err(code) => return code,
     };
     let mut context = context(invocation, environment, loaded, Mode::Observe);
-    // In place of the Nexus VM's proxy, the way to Azure that this workstation has.
+    // The workstation has its own connection to Azure; the proxy of the Nexus VM does not apply.
     context.host = az::host(invocation.root.clone(), environment);
-    let mut wanted = PrecheckTarget::default();
+    let mut target = PrecheckTarget::default();
     for (option, text, kind, place) in
-        [("--csn", csn, CSN, &mut wanted.csn), ("--vm", name, VM, &mut wanted.vm)]
+        [("--csn", csn, CSN, &mut target.csn), ("--vm", name, VM, &mut target.vm)]
     {
         let Some(text) = text else { continue };
         *place = AzureResource::named(text, kind, &context.settings.azure);
@@ -46,9 +46,9 @@ pub(super) async fn run(
     }
     let as_json = invocation.output == Some(Output::Json);
     let is_watched = !as_json && std::io::stdout().is_terminal();
-    let meanwhile = is_watched.then(|| format!("  asking az, at most {} s …", LIMIT.as_secs()));
+    let status = is_watched.then(|| format!("  asking az, at most {} s …", LIMIT.as_secs()));
     let results =
-        match unless_stopped(&context.host, meanwhile, examine(&context, &context.host, &wanted)).await {
+        match run_until_shutdown(&context.host, status, examine(&context, &context.host, &target)).await {
             Ok(results) => results,
             Err(code) => return code,
         };
@@ -71,10 +71,5 @@ fn to_text(style: Style, results: &[CheckResult]) -> String {
     for result in results {
         text.push_str(&table::to_text(result, style));
     }
-    text + &table::verdict(
-        results,
-        style,
-        "NOT READY",
-        "Nothing that can be seen from here stands in the way.",
-    )
+    text + &table::verdict(results, style, "NOT READY", "No problem found; enrollment can start.")
 }

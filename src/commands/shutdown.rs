@@ -1,4 +1,4 @@
-//! How a subcommand ends that is told to stop.
+//! The shutdown signal, and how an observing subcommand ends on it.
 
 use std::future::Future;
 
@@ -8,23 +8,25 @@ use crate::catalogue;
 use crate::host::files::read_path;
 use crate::host::{output, Host};
 
-/// Observes, on a terminal with these words meanwhile. Stopped by a signal, it ends the programs that run, and there is
-/// only an exit code.
-pub(super) async fn unless_stopped<T>(
+/// Runs an observation, showing `status` meanwhile.
+///
+/// # Errors
+/// The exit code when a shutdown signal arrived; child processes have been ended then.
+pub(super) async fn run_until_shutdown<T>(
     host: &Host,
-    meanwhile: Option<String>,
-    looking: impl Future<Output = T>,
+    status: Option<String>,
+    observation: impl Future<Output = T>,
 ) -> Result<T, u8> {
-    if let Some(words) = &meanwhile {
-        output::print(words);
+    if let Some(status) = &status {
+        output::print(status);
     }
     let found = tokio::select! {
-        // Listening before the first program is started.
+        // The signal handlers have to be installed before the first child process is started.
         biased;
         signal = shutdown_signal() => Err(signal),
-        found = looking => Ok(found),
+        found = observation => Ok(found),
     };
-    if meanwhile.is_some() {
+    if status.is_some() {
         output::print("\r\x1b[K");
     }
     match found {
@@ -37,7 +39,7 @@ pub(super) async fn unless_stopped<T>(
     }
 }
 
-/// Ends when the process is told to stop; the name of the signal.
+/// Waits for a shutdown signal and returns its name.
 pub(super) async fn shutdown_signal() -> &'static str {
     let ignored = ignored_signals();
     let kinds = [
@@ -47,22 +49,22 @@ pub(super) async fn shutdown_signal() -> &'static str {
     ];
     let mut signals = Vec::new();
     for (kind, name) in kinds {
-        // One that was ignored from the start, as nohup does, stays so: handling it would undo that.
+        // A signal that was ignored at start, as by nohup, has to stay ignored.
         let is_ignored = ignored >> (kind.as_raw_value() - 1) & 1 == 1;
         if let (false, Ok(signal)) = (is_ignored, signal(kind)) {
             signals.push((signal, name));
         }
     }
     std::future::poll_fn(|context| {
-        let came = signals
+        let received = signals
             .iter_mut()
             .find_map(|(signal, name)| signal.poll_recv(context).is_ready().then_some(*name));
-        came.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+        received.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
     })
     .await
 }
 
-/// The signals that this process was started to ignore, bit 0 being signal 1 (proc_pid_status(5), SigIgn).
+/// The signals that were ignored at start; bit 0 is signal 1 (proc_pid_status(5), SigIgn).
 fn ignored_signals() -> u64 {
     let status = read_path("/proc/self/status".as_ref()).ok().flatten().unwrap_or_default();
     let status = String::from_utf8_lossy(&status);

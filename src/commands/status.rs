@@ -1,4 +1,4 @@
-//! `status`: what the last run did, what holds now, and when the next try comes. Nothing is asked over the network.
+//! `status`: shows the last run, the local conditions and the next run of the timer. It does not use the network.
 
 use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use humantime::{format_rfc3339_seconds, parse_rfc3339_weak};
 use serde_json::Value;
 
-use super::{context, load_to_look, Environment};
+use super::{context, load_for_observation, Environment};
 use crate::catalogue;
 use crate::cli::{Invocation, Output};
 use crate::clients::azcmagent::{self, show::Show};
@@ -22,13 +22,13 @@ use crate::output::record::{self, Record};
 use crate::output::terminal::{self, Mark, Style};
 use crate::timer::{self, State};
 
-/// Everything that is shown.
+/// The shown state.
 struct Status {
     record: Option<Record>,
     results: Vec<CheckResult>,
     timer: State,
     next: Option<SystemTime>,
-    /// Why there is no timer, if there is none.
+    /// Why the timer does not run, if it does not.
     why: Option<String>,
     every: Option<Duration>,
     show: Option<Show>,
@@ -37,7 +37,7 @@ struct Status {
 
 pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
     let mut warnings = Vec::new();
-    let context = match load_to_look(invocation) {
+    let context = match load_for_observation(invocation) {
         Ok(loaded) => {
             warnings.extend(
                 loaded.unread.iter().map(|reason| format!("the configuration is not known: {reason}")),
@@ -46,7 +46,7 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>) -
         }
         Err(problems) => {
             let first = problems.first().map(ToString::to_string).unwrap_or_default();
-            warnings.push(format!("the conditions are not looked at without a configuration: {first}"));
+            warnings.push(format!("the conditions are not checked without a configuration: {first}"));
             None
         }
     };
@@ -74,7 +74,7 @@ async fn gather(context: Option<&Context>, host: &Host, mut warnings: Vec<String
         warnings.push(reason);
         None
     });
-    let results = look(context).await;
+    let results = observe_locally(context).await;
     let (timer, unseen) = match timer::query_state(host).await {
         Ok(timer) => (timer, None),
         Err(reason) => (State::default(), Some(reason)),
@@ -98,32 +98,32 @@ async fn show(host: &Host) -> Option<Show> {
     azcmagent::show(&host.commands).await.ok()?.0
 }
 
-/// The conditions that are observed without the network.
-async fn look(context: Option<&Context>) -> Vec<CheckResult> {
+/// Observes the local conditions, which do not need the network.
+async fn observe_locally(context: Option<&Context>) -> Vec<CheckResult> {
     let Some(context) = context else { return Vec::new() };
     let local: Vec<Condition> =
         Condition::ALL.iter().copied().filter(|condition| condition.entry().is_local).collect();
     let mut results = engine::examine(context, &local).await.results;
     for result in &mut results {
-        if result.fault().is_some_and(is_hidden) {
-            result.state = CheckState::NotChecked("cannot be seen without root".to_owned());
+        if result.fault().is_some_and(is_permission_error) {
+            result.state = CheckState::NotChecked("not readable without root".to_owned());
         }
     }
     results
 }
 
-/// State and words of a row.
-fn described(result: &CheckResult) -> (&'static str, String) {
+/// The state and description of a condition.
+fn describe(result: &CheckResult) -> (&'static str, String) {
     match &result.state {
         CheckState::Holds(evidence) => ("holds", evidence.clone()),
         CheckState::Fails(fault) => ("fails", fault.to_string()),
-        CheckState::Skipped(cause) => ("skipped", format!("not looked at: {cause} does not hold")),
+        CheckState::Skipped(cause) => ("skipped", format!("not checked: {cause} does not hold")),
         CheckState::NotChecked(why) => ("skipped", why.clone()),
     }
 }
 
-/// Whether it only says that this user may not look.
-fn is_hidden(fault: &Fault) -> bool {
+/// Whether the fault only says that this user lacks the permission to read.
+fn is_permission_error(fault: &Fault) -> bool {
     !system::is_root() && fault.evidence.contains("ermission denied")
 }
 
@@ -132,7 +132,7 @@ fn to_json(status: &Status) -> Value {
         .results
         .iter()
         .map(|result| {
-            let (state, text) = described(result);
+            let (state, text) = describe(result);
             let fault = result.fault().map(Fault::code);
             object! { "condition": result.condition.name(), "state": state, "evidence": text, "fault": fault }
         })
@@ -172,7 +172,7 @@ fn to_text(status: &Status, style: Style) -> String {
             CheckState::Fails(_) => Mark::Bad,
             CheckState::Skipped(_) | CheckState::NotChecked(_) => Mark::Skipped,
         };
-        text.push_str(&terminal::line(&style, mark, result.name(), &described(result).1));
+        text.push_str(&terminal::line(&style, mark, result.name(), &describe(result).1));
     }
     let every =
         status.every.map(|every| format!(", every {}", terminal::duration(every))).unwrap_or_default();
@@ -182,14 +182,14 @@ fn to_text(status: &Status, style: Style) -> String {
     });
     let next = match status.next {
         _ if status.timer.working => "a run is under way now".to_owned(),
-        Some(time) => format!("{}, {}", format_rfc3339_seconds(time), ahead(time)),
+        Some(time) => format!("{}, {}", format_rfc3339_seconds(time), format_time_until(time)),
         None if status.why.is_some() => "none by itself".to_owned(),
         None => "not known".to_owned(),
     };
     text.push_str(&format!("Next try:   {next}\n"));
     let (state, place) = agent(status);
     let place = place.map(|place| format!(", {place}")).unwrap_or_default();
-    // The resource's id stays whole, so that it can be copied.
+    // The resource id is not wrapped, so that it can be copied.
     text + &format!("azcmagent:  {state}{place}\n")
 }
 
@@ -205,7 +205,7 @@ fn last_run(record: &Record) -> String {
         when = format!(
             "{}, {}, after {}",
             format_rfc3339_seconds(finished),
-            ago(finished),
+            format_time_since(finished),
             terminal::duration(took)
         );
     }
@@ -230,7 +230,7 @@ fn last_run(record: &Record) -> String {
     text
 }
 
-/// What the last run repaired.
+/// The repairs of the last run.
 fn repairs(record: &Record) -> Option<String> {
     let list: Vec<String> = record
         .repairs
@@ -244,20 +244,23 @@ fn repairs(record: &Record) -> Option<String> {
     (!list.is_empty()).then(|| format!("Repaired: {}", list.join("; ")))
 }
 
-/// How far ahead a time is.
-fn ahead(time: SystemTime) -> String {
+/// The time until a point in time, as text.
+fn format_time_until(time: SystemTime) -> String {
     let left = time.duration_since(SystemTime::now()).ok();
-    left.map_or_else(|| "due now".to_owned(), |left| format!("in {}", coarse(left)))
+    left.map_or_else(|| "due now".to_owned(), |left| format!("in {}", format_coarsely(left)))
 }
 
-/// How long ago a time was; one that is still to come is another clock's.
-fn ago(time: SystemTime) -> String {
+/// The time since a point in time, as text; it lies in the future when the clock was set back.
+fn format_time_since(time: SystemTime) -> String {
     let past = SystemTime::now().duration_since(time).ok();
-    past.map_or_else(|| "in the future by this clock".to_owned(), |past| format!("{} ago", coarse(past)))
+    past.map_or_else(
+        || "in the future by this clock".to_owned(),
+        |past| format!("{} ago", format_coarsely(past)),
+    )
 }
 
-/// Without the seconds where there are minutes: nobody counts them.
-fn coarse(time: Duration) -> String {
+/// A duration without seconds if it is a minute or longer.
+fn format_coarsely(time: Duration) -> String {
     let whole = if time < Duration::from_secs(60) { time.as_secs() } else { time.as_secs() / 60 * 60 };
     terminal::duration(Duration::from_secs(whole))
 }

@@ -1,4 +1,4 @@
-//! `token`: prints an access token, for scripts; in place of the guide's recipes with `az rest` and curl.
+//! `token`: prints an access token, for scripts; it replaces the guide's recipes with `az rest` and curl.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::model::fault::{Fault, Resolution};
 use crate::output::terminal;
 use crate::settings::Identity;
 
-/// How long a script is kept waiting: a little longer than the longest documented update of IMDS, 70 s.
+/// Longest retry window: a little more than the longest documented update of IMDS, 70 s.
 const LONGEST_WAIT: Duration = Duration::from_secs(90);
 
 pub(super) async fn run(
@@ -54,7 +54,7 @@ pub(super) async fn run(
     0
 }
 
-/// Asks again as long as waiting can help, and says so on standard error, which no script takes for the token.
+/// Requests a token and retries while waiting can help. Reports the first retry on standard error.
 async fn acquire(context: &Context, for_arm: bool) -> Result<Rc<Token>, Fault> {
     let limit = LONGEST_WAIT.min(context.settings.wait.token);
     let mut budget = RetryBudget::new(Instant::now() + limit);
@@ -71,7 +71,7 @@ async fn acquire(context: &Context, for_arm: bool) -> Result<Rc<Token>, Fault> {
         let Some(delay) = delay else { return Err(fault) };
         if repeat == 1 {
             let left = terminal::duration(budget.left(&fault, limit));
-            let text = format!("arc-enroll: {fault}; asking again for at most {left}\n");
+            let text = format!("arc-enroll: {fault}; retrying for at most {left}\n");
             output::write_stderr(&context.host.mask.apply(&text));
         }
         tokio::time::sleep(delay).await;

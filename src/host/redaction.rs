@@ -88,7 +88,7 @@ fn add_credentials(credentials: &str, mask: &SharedMask) {
     let encoded = format!("{}:{}", percent::encode(user), percent::encode(password));
     for credentials in [credentials, &encoded] {
         let url = ProxyUrl::new(&format!("http://{credentials}@localhost:1"));
-        url.iter().flat_map(ProxyUrl::forms_of_the_password).for_each(|form| mask.learn(&form));
+        url.iter().flat_map(ProxyUrl::password_forms).for_each(|form| mask.learn(&form));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is done on the operator's workstation: checking the Azure side, and writing user-data.
+//! Operations on the operator's workstation: checking the Azure side, and writing user-data.
 
 pub mod precheck;
 pub mod user_data;

@@ -1,12 +1,12 @@
-//! apt's own proxy setting, in a file that is wholly ours.
+//! apt's proxy setting. arc-enroll owns the file.
 //!
-//! apt.conf(5): the last file that sets an option wins, and an option of apt wins over the environment. A
-//! scheme whose proxy another file sets is therefore left to that file. Quoted values know no escapes: what
-//! stands between the quotation marks is the value (tried with apt 2.6).
+//! apt.conf(5): the last file that sets an option wins, and an option of apt overrides the environment. So a
+//! scheme whose proxy is set in another file is left to that file. Quoted values have no escapes: the text
+//! between the quotation marks is the value (tested with apt 2.6).
 
 use super::format::{Format, RenderInput, UnwritableValue};
 
-pub(super) static FORMAT: Format = Format { parse: options, no_proxy_names: &[], render };
+pub(super) static FORMAT: Format = Format { parse: parse_options, no_proxy_names: &[], render };
 
 const HEADER: &str = "\
 // Written by arc-enroll; changes here are overwritten.
@@ -15,16 +15,16 @@ const HEADER: &str = "\
 
 const SCHEMES: [&str; 2] = ["http", "https"];
 
-/// The new content of the file; none when there is nothing to set and no file that would have to be emptied.
+/// The new content of the file; `None` when there is nothing to set and no existing file.
 fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
-    let theirs: Vec<(String, String)> = input.others.iter().flat_map(|other| other.assignments()).collect();
+    let others: Vec<(String, String)> = input.others.iter().flat_map(|other| other.assignments()).collect();
     let mut text = HEADER.to_owned();
     let mut any = false;
     if let Some(url) = input.desired.url() {
         input.check("Acquire::http::Proxy", url, &[('"', "a quotation mark")])?;
         for scheme in SCHEMES {
             let name = format!("acquire::{scheme}::proxy");
-            if !theirs.iter().any(|(theirs, value)| *theirs == name && !value.is_empty()) {
+            if !others.iter().any(|(other, value)| *other == name && !value.is_empty()) {
                 text.push_str(&format!("Acquire::{scheme}::Proxy \"{url}\";\n"));
                 any = true;
             }
@@ -41,12 +41,12 @@ enum AptToken {
     End,
 }
 
-/// The options that a file sets: full names in lower case, and values, in its order.
-fn options(text: &str) -> Vec<(String, String)> {
+/// The options that a file sets, in file order: full names in lower case, and values.
+fn parse_options(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut scopes: Vec<String> = Vec::new();
     let mut statement: Vec<String> = Vec::new();
-    for token in tokens(text) {
+    for token in tokenize(text) {
         match token {
             AptToken::Word(word) => statement.push(word),
             AptToken::Open => {
@@ -54,17 +54,17 @@ fn options(text: &str) -> Vec<(String, String)> {
                 scopes.push(tag);
             }
             AptToken::Close => {
-                found.extend(option(&scopes, &mut statement));
+                found.extend(finish_statement(&scopes, &mut statement));
                 scopes.pop();
             }
-            AptToken::End => found.extend(option(&scopes, &mut statement)),
+            AptToken::End => found.extend(finish_statement(&scopes, &mut statement)),
         }
     }
     found
 }
 
-/// Ends a statement: its first word names the option, the others are its value.
-fn option(scopes: &[String], statement: &mut Vec<String>) -> Option<(String, String)> {
+/// Finishes a statement: its first word is the name of the option, the others are its value.
+fn finish_statement(scopes: &[String], statement: &mut Vec<String>) -> Option<(String, String)> {
     let mut words = statement.drain(..);
     let tag = words.next()?;
     let value = words.collect::<Vec<_>>().join(" ");
@@ -72,15 +72,15 @@ fn option(scopes: &[String], statement: &mut Vec<String>) -> Option<(String, Str
     Some((name.join("::").to_ascii_lowercase(), value))
 }
 
-fn tokens(text: &str) -> Vec<AptToken> {
+fn tokenize(text: &str) -> Vec<AptToken> {
     let mut tokens = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let after = rest.get(c.len_utf8()..).unwrap_or_default();
         rest = match c {
-            '#' => after_any(after, "\n"),
-            '/' if after.starts_with('/') => after_any(after, "\n"),
-            '/' if after.starts_with('*') => after_any(after, "*/"),
+            '#' => skip_past(after, "\n"),
+            '/' if after.starts_with('/') => skip_past(after, "\n"),
+            '/' if after.starts_with('*') => skip_past(after, "*/"),
             '{' | '}' | ';' => {
                 tokens.push(match c {
                     '{' => AptToken::Open,
@@ -106,8 +106,8 @@ fn tokens(text: &str) -> Vec<AptToken> {
     tokens
 }
 
-/// What follows the first `end`.
-fn after_any<'a>(text: &'a str, end: &str) -> &'a str {
+/// The text after the first `end`.
+fn skip_past<'a>(text: &'a str, end: &str) -> &'a str {
     text.split_once(end).map_or("", |(_, after)| after)
 }
 
@@ -127,7 +127,7 @@ mod tests {
             ("Acquire::https::Proxy bare;", vec![("acquire::https::proxy", "bare")]),
         ];
         for (text, expected) in rows {
-            let found = options(text);
+            let found = parse_options(text);
             let found: Vec<(&str, &str)> =
                 found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             assert_eq!(found, expected, "{text:?}");

@@ -1,54 +1,54 @@
-//! How the settings of a file differ from the desired ones.
+//! Compares the settings of a file with the desired ones.
 
 use super::no_proxy;
 use super::variables::NO_PROXY_NAMES;
 use crate::model::pairs::Pairs;
 use crate::model::secret::Mask;
 
-/// How settings differ from the desired ones; the worst last.
+/// How settings differ from the desired ones, by increasing severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mismatch {
-    /// The proxy is right, NO_PROXY lacks something.
+    /// The proxy is correct, NO_PROXY lacks entries.
     NoProxy,
-    /// Something is not set.
+    /// A setting is missing.
     Incomplete,
-    /// It names another proxy.
+    /// Another proxy is set.
     Contradictory,
 }
 
-/// Compares what is set with what has to be: how wrong it is, and in words, without credentials. The words are
-/// empty where nothing is set at all, and where the values are right and only their form is not.
-pub fn compare(found: &Pairs, right: &Pairs, required: &[String]) -> (Mismatch, String) {
+/// Compares the existing settings with the desired ones. Returns the most severe mismatch and a description without
+/// credentials, which is empty when nothing is set, or when only the form of the values differs.
+pub fn compare(found: &Pairs, desired: &Pairs, required: &[String]) -> (Mismatch, String) {
     let is_set = |name: &String| found.get(name).is_some_and(|value| !value.trim().is_empty());
-    if !right.keys().any(is_set) {
+    if !desired.keys().any(is_set) {
         return (Mismatch::Incomplete, String::new());
     }
     let mut worst = None;
     let mut texts = Vec::new();
     let mut missing: Vec<&str> = Vec::new();
-    for (name, value) in right.iter() {
-        let there = found.get(name).map_or("", |value| value.trim());
+    for (name, value) in desired.iter() {
+        let present = found.get(name).map_or("", |value| value.trim());
         let for_no_proxy = NO_PROXY_NAMES.contains(&name.as_str());
-        let wrong = if for_no_proxy { Mismatch::NoProxy } else { Mismatch::Incomplete };
-        let (wrong, text) = if there.is_empty() {
+        let mismatch = if for_no_proxy { Mismatch::NoProxy } else { Mismatch::Incomplete };
+        let (mismatch, text) = if present.is_empty() {
             missing.push(name);
-            worst = worst.max(Some(wrong));
+            worst = worst.max(Some(mismatch));
             continue;
         } else if for_no_proxy {
-            let lacking = no_proxy::lacking(there, required);
+            let lacking = no_proxy::missing_entries(present, required);
             if lacking.is_empty() {
                 continue;
             }
-            (wrong, format!("{name} lacks {lacking}"))
-        } else if same_proxy(there, value) {
+            (mismatch, format!("{name} lacks {lacking}"))
+        } else if same_proxy(present, value) {
             continue;
         } else {
-            // `PROXY_ENABLED` is a switch and no address.
-            let names_one = name.to_ascii_lowercase().ends_with("proxy");
-            let shown = Mask::default().apply(there);
-            (if names_one { Mismatch::Contradictory } else { wrong }, format!("{name} is {shown}"))
+            // `PROXY_ENABLED` is a switch, not an address.
+            let is_address = name.to_ascii_lowercase().ends_with("proxy");
+            let redacted = Mask::default().apply(present);
+            (if is_address { Mismatch::Contradictory } else { mismatch }, format!("{name} is {redacted}"))
         };
-        worst = worst.max(Some(wrong));
+        worst = worst.max(Some(mismatch));
         texts.push(text);
     }
     match missing.as_slice() {
@@ -59,7 +59,7 @@ pub fn compare(found: &Pairs, right: &Pairs, required: &[String]) -> (Mismatch, 
     (worst.unwrap_or(Mismatch::Incomplete), texts.join(", "))
 }
 
-/// Whether two texts name the same proxy, with the same credentials.
+/// Whether two texts denote the same proxy with the same credentials.
 fn same_proxy(one: &str, other: &str) -> bool {
     let bare = |text: &str| {
         let text = text.trim_end_matches('/');
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_told_apart_by_how_they_differ() {
+    fn mismatches_are_classified_and_described() {
         let no_proxy = "NO_PROXY=localhost,169.254.169.254\nno_proxy=localhost,169.254.169.254\n";
         let proxies = format!("HTTPS_PROXY={PROXY}\nhttps_proxy={PROXY}/\n");
         let rows = [

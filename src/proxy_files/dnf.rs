@@ -1,15 +1,14 @@
 //! The main configuration of dnf, yum and tdnf, which share the option names.
 //!
 //! dnf.conf(5), yum.conf(5) and tdnf's configuration: `proxy`, `proxy_username` and `proxy_password` in
-//! `[main]`. The URL has no credentials in it; they have options of their own, and stand there as they are
-//! and not percent-encoded.
+//! `[main]`. The URL holds no credentials; they have separate options, which are not percent-encoded.
 
 use super::format::{Format, RenderInput, UnwritableValue};
 use super::lines::{self, Dialect, LineAssignment, Setting};
 use crate::formats::percent::decode_leniently;
 use crate::formats::url::Url;
 
-pub(super) static FORMAT: Format = Format { parse: options, no_proxy_names: &[], render };
+pub(super) static FORMAT: Format = Format { parse: parse_options, no_proxy_names: &[], render };
 
 const DIALECT: Dialect = Dialect { assignment, section: Some("[main]"), continues: true };
 
@@ -18,10 +17,10 @@ fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     let Some(url) = input.desired.url() else {
         return Ok(input.existing.map(str::to_owned));
     };
-    let parts = ProxyOptions::of(url);
-    let theirs = text_proxy(input.text());
-    // A user name and password that stand beside this very proxy belong to it and stay.
-    let keep_credentials = parts.username.is_none() && theirs.as_deref() == Some(parts.bare.as_str());
+    let parts = ProxyOptions::from_url(url);
+    let existing_proxy = parse_main_proxy(input.text());
+    // An existing user name and password for this same proxy are kept.
+    let keep_credentials = parts.username.is_none() && existing_proxy.as_deref() == Some(parts.bare.as_str());
     let mut settings = vec![setting(input, "proxy", Some(parts.bare))?];
     if !keep_credentials {
         settings.push(setting(input, "proxy_username", parts.username)?);
@@ -38,20 +37,20 @@ fn setting(
     if let Some(value) = &value {
         input.check(name, value, &[(' ', "a space")])?;
     }
-    let wanted = value.map(|value| {
+    let desired = value.map(|value| {
         let line = format!("{name}={value}");
         (value, line)
     });
-    Ok(Setting { name, wanted, keep_old: true })
+    Ok(Setting { name, desired, keep_old: true })
 }
 
-/// The proxy that `[main]` sets, and none of the other options.
-fn options(text: &str) -> Vec<(String, String)> {
-    text_proxy(text).map(|proxy| ("proxy".to_owned(), proxy)).into_iter().collect()
+/// The proxy of `[main]`, as the only option.
+fn parse_options(text: &str) -> Vec<(String, String)> {
+    parse_main_proxy(text).map(|proxy| ("proxy".to_owned(), proxy)).into_iter().collect()
 }
 
-/// The proxy that `[main]` sets: the last one.
-fn text_proxy(text: &str) -> Option<String> {
+/// The proxy that `[main]` sets; the last one wins.
+fn parse_main_proxy(text: &str) -> Option<String> {
     let mut in_main = false;
     let mut proxy = None;
     for line in text.lines() {
@@ -76,7 +75,7 @@ fn assignment(line: &str) -> Option<LineAssignment> {
     })
 }
 
-/// A proxy URL taken apart.
+/// The options for a proxy URL.
 struct ProxyOptions {
     bare: String,
     username: Option<String>,
@@ -84,10 +83,10 @@ struct ProxyOptions {
 }
 
 impl ProxyOptions {
-    fn of(url: &str) -> Self {
-        let whole = || Self { bare: url.to_owned(), username: None, password: None };
-        let Some(Url { scheme, credentials, authority, target }) = Url::split(url) else { return whole() };
-        let Some(credentials) = credentials else { return whole() };
+    fn from_url(url: &str) -> Self {
+        let unsplit = || Self { bare: url.to_owned(), username: None, password: None };
+        let Some(Url { scheme, credentials, authority, target }) = Url::split(url) else { return unsplit() };
+        let Some(credentials) = credentials else { return unsplit() };
         let (username, password) = match credentials.split_once(':') {
             Some((username, password)) => (username, Some(decode_leniently(password))),
             None => (credentials, None),
@@ -105,11 +104,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_taken_apart() {
-        let parts = ProxyOptions::of("http://us%40er:p%3Aw%2@h:3128");
+    fn a_url_is_split_into_options() {
+        let parts = ProxyOptions::from_url("http://us%40er:p%3Aw%2@h:3128");
         assert_eq!(parts.bare, "http://h:3128");
         assert_eq!(parts.username.as_deref(), Some("us@er"));
         assert_eq!(parts.password.as_deref(), Some("p:w%2"));
-        assert_eq!(ProxyOptions::of("http://h:1").bare, "http://h:1");
+        assert_eq!(ProxyOptions::from_url("http://h:1").bare, "http://h:1");
     }
 }

@@ -1,8 +1,8 @@
-//! `/etc/environment`, as pam_env reads it (pam_env(8) and its `_parse_env_file`).
+//! `/etc/environment`, as pam_env parses it (pam_env(8) and its `_parse_env_file`).
 //!
-//! NAME=VALUE lines; leading blanks and `export ` are skipped, a `#` ends the line wherever it stands, one
-//! pair of quotes around the value falls away, nothing is expanded. A carriage return belongs to the
-//! value, so lines that are written here end in a newline only.
+//! NAME=VALUE lines: leading blanks and `export ` are skipped, a `#` ends the line at any position, one
+//! pair of quotes around the value is removed, nothing is expanded. A carriage return is part of the
+//! value, so rendered lines end in a newline only.
 
 use super::format::{Format, RenderInput, UnwritableValue};
 use super::lines::{self, Dialect, LineAssignment, Setting};
@@ -28,14 +28,12 @@ fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     Ok(Some(lines::apply(input.text(), &DIALECT, &settings)))
 }
 
-/// What the variables of this file are for a login: the last value of each name.
-///
-/// Values may hold credentials.
+/// The variables that a login gets from this file: the last value of each name. Values may hold credentials.
 pub fn effective(text: &str) -> Pairs {
     assignments(text).into_iter().collect()
 }
 
-/// Every name and value, in the file's order.
+/// Every name and value, in file order.
 pub(super) fn assignments(text: &str) -> Vec<(String, String)> {
     text.split('\n').filter_map(assignment).map(|found| (found.name, found.value)).collect()
 }
@@ -54,11 +52,11 @@ fn assignment(line: &str) -> Option<LineAssignment> {
     Some(LineAssignment {
         prefix: prefix.to_owned(),
         name: name.to_owned(),
-        value: unquoted(value).to_owned(),
+        value: unquote(value).to_owned(),
     })
 }
 
-fn unquoted(value: &str) -> &str {
+fn unquote(value: &str) -> &str {
     match value.strip_prefix(['"', '\'']) {
         Some(inner) => inner.strip_suffix(['"', '\'']).unwrap_or(inner),
         None => value,
@@ -72,10 +70,10 @@ fn setting(
     keep_old: bool,
 ) -> Result<Setting, UnwritableValue> {
     input.check(name, &value, &[('#', "#"), ('\'', "an apostrophe"), ('"', "a quotation mark")])?;
-    // Quotes only where a shell or systemd, which read this file too, would otherwise see more than a word.
+    // Shells and systemd read this file too and need quotes around a value that is more than one word.
     let plain = value.chars().all(|c| c.is_alphanumeric() || ":/._,@%+=*[]~^-".contains(c));
     let line = if plain { format!("{name}={value}") } else { format!("{name}='{value}'") };
-    Ok(Setting { name, wanted: Some((value, line)), keep_old })
+    Ok(Setting { name, desired: Some((value, line)), keep_old })
 }
 
 #[cfg(test)]
@@ -83,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_read_as_pam_env_reads_them() {
+    fn lines_are_parsed_as_by_pam_env() {
         let rows = [
             ("A=b", Some(("A", "b"))),
             ("  export A=b", Some(("A", "b"))),
@@ -104,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_several_values_holds() {
+    fn the_last_of_several_values_wins() {
         let map = effective("A=1\nB=2\nexport A=\"3\"\n");
         assert_eq!(map.get("A").map(String::as_str), Some("3"));
         assert_eq!(map.len(), 2);

@@ -1,4 +1,4 @@
-//! A file that holds proxy settings, and the edit that corrects it.
+//! A proxy file, and the edit that corrects it.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::format::{Format, OtherText, RenderInput, UnwritableValue};
 use super::variables::DesiredProxy;
 use crate::model::pairs::Pairs;
 
-/// When a file counts.
+/// When a file is relevant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// On every Linux; the file is created when it is missing.
@@ -17,22 +17,22 @@ pub enum Presence {
     File,
 }
 
-/// When a change has reached every reader of a file.
+/// When a change of a file takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakesEffect {
-    /// The program reads the file each time it runs.
+    /// At the next run of the program, which reads the file each time.
     AtNextUse,
-    /// Sessions that are open keep what they have.
+    /// At the next login; open sessions keep their values.
     AtNextLogin,
     /// After `systemctl daemon-reexec`, for services that start afterwards (systemd-system.conf(5)).
     ManagerReexec,
 }
 
-/// Other files that a proxy file takes into account.
+/// Other files that the content of a proxy file depends on.
 pub struct OtherFiles {
-    /// A path; its last component may hold one `*`, which stands for one or more characters but no slash.
+    /// A path; its last component may hold one `*`, which matches one or more characters except a slash.
     pub pattern: &'static str,
-    /// How these files are parsed.
+    /// The format of these files.
     pub format: &'static Format,
 }
 
@@ -51,25 +51,25 @@ impl OtherFiles {
 /// The content of one file.
 #[derive(Clone, Copy)]
 pub struct FileText<'a> {
-    /// Its path on the VM, without the root directory that a test may set.
+    /// Its path on the VM, without the directory of `--root`.
     pub path: &'a str,
     /// Its content.
     pub text: &'a str,
 }
 
-/// A file that holds proxy settings: everything that is known about it.
+/// A proxy file.
 pub struct ProxyFile {
-    /// The file.
+    /// The path.
     pub path: &'static str,
-    /// When it counts.
+    /// When the file is relevant.
     pub presence: Presence,
-    /// Who reads it, for messages.
+    /// The programs that read it, for messages.
     pub readers: &'static str,
-    /// When a change has reached its readers.
+    /// When a change takes effect.
     pub takes_effect: TakesEffect,
-    /// How it is parsed and rendered.
+    /// The format to parse and render it.
     pub format: &'static Format,
-    /// Files whose content `edit` needs.
+    /// The files that `edit` depends on.
     pub others: &'static [OtherFiles],
 }
 
@@ -79,7 +79,7 @@ impl fmt::Debug for ProxyFile {
     }
 }
 
-/// No two files of the list have the same path.
+/// Compares paths, which are unique in the list.
 impl PartialEq for ProxyFile {
     fn eq(&self, other: &Self) -> bool {
         self.path == other.path
@@ -112,46 +112,45 @@ impl ProxyFile {
         }))
     }
 
-    /// The files that count here, in the list's order, so that the result does not depend on the caller's.
+    /// The relevant files in the order of `others`, so that the result does not depend on the order of the argument.
     fn in_order<'a>(&self, others: &[FileText<'a>]) -> Vec<OtherText<'a>> {
-        let ranked = others.iter().filter_map(|other| Some((self.entry_of(other.path)?, *other)));
+        let ranked = others.iter().filter_map(|other| Some((self.find_other(other.path)?, *other)));
         let mut ranked: Vec<_> = ranked.collect();
         ranked.sort_by_key(|((rank, _), other)| (*rank, other.path));
         let texts = ranked.into_iter();
         texts.map(|((_, entry), other)| OtherText { format: entry.format, text: other.text }).collect()
     }
 
-    /// The first entry of `others` that a path matches, with its position; the file itself is none of them.
-    fn entry_of(&self, path: &str) -> Option<(usize, &'static OtherFiles)> {
+    /// The first entry of `others` that matches a path, with its position; the file itself is excluded.
+    fn find_other(&self, path: &str) -> Option<(usize, &'static OtherFiles)> {
         let mut entries = self.others.iter().enumerate();
         entries.find(|(_, entry)| path != self.path && entry.matches(path))
     }
 
-    /// Whether `edit` needs the file of this path.
+    /// Whether `edit` depends on the file with this path.
     pub fn looks_at(&self, path: &str) -> bool {
-        self.entry_of(path).is_some()
+        self.find_other(path).is_some()
     }
 
-    /// What a text of this file sets, as its readers understand it: the last value of each name. Values may hold
-    /// credentials.
+    /// The settings in a text of this file: the last value of each name. Values may hold credentials.
     pub fn values(&self, text: &str) -> Pairs {
         (self.format.parse)(text).into_iter().collect()
     }
 
-    /// Whether the file holds a credential, so that only root may read it, even when its content is correct.
+    /// Whether the file holds credentials and must be readable by root only.
     pub fn private(&self, desired: &DesiredProxy) -> bool {
         desired.has_credentials && desired.url.is_some()
     }
 }
 
-/// What has to be written.
+/// A correction of a proxy file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Edit {
     /// The file.
     pub file: &'static ProxyFile,
-    /// Its whole new content.
+    /// Its complete new content.
     pub content: String,
-    /// Whether the content holds a credential, so that only root may read the file.
+    /// Whether the content holds credentials, so that the file must be readable by root only.
     pub private: bool,
 }
 

@@ -1,15 +1,15 @@
-//! A file format: how a text is parsed into assignments, and how the desired settings are rendered.
+//! A file format: parses a text into assignments, and renders the desired settings.
 
 use super::no_proxy::{self, merge_no_proxy};
 use super::variables::DesiredProxy;
 
-/// How a kind of file is parsed and rendered.
+/// The format of a proxy file.
 pub struct Format {
-    /// Every name and value that a text of this format sets, in its order.
+    /// Parses the names and values that a text sets, in file order.
     pub(super) parse: fn(&str) -> Vec<(String, String)>,
-    /// The names whose value is a NO_PROXY list; none where the format has no such list.
+    /// The names whose value is a NO_PROXY list; empty when the format has no such list.
     pub(super) no_proxy_names: &'static [&'static str],
-    /// The whole new content of a file, or nothing when the file is not needed.
+    /// Renders the complete content of a file; `None` when the file is not needed.
     pub(super) render: fn(&RenderInput<'_>) -> Result<Option<String>, UnwritableValue>,
 }
 
@@ -24,45 +24,48 @@ impl Format {
     }
 }
 
-/// The content of another file, with the format to parse it with.
+/// The content of another file, with its format.
 pub(super) struct OtherText<'a> {
     pub format: &'static Format,
     pub text: &'a str,
 }
 
 impl OtherText<'_> {
-    /// Every name and value that the file sets, in its order.
+    /// Every name and value that the file sets, in file order.
     pub fn assignments(&self) -> Vec<(String, String)> {
         (self.format.parse)(self.text)
     }
 }
 
-/// What a file is rendered from.
+/// The input for rendering a file.
 pub(super) struct RenderInput<'a> {
-    /// The file, for error messages.
+    /// The path, for error messages.
     pub path: &'static str,
     pub desired: &'a DesiredProxy,
-    /// The current content; none when there is no file.
+    /// The current content; `None` when the file does not exist.
     pub existing: Option<&'a str>,
-    /// The other files that the rendering takes into account, in the order of the list.
+    /// The other files that the content depends on, in the order of the list.
     pub others: &'a [OtherText<'a>],
 }
 
 impl RenderInput<'_> {
-    /// The current content; empty when there is no file.
+    /// The current content; empty when the file does not exist.
     pub fn text(&self) -> &str {
         self.existing.unwrap_or_default()
     }
 
-    /// The value of NO_PROXY: the file's own entries, those of the other files, then the required ones.
+    /// The value of NO_PROXY: the entries of this file, those of the other files, then the required ones.
     pub fn no_proxy(&self, own: &[String]) -> String {
         let others = self.others.iter().flat_map(|other| other.format.no_proxy_values(other.text));
-        let elsewhere = no_proxy::elsewhere(others, &self.desired.no_proxy);
-        let existing: Vec<&str> = own.iter().chain(&elsewhere).map(String::as_str).collect();
+        let additional = no_proxy::additional_entries(others, &self.desired.no_proxy);
+        let existing: Vec<&str> = own.iter().chain(&additional).map(String::as_str).collect();
         merge_no_proxy(&existing, &self.desired.no_proxy)
     }
 
-    /// An error when a value holds a character that the file's syntax cannot express.
+    /// Checks that the syntax of the file can express a value.
+    ///
+    /// # Errors
+    /// When the value holds a control character or one of `refused`.
     pub fn check(
         &self,
         what: &'static str,
@@ -80,14 +83,14 @@ impl RenderInput<'_> {
     }
 }
 
-/// A value that a file's syntax has no way to write.
+/// A value that the syntax of a file cannot express.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} holds {character}, which {path} cannot express; write it percent-encoded")]
 pub struct UnwritableValue {
-    /// The file.
+    /// The path of the file.
     pub path: &'static str,
-    /// Which value: a variable's or an option's name.
+    /// The name of the variable or option.
     pub what: &'static str,
-    /// The character, named so that it can be shown.
+    /// The name of the character, for messages.
     pub character: &'static str,
 }

@@ -1,58 +1,58 @@
-//! Changes single settings of a line-oriented file and leaves every other byte of it alone.
+//! Changes single settings of a line-oriented file and keeps every other byte.
 //!
-//! A setting that is right stays as it is written. One that differs is replaced where it stands, and the
-//! old line stays above it as a comment, unless it was ours. A missing one is added below a marker line.
+//! A correct setting keeps its line. A different one is replaced in place, and its old line is kept above as a comment
+//! unless arc-enroll had written it. A missing one is added below a marker line.
 
-/// Stands above the lines that were added.
+/// The line above added settings.
 const MARKER: &str = "# Set by arc-enroll:";
 
-/// Stands before a line that was replaced.
+/// The prefix of a replaced line.
 const REPLACED: &str = "# Replaced by arc-enroll: ";
 
-/// A setting as one line of the file says it.
+/// A setting parsed from one line.
 pub(super) struct LineAssignment {
-    /// What stands before the name and is kept, such as `export `.
+    /// The text before the name that is kept, such as `export `.
     pub prefix: String,
     /// The name.
     pub name: String,
-    /// The value as the file's reader understands it.
+    /// The parsed value.
     pub value: String,
 }
 
-/// How a file is written.
+/// The syntax of a file.
 pub(super) struct Dialect {
-    /// Reads one line; none for comments and whatever else is not a setting.
+    /// Parses one line; `None` for comments and other lines that are not settings.
     pub assignment: fn(&str) -> Option<LineAssignment>,
     /// The section that the settings belong to, such as `[main]`.
     pub section: Option<&'static str>,
-    /// Whether an indented line continues the one above.
+    /// Whether an indented line continues the previous one.
     pub continues: bool,
 }
 
-/// What a setting has to be.
+/// A desired setting.
 pub(super) struct Setting {
     /// Its name.
     pub name: &'static str,
-    /// Its value as the reader understands it, and its line without prefix; none when it must not stand there.
-    pub wanted: Option<(String, String)>,
-    /// Whether a value that gives way stays as a comment; not needed where the new value contains the old.
+    /// Its parsed value, and its line without prefix; `None` when the setting has to be removed.
+    pub desired: Option<(String, String)>,
+    /// Whether a replaced value is kept as a comment; not needed when the new value contains the old one.
     pub keep_old: bool,
 }
 
-/// A line of the file with what is known about it.
+/// A parsed line of the file.
 struct Line<'a> {
-    /// With its newline, when it has one.
+    /// The text, with its newline if there is one.
     text: &'a str,
     in_scope: bool,
-    /// The place in the settings of the one it sets, and how.
+    /// The index in the settings of the one that the line sets, and the assignment.
     sets: Option<(usize, LineAssignment)>,
-    /// Whether it continues the line above.
+    /// Whether it continues the previous line.
     continuation: bool,
 }
 
-/// The text with the settings as they have to be.
+/// Applies the desired settings to a text.
 pub(super) fn apply(text: &str, dialect: &Dialect, settings: &[Setting]) -> String {
-    let lines = read(text, dialect, settings);
+    let lines = parse_lines(text, dialect, settings);
     let mut out: Vec<String> = Vec::new();
     let mut ours = false;
     let mut replaced_name: Option<String> = None;
@@ -62,10 +62,10 @@ pub(super) fn apply(text: &str, dialect: &Dialect, settings: &[Setting]) -> Stri
         let block = lines.get(index..index + length).unwrap_or_default();
         match &line.sets {
             Some((which, assignment)) => {
-                let ours_here = ours || replaced_name.as_deref() == Some(assignment.name.as_str());
+                let is_ours = ours || replaced_name.as_deref() == Some(assignment.name.as_str());
                 let last = !lines.iter().skip(index + 1).any(|later| later.sets_setting(*which));
                 if let Some(setting) = settings.get(*which) {
-                    replace(&mut out, block, setting, assignment, ours_here, last);
+                    render_setting(&mut out, block, setting, assignment, is_ours, last);
                 }
                 replaced_name = None;
             }
@@ -85,10 +85,10 @@ pub(super) fn apply(text: &str, dialect: &Dialect, settings: &[Setting]) -> Stri
         .iter()
         .enumerate()
         .filter(|(which, _)| !lines.iter().any(|line| line.sets_setting(*which)))
-        .filter_map(|(_, setting)| setting.wanted.as_ref().map(|(_, line)| format!("{line}\n")))
+        .filter_map(|(_, setting)| setting.desired.as_ref().map(|(_, line)| format!("{line}\n")))
         .collect();
     if !missing.is_empty() {
-        append(&mut out, missing, dialect);
+        insert_missing(&mut out, missing, dialect);
     }
     join(out)
 }
@@ -99,7 +99,7 @@ impl Line<'_> {
     }
 }
 
-fn read<'a>(text: &'a str, dialect: &Dialect, settings: &[Setting]) -> Vec<Line<'a>> {
+fn parse_lines<'a>(text: &'a str, dialect: &Dialect, settings: &[Setting]) -> Vec<Line<'a>> {
     let mut in_scope = dialect.section.is_none();
     let mut after_setting = false;
     let mut lines = Vec::new();
@@ -126,8 +126,8 @@ fn read<'a>(text: &'a str, dialect: &Dialect, settings: &[Setting]) -> Vec<Line<
     lines
 }
 
-/// Writes one setting's line again: as it is when it is right, otherwise replaced.
-fn replace(
+/// Renders the lines of one setting: unchanged when the value is correct, otherwise replaced.
+fn render_setting(
     out: &mut Vec<String>,
     block: &[Line<'_>],
     setting: &Setting,
@@ -135,9 +135,9 @@ fn replace(
     ours: bool,
     last: bool,
 ) {
-    let right =
-        block.len() == 1 && setting.wanted.as_ref().is_some_and(|(value, _)| *value == assignment.value);
-    if right {
+    let is_correct =
+        block.len() == 1 && setting.desired.as_ref().is_some_and(|(value, _)| *value == assignment.value);
+    if is_correct {
         out.extend(block.iter().map(|line| line.text.to_owned()));
         return;
     }
@@ -145,13 +145,13 @@ fn replace(
     if setting.keep_old && !ours && !empty {
         out.extend(block.iter().map(|line| format!("{REPLACED}{}\n", line.text.trim_end())));
     }
-    if let (Some((_, line)), true) = (&setting.wanted, last) {
+    if let (Some((_, line)), true) = (&setting.desired, last) {
         out.push(format!("{}{line}\n", assignment.prefix));
     }
 }
 
-/// Adds lines below the marker: to those that are there already, or at the end of the scope.
-fn append(out: &mut Vec<String>, added: Vec<String>, dialect: &Dialect) {
+/// Adds lines below the marker, after existing added lines, or at the end of the scope.
+fn insert_missing(out: &mut Vec<String>, added: Vec<String>, dialect: &Dialect) {
     let (start, end) = match dialect.section {
         None => (0, out.len()),
         Some(section) => match out.iter().position(|line| line.trim() == section) {
@@ -172,7 +172,7 @@ fn append(out: &mut Vec<String>, added: Vec<String>, dialect: &Dialect) {
             let block = out.iter().take(end).skip(at + 1);
             at + 1 + block.take_while(|line| (dialect.assignment)(line.trim_end()).is_some()).count()
         }
-        // Blank lines stay between a section and the next, but above what is added at the end of a file.
+        // Blank lines before the next section stay there; at the end of a file the lines are added after them.
         None if dialect.section.is_some() => {
             let section = out.iter().take(end).skip(start);
             end - section.rev().take_while(|line| line.trim().is_empty()).count()
@@ -180,7 +180,7 @@ fn append(out: &mut Vec<String>, added: Vec<String>, dialect: &Dialect) {
         None => end,
     };
     if dialect.continues {
-        // An indented line belongs to the line above it, and must not come to belong to ours.
+        // An indented line continues the previous one, so nothing may be inserted between them.
         let following = out.iter().take(end).skip(at);
         at += following.take_while(|line| line.starts_with([' ', '\t'])).count();
     }
@@ -188,7 +188,7 @@ fn append(out: &mut Vec<String>, added: Vec<String>, dialect: &Dialect) {
     out.splice(at..at, block);
 }
 
-/// Joins lines, giving a newline to every line that another follows.
+/// Joins lines, with a newline between any two of them.
 fn join(lines: Vec<String>) -> String {
     let mut text = String::new();
     for line in lines {
@@ -215,11 +215,11 @@ mod tests {
 
     fn set(text: &str, section: Option<&'static str>, name: &'static str, value: &str) -> String {
         let dialect = Dialect { assignment, section, continues: section.is_some() };
-        let wanted = Some((value.to_owned(), format!("{name}={value}")));
-        let once = apply(text, &dialect, &[Setting { name, wanted, keep_old: true }]);
-        let wanted = Some((value.to_owned(), format!("{name}={value}")));
+        let desired = Some((value.to_owned(), format!("{name}={value}")));
+        let once = apply(text, &dialect, &[Setting { name, desired, keep_old: true }]);
+        let desired = Some((value.to_owned(), format!("{name}={value}")));
         assert_eq!(
-            apply(&once, &dialect, &[Setting { name, wanted, keep_old: true }]),
+            apply(&once, &dialect, &[Setting { name, desired, keep_old: true }]),
             once,
             "not stable: {text:?}"
         );
@@ -262,9 +262,9 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_must_not_stand_there_goes() {
+    fn an_unwanted_setting_is_removed() {
         let dialect = Dialect { assignment, section: None, continues: false };
-        let gone = apply("p=1\nq=2\n", &dialect, &[Setting { name: "p", wanted: None, keep_old: true }]);
+        let gone = apply("p=1\nq=2\n", &dialect, &[Setting { name: "p", desired: None, keep_old: true }]);
         assert_eq!(gone, "# Replaced by arc-enroll: p=1\nq=2\n");
     }
 }

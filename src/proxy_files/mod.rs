@@ -1,19 +1,19 @@
-//! The files in which Linux keeps proxy settings, and what each of them has to hold.
+//! The proxy files of Linux, and the content that each of them needs.
 //!
-//! Pure: text in, text out. [`PROXY_FILES`] is the list of files; [`ProxyFile::edit`] takes the content of a
-//! file and gives its new content, or nothing when it is correct. The same function therefore serves those
-//! who only look and those who write.
+//! The functions are pure: text in, text out. [`PROXY_FILES`] is the list of files. [`ProxyFile::edit`] takes the
+//! content of a file and returns the corrected content, or `None` when it is correct, so observers and repairs use the
+//! same function.
 //!
-//! Every file gets the same values. curl and Python look at the lower-case names first, Go at the
-//! upper-case ones, so both are set and identical; and NO_PROXY holds bare addresses, separated by commas
-//! only, because that is the one form that all of them understand.
+//! Every file gets the same values. curl and Python prefer the lower-case names and Go the upper-case ones, so both are
+//! set and identical. NO_PROXY holds addresses without ports, separated by commas, the one form that all of these
+//! clients parse.
 //!
-//! A new file is one entry of the list; a new format is one module with a `FORMAT`. Each module uses only those
+//! A new file is one entry of the list; a new format is one module with a `FORMAT`. A module uses only the modules
 //! before it in this order: `lines` and `no_proxy`, `variables`, `compare` and `format`, the formats and `file`,
-//! this list. (`profile` parses statements as `environment` does.)
+//! this list. (`profile` parses statements with `environment`.)
 //!
-//! The parsers are our own: crates for such files read them into values and write them again, and here every line that
-//! is not ours has to stay to the byte.
+//! The parsers are not from crates, because those parse a file into values and write it back, while every line that
+//! arc-enroll does not set has to stay unchanged to the byte.
 
 mod apt;
 mod compare;
@@ -36,12 +36,12 @@ pub use no_proxy::merge_no_proxy;
 pub use profile::exports;
 pub use variables::{variables, DesiredProxy, NO_PROXY_NAMES, PROXY_NAMES};
 
-/// Every file, in the order in which they are written.
+/// Every proxy file, in the order of writing.
 ///
-/// `/etc/environment` is read by pam_env at logins (sshd, cron, sudo as its PAM file says) and by units
+/// `/etc/environment` is read by pam_env at logins (sshd, cron, and sudo if its PAM file says so) and by units
 /// that name it as EnvironmentFile, not by other services; profile.d by login shells; the systemd
-/// drop-in by all services after `systemctl daemon-reexec` (systemd-system.conf(5)). apt takes its own
-/// setting before the environment (apt-transport-http(1)), dnf, yum and tdnf as well (dnf.conf(5)), and
+/// drop-in by all services after `systemctl daemon-reexec` (systemd-system.conf(5)). apt prefers its own
+/// setting to the environment (apt-transport-http(1)), as do dnf, yum and tdnf (dnf.conf(5)).
 /// libzypp reads `/etc/sysconfig/proxy`.
 pub static PROXY_FILES: [ProxyFile; 8] = [
     ProxyFile {
@@ -122,7 +122,7 @@ pub static PROXY_FILES: [ProxyFile; 8] = [
     },
 ];
 
-/// The files whose changes take effect in this way, in the order of [`PROXY_FILES`].
+/// The files with this kind of effect, in the order of [`PROXY_FILES`].
 pub fn taking_effect(how: TakesEffect) -> impl Iterator<Item = &'static ProxyFile> {
     PROXY_FILES.iter().filter(move |file| file.takes_effect == how)
 }

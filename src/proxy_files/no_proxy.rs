@@ -2,16 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Joins values of NO_PROXY with required entries: existing ones first, each once, parted by commas.
+/// Merges values of NO_PROXY with required entries: existing entries first, without duplicates, separated by commas.
 ///
-/// Addresses lose their port: `169.254.169.254:80` is not understood by curl, Python and reqwest, the bare
-/// address by all. Nothing else is changed or dropped. Required entries are added even where `*` stands,
-/// because not every client takes `*` for an address.
+/// Ports of addresses are removed, since curl, Python and reqwest do not understand `169.254.169.254:80`. Other
+/// entries are kept unchanged. Required entries are added even next to `*`, because not every client applies `*` to
+/// addresses.
 pub fn merge_no_proxy(existing: &[&str], required: &[String]) -> String {
     let mut merged: Vec<String> = Vec::new();
     let entries = existing.iter().copied().chain(required.iter().map(String::as_str));
-    for entry in entries.flat_map(entries_of) {
-        let entry = bare(entry);
+    for entry in entries.flat_map(split_entries) {
+        let entry = without_port(entry);
         if !merged.iter().any(|known| known.eq_ignore_ascii_case(&entry)) {
             merged.push(entry);
         }
@@ -19,14 +19,14 @@ pub fn merge_no_proxy(existing: &[&str], required: &[String]) -> String {
     merged.join(",")
 }
 
-/// The entries of one value, whichever way they are parted, without quotes that were left over.
-fn entries_of(value: &str) -> impl Iterator<Item = &str> {
+/// The entries of one value, separated by commas or blanks, without remaining quotes.
+fn split_entries(value: &str) -> impl Iterator<Item = &str> {
     let entries = value.split([',', ' ', '\t', '\r', '\n']);
     entries.map(|entry| entry.trim_matches(['"', '\''])).filter(|entry| !entry.is_empty())
 }
 
-/// An address without port and brackets; anything else as it is.
-fn bare(entry: &str) -> String {
+/// An address without port and brackets; other text unchanged.
+fn without_port(entry: &str) -> String {
     if let Ok(address) = entry.parse::<SocketAddr>() {
         return address.ip().to_string();
     }
@@ -37,16 +37,16 @@ fn bare(entry: &str) -> String {
     }
 }
 
-/// The entries of other files' values of NO_PROXY, without the required ones.
+/// The entries in the NO_PROXY values of other files, without the required ones.
 ///
-/// The required ones are left out so that they come last, however often the files have been joined:
-/// otherwise the second run would find another order than the first.
-pub(super) fn elsewhere(values: impl Iterator<Item = String>, required: &[String]) -> Vec<String> {
-    let required: Vec<String> = required.iter().map(|entry| bare(entry)).collect();
+/// The required entries are left out so that they always come last. Otherwise a second run would render another order
+/// than the first.
+pub(super) fn additional_entries(values: impl Iterator<Item = String>, required: &[String]) -> Vec<String> {
+    let required: Vec<String> = required.iter().map(|entry| without_port(entry)).collect();
     let mut found: Vec<String> = Vec::new();
     for value in values {
-        for entry in entries_of(&value).filter(|entry| is_plain(entry)) {
-            let entry = bare(entry);
+        for entry in split_entries(&value).filter(|entry| is_plain(entry)) {
+            let entry = without_port(entry);
             if !required.iter().chain(&found).any(|known| known.eq_ignore_ascii_case(&entry)) {
                 found.push(entry);
             }
@@ -55,17 +55,18 @@ pub(super) fn elsewhere(values: impl Iterator<Item = String>, required: &[String
     found
 }
 
-/// Whether an entry is a name, an address, a network or a pattern, and not a piece of shell.
+/// Whether an entry is a name, an address, a network or a pattern, and not shell syntax.
 fn is_plain(entry: &str) -> bool {
     entry.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '*' | '/' | '[' | ']'))
 }
 
-/// The required entries that a value does not hold, parted by commas.
-pub(super) fn lacking(value: &str, required: &[String]) -> String {
-    let there: Vec<String> = entries_of(value).map(bare).collect();
-    let lacks = |entry: &&String| !there.iter().any(|known| known.eq_ignore_ascii_case(&bare(entry)));
-    let lacking: Vec<&str> = required.iter().filter(lacks).map(String::as_str).collect();
-    lacking.join(",")
+/// The required entries that a value does not hold, separated by commas.
+pub(super) fn missing_entries(value: &str, required: &[String]) -> String {
+    let present: Vec<String> = split_entries(value).map(without_port).collect();
+    let is_missing =
+        |entry: &&String| !present.iter().any(|known| known.eq_ignore_ascii_case(&without_port(entry)));
+    let missing: Vec<&str> = required.iter().filter(is_missing).map(String::as_str).collect();
+    missing.join(",")
 }
 
 #[cfg(test)]

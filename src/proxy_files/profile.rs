@@ -1,4 +1,4 @@
-//! `/etc/profile.d/zz-arc-enroll-proxy.sh`, sourced by login shells; the whole file is ours.
+//! `/etc/profile.d/zz-arc-enroll-proxy.sh`, sourced by login shells. arc-enroll owns the file.
 
 use super::environment;
 use super::format::{Format, RenderInput, UnwritableValue};
@@ -23,19 +23,20 @@ fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     Ok(Some(text))
 }
 
-/// Plain assignments of a shell script; what the shell would have to expand is no plain entry of NO_PROXY.
+/// The assignments of a shell script, without expansion; an unexpanded value is not a plain entry of NO_PROXY and is
+/// ignored there.
 fn assignments(text: &str) -> Vec<(String, String)> {
     let statements = text.lines().flat_map(|line| line.split(';'));
     statements.flat_map(environment::assignments).collect()
 }
 
-/// The variables as lines for a POSIX shell, for `eval "$(arc-enroll env)"`; credentials included.
+/// The variables as export statements for `eval "$(arc-enroll env)"`, including credentials.
 pub fn exports(desired: &DesiredProxy, existing: &[&str]) -> String {
     let lines = variables(desired, existing);
     lines.iter().map(|(name, value)| export(name, value.reveal())).collect()
 }
 
-/// A line that sets and exports a variable in any POSIX shell, whatever the value holds.
+/// A statement that sets and exports a variable in any POSIX shell, with the value quoted.
 fn export(name: &str, value: &str) -> String {
     format!("export {name}={}\n", single_quoted(value))
 }

@@ -1,12 +1,12 @@
 //! SUSE's `/etc/sysconfig/proxy`, read by libzypp (`proxyinfosysconfig.cc`) and by SUSE's login scripts.
 //!
-//! Nothing in it counts unless PROXY_ENABLED is "yes". That libzypp takes credentials from the URL is
-//! inferred from its handing the URL to curl.
+//! The file is ignored unless PROXY_ENABLED is "yes". libzypp passes the URL to curl, from which we infer that it
+//! accepts credentials in the URL.
 
 use super::format::{Format, RenderInput, UnwritableValue};
 use super::lines::{self, Dialect, LineAssignment, Setting};
 
-/// Parses and renders such a file; of the two names of NO_PROXY only the upper-case one counts.
+/// The format of the file; of the two names of NO_PROXY only the upper-case one is read.
 pub(super) static FORMAT: Format = Format { parse: assignments, no_proxy_names: &["NO_PROXY"], render };
 
 const DIALECT: Dialect = Dialect { assignment, section: None, continues: false };
@@ -24,7 +24,7 @@ fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     Ok(Some(lines::apply(input.text(), &DIALECT, &settings)))
 }
 
-/// Every name and value, in the file's order.
+/// Every name and value, in file order.
 fn assignments(text: &str) -> Vec<(String, String)> {
     text.lines().filter_map(assignment).map(|found| (found.name, found.value)).collect()
 }
@@ -54,8 +54,8 @@ fn setting(
     keep_old: bool,
 ) -> Result<Setting, UnwritableValue> {
     input.check(name, &value, &[('\'', "an apostrophe"), ('"', "a quotation mark")])?;
-    // A shell reads this file too, and would expand these between double quotes.
+    // Shells read this file too and expand these characters between double quotes.
     let quote = if value.contains(['$', '`', '\\']) { '\'' } else { '"' };
     let line = format!("{name}={quote}{value}{quote}");
-    Ok(Setting { name, wanted: Some((value, line)), keep_old })
+    Ok(Setting { name, desired: Some((value, line)), keep_old })
 }

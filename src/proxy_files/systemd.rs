@@ -1,7 +1,7 @@
-//! A drop-in of systemd's own configuration, which gives every service the variables; the whole file is ours.
+//! A drop-in of systemd's manager configuration that sets the variables for every service. arc-enroll owns the file.
 //!
-//! systemd-system.conf(5): `DefaultEnvironment=` takes quoted words, C escapes, and from version 249 on `%`
-//! begins a specifier. Older versions take `%%` as it is written, which only matters for a proxy URL with
+//! systemd-system.conf(5): `DefaultEnvironment=` takes quoted words and C escapes, and since version 249 `%`
+//! begins a specifier. Older versions take `%%` literally, which only matters for a proxy URL with
 //! percent-encoded credentials.
 
 use super::format::{Format, RenderInput, UnwritableValue};
@@ -27,12 +27,12 @@ fn render(input: &RenderInput<'_>) -> Result<Option<String>, UnwritableValue> {
     Ok(Some(text))
 }
 
-/// The variables that a configuration file sets, in its order.
+/// The variables that a configuration file sets, in file order.
 fn assignments(text: &str) -> Vec<(String, String)> {
     let values = text.lines().filter_map(|line| line.trim().strip_prefix("DefaultEnvironment"));
     let values = values.filter_map(|rest| rest.trim_start().strip_prefix('='));
     values
-        .flat_map(words)
+        .flat_map(split_words)
         .filter_map(|word| {
             let (name, value) = word.split_once('=')?;
             Some((name.to_owned(), value.replace("%%", "%")))
@@ -40,8 +40,8 @@ fn assignments(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Splits at blanks outside of quotes, and takes quotes and backslashes away.
-fn words(text: &str) -> Vec<String> {
+/// Splits at blanks outside of quotes, and removes quotes and backslashes.
+fn split_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_variables_of_others_are_read() {
+    fn quoted_words_and_variables_are_parsed() {
         let text = "[Manager]\n#DefaultEnvironment=X=1\nDefaultEnvironment=A=1 \"B=2 3\" 'C=\"'\n DefaultEnvironment = D=a\\ b E=%%\n";
         let expected = [("A", "1"), ("B", "2 3"), ("C", "\""), ("D", "a b"), ("E", "%")];
         let found = assignments(text);

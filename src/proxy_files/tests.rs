@@ -54,7 +54,7 @@ fn an_empty_environment_gets_all_six() {
 }
 
 #[test]
-fn what_the_user_set_is_kept_as_a_comment_or_merged() {
+fn user_settings_are_kept_as_comments_or_merged() {
     let text = "PATH=/bin\r\nexport https_proxy=http://old:1\nHTTP_PROXY=\"http://169.254.0.11:3128\"\nno_proxy=\"corp, 10.0.0.0/8\"\nNO_PROXY=.corp\nFTP_PROXY=x";
     let merged = "corp,10.0.0.0/8,.corp,localhost,127.0.0.1,::1,169.254.169.254";
     let expected = format!(
@@ -64,7 +64,7 @@ fn what_the_user_set_is_kept_as_a_comment_or_merged() {
 }
 
 #[test]
-fn without_a_proxy_only_no_proxy_is_held() {
+fn without_a_proxy_only_no_proxy_is_set() {
     let edit = edited("/etc/environment", &desired(None), Some("http_proxy=http://mine:1\n"), &[]).unwrap();
     assert_eq!(
         edit.content,
@@ -78,7 +78,7 @@ fn without_a_proxy_only_no_proxy_is_held() {
 }
 
 #[test]
-fn a_changed_proxy_leaves_no_trail_of_our_own_old_values() {
+fn own_old_values_are_not_kept_as_comments() {
     let first = content("/etc/environment", Some("https_proxy=http://users:1\n"));
     let second = edited("/etc/environment", &desired(Some("http://other:8080")), Some(&first), &[]).unwrap();
     assert!(!second.content.contains(PROXY), "{}", second.content);
@@ -130,7 +130,7 @@ fn apt_leaves_schemes_to_other_files() {
 }
 
 #[test]
-fn dnf_has_credentials_apart() {
+fn dnf_has_separate_options_for_credentials() {
     assert_eq!(
         content("/etc/dnf/dnf.conf", Some("[main]\ngpgcheck=1\n\n[x]\nproxy=_none_\n")),
         format!("[main]\ngpgcheck=1\n# Set by arc-enroll:\nproxy={PROXY}\n\n[x]\nproxy=_none_\n")
@@ -159,7 +159,7 @@ fn suse_is_enabled_and_merged() {
 }
 
 #[test]
-fn what_a_file_cannot_express_is_an_error() {
+fn an_inexpressible_character_is_an_error() {
     for (path, url) in [
         ("/etc/environment", "http://u:a#b@h:1"),
         ("/etc/environment", "http://u:a'b@h:1"),
@@ -174,14 +174,14 @@ fn what_a_file_cannot_express_is_an_error() {
 }
 
 #[test]
-fn nothing_shows_a_credential_by_accident() {
+fn debug_output_holds_no_credentials() {
     let edit = edited("/etc/environment", &desired(Some("http://me:hunter22@h:1")), None, &[]).unwrap();
     assert!(edit.private && edit.content.contains("hunter22"));
     assert!(!format!("{edit:?} {:?}", desired(Some("http://me:hunter22@h:1"))).contains("hunter22"));
 }
 
 #[test]
-fn exports_survive_any_shell() {
+fn exports_are_quoted_for_the_shell() {
     let text = exports(&desired(Some("http://u:it's$(x)@h:1")), &["a b"]);
     assert!(text.starts_with("export HTTPS_PROXY='http://u:it'\\''s$(x)@h:1'\n"), "{text}");
     assert!(text.ends_with(&format!("export no_proxy='a,b,{NO_PROXY}'\n")));
@@ -227,7 +227,7 @@ fn every_other_file_has_a_parser_of_its_own() {
 }
 
 #[test]
-fn a_file_is_parsed_in_the_same_way_whoever_looks_at_it() {
+fn a_file_has_one_format_in_every_dependent_list() {
     let formats: Vec<(&str, &Format)> = PROXY_FILES
         .iter()
         .map(|file| (file.path, file.format))
@@ -368,7 +368,7 @@ fn random_text(random: &mut fastrand::Rng, pool: &[&str]) -> String {
 }
 
 #[test]
-fn whatever_stands_there_the_second_run_finds_nothing_to_do() {
+fn a_second_run_changes_nothing() {
     let pool = [
         "NO_PROXY=a, b",
         "no_proxy=\"[::1]:80 corp\"",

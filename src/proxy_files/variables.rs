@@ -1,4 +1,4 @@
-//! The proxy settings to apply, and the environment variables that hold them.
+//! The desired proxy settings, and the environment variables that hold them.
 
 use super::no_proxy::merge_no_proxy;
 use crate::model::secret::Secret;
@@ -6,19 +6,19 @@ use crate::settings::{Proxy, ProxyUrl};
 
 /// The names of the variables that hold the proxy's URL.
 pub const PROXY_NAMES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
-/// The names of the variables that hold the exceptions.
+/// The names of the variables that hold the NO_PROXY list.
 pub const NO_PROXY_NAMES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// The proxy settings that every file has to hold.
+/// The desired proxy settings.
 #[derive(Clone, Debug)]
 pub struct DesiredProxy {
-    /// The proxy's URL, with credentials when it needs them; none when there is no proxy.
+    /// The URL of the proxy, including credentials; `None` without a proxy.
     pub url: Option<Secret>,
-    /// The URL as it may be shown.
+    /// The URL without credentials, for messages.
     pub shown: String,
     /// Whether the URL holds a user name or password.
     pub has_credentials: bool,
-    /// What must be reached directly.
+    /// Hosts, addresses and networks to reach without the proxy.
     pub no_proxy: Vec<String>,
 }
 
@@ -35,15 +35,15 @@ impl From<&Proxy> for DesiredProxy {
 }
 
 impl DesiredProxy {
-    /// The URL's text, for the formats that write it.
+    /// The text of the URL, for the formats that write it.
     pub(super) fn url(&self) -> Option<&str> {
         self.url.as_ref().map(Secret::reveal)
     }
 }
 
-/// The variables for this process and its children: six, or without a proxy only the two NO_PROXY.
+/// The environment variables for the desired settings: six, or without a proxy the two of NO_PROXY.
 ///
-/// `existing` are the current values of NO_PROXY; their entries are kept.
+/// `existing` holds the current values of NO_PROXY, whose entries are kept.
 pub fn variables(desired: &DesiredProxy, existing: &[&str]) -> Vec<(&'static str, Secret)> {
     let no_proxy = merge_no_proxy(existing, &desired.no_proxy);
     let proxies = desired.url.iter().flat_map(|url| PROXY_NAMES.map(|name| (name, url.clone())));

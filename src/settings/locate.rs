@@ -1,26 +1,26 @@
-//! From a key to the place in the source text where it stands, and to its value as it was written.
+//! Finds the line of a key in the YAML source, and the source text of its value.
 //!
-//! The YAML reader itself is asked: the document is walked towards the key, and where the key (or
-//! the list entry) is met the walk stops with an error, because errors are what the reader knows
-//! the place of. So block and flow style, quotes, comments and anchors are all its business.
+//! The YAML parser reports a location only with an error. So the document is deserialized along the path of the key,
+//! and a visitor returns an error at the key or list entry. The parser thereby handles block and flow style, quotes,
+//! comments and anchors.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// One step on the way to a value.
+/// One step of a path to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathStep {
     /// Into the value of this key.
     Key(String),
-    /// To this entry of a list, counted from 0.
+    /// Into this entry of a list, counted from 0.
     Entry(usize),
 }
 
-/// The line, counted from 1, where the last step of the path stands in the text.
+/// The line of the last step of the path, counted from 1.
 ///
-/// When only a part of the path exists, the line of the last step that does.
-pub fn line(text: &str, path: &[PathStep]) -> Option<usize> {
+/// When only the beginning of the path exists, the line of the last existing step.
+pub fn find_line(text: &str, path: &[PathStep]) -> Option<usize> {
     (1..=path.len()).rev().find_map(|length| exact_line(text, path.get(..length)?))
 }
 
@@ -33,21 +33,21 @@ fn exact_line(text: &str, path: &[PathStep]) -> Option<usize> {
     }
 }
 
-/// The scalar at the end of the path as it was written: `1.50` stays `1.50`.
-pub fn written(text: &str, path: &[PathStep]) -> Option<String> {
+/// The source text of the scalar at the end of the path: `1.50` stays `1.50`.
+pub fn find_scalar_text(text: &str, path: &[PathStep]) -> Option<String> {
     let walk = Walk { path, goal: Goal::Text };
     walk.deserialize(serde_yaml::Deserializer::from_str(text)).ok().flatten()
 }
 
-/// The first key that stands twice in one mapping, and the line of its second standing.
-pub fn duplicate(text: &str) -> Option<(String, usize)> {
+/// The first duplicate key of a mapping, and the line of its second occurrence.
+pub fn find_duplicate_key(text: &str) -> Option<(String, usize)> {
     let error = AnyValue { stop: false }.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
     let message = error.to_string();
     let key = message.split(FOUND).nth(1)?;
     Some((key.to_owned(), error.location()?.line()))
 }
 
-/// The error that marks the place; no document can bring it about.
+/// The text of the error that marks a match; it holds a character that YAML does not allow.
 const FOUND: &str = "\u{1}found\u{1}";
 
 #[derive(Clone, Copy)]
@@ -113,7 +113,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 }
 
-/// Compares a key; stops the walk at it when it is the last one.
+/// Compares a key with the wanted one; with `stop`, a match is reported as an error.
 struct KeyPath<'p> {
     wanted: &'p str,
     stop: bool,
@@ -142,14 +142,14 @@ impl Visitor<'_> for KeyPath<'_> {
     }
 }
 
-/// Walks over any value and stops at a key that its mapping already holds; with `stop`, at the value itself.
+/// Accepts any value and reports a duplicate key as an error; with `stop`, the value itself.
 #[derive(Clone, Copy)]
 struct AnyValue {
     stop: bool,
 }
 
 impl AnyValue {
-    fn pass<E: Error>(self) -> Result<(), E> {
+    fn accept<E: Error>(self) -> Result<(), E> {
         match self.stop {
             true => Err(E::custom(FOUND)),
             false => Ok(()),
@@ -165,10 +165,10 @@ impl<'de> DeserializeSeed<'de> for AnyValue {
     }
 }
 
-macro_rules! pass_over {
+macro_rules! accept_scalars {
     ($($visit:ident($type:ty)),+) => {$(
         fn $visit<E: Error>(self, _: $type) -> Result<(), E> {
-            self.pass()
+            self.accept()
         }
     )+};
 }
@@ -180,20 +180,20 @@ impl<'de> Visitor<'de> for AnyValue {
         f.write_str("anything")
     }
 
-    pass_over!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+    accept_scalars!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.pass()
+        self.accept()
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        self.pass()?;
+        self.accept()?;
         while entries.next_element_seed(self)?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        self.pass()?;
+        self.accept()?;
         let mut seen = Vec::new();
         while map.next_key_seed(NewKey(&mut seen))?.is_some() {
             map.next_value_seed(self)?;
@@ -228,7 +228,7 @@ impl Visitor<'_> for NewKey<'_> {
     }
 }
 
-/// Takes any scalar as text.
+/// Deserializes any scalar as text.
 struct Scalar;
 
 impl Visitor<'_> for Scalar {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     fn line_of(text: &str, dotted: &str) -> Option<usize> {
-        line(text, &path(dotted))
+        find_line(text, &path(dotted))
     }
 
     const BLOCK: &str = "\
@@ -306,7 +306,7 @@ agent: {install: never, token: file}
     }
 
     #[test]
-    fn what_is_missing_stands_at_its_parent() {
+    fn a_missing_key_has_the_line_of_its_parent() {
         assert_eq!(line_of(BLOCK, "azure.nothing"), Some(2));
         assert_eq!(line_of(BLOCK, "proxy.no_proxy.9"), Some(15));
         assert_eq!(line_of(BLOCK, "nothing.at.all"), None);
@@ -321,22 +321,22 @@ agent: {install: never, token: file}
     }
 
     #[test]
-    fn keys_that_stand_twice() {
-        assert_eq!(duplicate("a: 1\nb:\n  c: 1\n  d: 2\n  'c': 3\n"), Some(("c".to_owned(), 5)));
-        assert_eq!(duplicate("a: {x: 1, x: 2}"), Some(("x".to_owned(), 1)));
-        assert_eq!(duplicate("a: {x: 1}\nb: {x: 1}\nc: [{x: 1}, {x: 2}, ~, 1.5, true, -1]\n"), None);
-        assert_eq!(duplicate(""), None);
+    fn duplicate_keys() {
+        assert_eq!(find_duplicate_key("a: 1\nb:\n  c: 1\n  d: 2\n  'c': 3\n"), Some(("c".to_owned(), 5)));
+        assert_eq!(find_duplicate_key("a: {x: 1, x: 2}"), Some(("x".to_owned(), 1)));
+        assert_eq!(find_duplicate_key("a: {x: 1}\nb: {x: 1}\nc: [{x: 1}, {x: 2}, ~, 1.5, true, -1]\n"), None);
+        assert_eq!(find_duplicate_key(""), None);
     }
 
     #[test]
-    fn values_as_written() {
+    fn scalars_keep_their_source_text() {
         let text = "a: 1.50\nb: [0x10, true, 007]\nc: \"1.0\"\nd: {e: 1_000}\nf: [x]\n";
         let cases =
             [("a", "1.50"), ("b.0", "0x10"), ("b.1", "true"), ("b.2", "007"), ("c", "1.0"), ("d.e", "1_000")];
         for (dotted, expected) in cases {
-            assert_eq!(written(text, &path(dotted)).as_deref(), Some(expected), "{dotted}");
+            assert_eq!(find_scalar_text(text, &path(dotted)).as_deref(), Some(expected), "{dotted}");
         }
-        assert_eq!(written(text, &path("f")), None);
-        assert_eq!(written(text, &path("z")), None);
+        assert_eq!(find_scalar_text(text, &path("f")), None);
+        assert_eq!(find_scalar_text(text, &path("z")), None);
     }
 }

@@ -1,8 +1,7 @@
 //! The settings of a run: domain types that the rest of the program may rely on.
 //!
-//! A configuration file is read by [`raw`], joined with [`overrides`] (flags, environment) and
-//! defaults by [`merge`], and every value is checked once, on its way into [`Settings`]. Nobody
-//! else sees raw text.
+//! [`raw`] reads a configuration file. [`merge`] joins it with [`overrides`] (flags, environment) and
+//! defaults, and checks every value once before it enters [`Settings`]. No other module handles raw text.
 
 mod checks;
 mod locate;
@@ -15,7 +14,7 @@ mod tags;
 pub mod targets;
 mod values;
 
-pub use checks::{parse_duration, sha256};
+pub use checks::{parse_duration, parse_sha256};
 pub use merge::load;
 pub use nearest::nearest;
 pub use overrides::Overrides;
@@ -30,19 +29,19 @@ use crate::formats::url::Url;
 use crate::model::condition::Window;
 use crate::model::pairs::Pairs;
 
-/// Where the configuration is looked for when no `--config` is given, below `--root`.
+/// The default path of the configuration file, below `--root`; `--config` overrides it.
 pub const DEFAULT_PATH: &str = "/etc/arc-enroll/config.yaml";
 
-/// Where user-data puts the program: a directory that is in every PATH, exists everywhere, and is never mounted
-/// `noexec` or cleaned at boot, as `/tmp`, `/var/tmp` and `/opt` can be.
+/// Where user-data installs the program. `/usr/local/bin` is in every PATH and exists on every distribution; unlike
+/// `/tmp`, `/var/tmp` and `/opt`, it is not mounted `noexec` or cleaned at boot.
 pub const BINARY_PATH: &str = "/usr/local/bin/arc-enroll";
 
-/// Everything a run needs to know beforehand.
+/// The validated settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The Arc machine to be made.
+    /// The Arc machine to create.
     pub azure: Azure,
-    /// The managed identity to ask a token for.
+    /// The managed identity to request tokens for.
     pub identity: Identity,
     /// The sidecar that issues tokens.
     pub imds: Imds,
@@ -50,59 +49,59 @@ pub struct Settings {
     pub proxy: Proxy,
     /// The Connected Machine agent.
     pub agent: Agent,
-    /// How long to wait for what.
+    /// Retry windows.
     pub wait: WaitSettings,
-    /// What may be repaired, and how often to look.
+    /// Automatic repair.
     pub repair: RepairSettings,
-    /// Where the log goes.
+    /// The log file and level.
     pub log: Log,
 }
 
-/// The target of the enrollment, spelt as `azcmagent connect` spells it.
+/// The target of the enrollment, with the names that `azcmagent connect` uses.
 #[derive(Clone, Debug)]
 pub struct Azure {
-    /// Subscription that holds the Arc machine.
+    /// Subscription of the Arc machine.
     pub subscription_id: Guid,
-    /// Resource group that holds the Arc machine.
+    /// Resource group of the Arc machine.
     pub resource_group: ResourceGroup,
     /// Region of the Arc machine.
     pub location: Location,
-    /// Tenant of the subscription; the token's own when absent.
+    /// Tenant of the subscription; when absent, the tenant in the token.
     pub tenant_id: Option<Guid>,
-    /// Name of the Arc machine; the hostname, made legal, when absent.
+    /// Name of the Arc machine; when absent, a valid name derived from the hostname.
     pub resource_name: Option<ResourceName>,
-    /// Which Azure.
+    /// The Azure cloud.
     pub cloud: Cloud,
-    /// Tags of the Arc machine, as they shall stand in Azure.
+    /// Tags of the Arc machine.
     pub tags: Pairs,
-    /// Private link scope, when private endpoints are used.
+    /// Private link scope, if private endpoints are used.
     pub private_link_scope: Option<ResourceId>,
-    /// Arc gateway, when one is used.
+    /// Arc gateway, if one is used.
     pub gateway_id: Option<ResourceId>,
-    /// Correlation id of the onboarding; this run's id when absent.
+    /// Correlation id of the onboarding; when absent, the id of the run.
     pub correlation_id: Option<Guid>,
 }
 
 impl Azure {
-    /// The resource group's resource id.
+    /// The resource id of the resource group.
     pub fn scope(&self) -> String {
         format!("/subscriptions/{}/resourceGroups/{}", self.subscription_id, self.resource_group)
     }
 }
 
-/// The Azure clouds that Arc-enabled servers exist in.
+/// The Azure clouds that support Arc-enabled servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cloud {
     /// The public cloud.
     Public,
     /// Azure Government.
     UsGovernment,
-    /// Azure in China.
+    /// Azure operated by 21Vianet in China.
     China,
 }
 
 impl Cloud {
-    /// The name azcmagent knows this cloud by.
+    /// The name that azcmagent uses for this cloud.
     pub fn name(self) -> &'static str {
         match self {
             Self::Public => "AzureCloud",
@@ -111,16 +110,16 @@ impl Cloud {
         }
     }
 
-    /// Every cloud, for parsing and for messages.
+    /// Every cloud.
     pub const ALL: [Self; 3] = [Self::Public, Self::UsGovernment, Self::China];
 }
 
 /// The IMDS sidecar.
 #[derive(Clone, Debug)]
 pub struct Imds {
-    /// Scheme, host and port, without a path and without a slash at the end.
+    /// Scheme, host and port, without path and trailing slash.
     pub endpoint: String,
-    /// What the token is for; becomes its `aud`.
+    /// The resource to request tokens for; it becomes the `aud` claim.
     pub resource: String,
 }
 
@@ -131,87 +130,87 @@ impl Imds {
     }
 }
 
-/// The proxy settings to hold everywhere on the VM.
+/// The proxy settings to apply on the VM.
 #[derive(Clone, Debug)]
 pub struct Proxy {
-    /// The proxy, or none.
+    /// The proxy; `None` for direct connections.
     pub url: Option<ProxyUrl>,
-    /// What must be reached directly; bare names and addresses.
+    /// Hosts, addresses and networks to reach without the proxy.
     pub no_proxy: Vec<String>,
-    /// Whether the settings are written into the system's files.
+    /// Whether the settings are written to the proxy files of the system.
     pub persist: bool,
 }
 
-/// How azcmagent comes onto the VM and how it is used.
+/// How azcmagent is installed and used.
 #[derive(Clone, Debug)]
 pub struct Agent {
-    /// Where the package comes from.
+    /// The installation method.
     pub install: Install,
-    /// The version to install and stay on, as the package manager or script spells it.
+    /// The version to install and keep, in the notation of the package manager or script.
     pub version: Option<String>,
-    /// Fingerprints (40 upper-case hex digits) of repository keys to trust; Microsoft's own when empty.
+    /// Fingerprints (40 upper-case hex digits) of repository keys to trust; when empty, Microsoft's keys.
     pub repository_key: Vec<String>,
-    /// How `azcmagent connect` gets the token.
+    /// How the token is passed to `azcmagent connect`.
     pub token: TokenHandover,
-    /// Whether azcmagent's refusal of Azure VMs may be overridden.
+    /// Whether to override azcmagent's rejection of Azure VMs.
     pub allow_azure_vm: bool,
 }
 
 /// The ways to install azcmagent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Install {
-    /// From packages.microsoft.com by the package manager.
+    /// By the package manager from packages.microsoft.com.
     Repository,
     /// By Microsoft's install script.
     Script,
     /// From one package file.
     Package(Package),
-    /// Not at all: it has to be there.
+    /// No installation: azcmagent must already be installed.
     Never,
 }
 
 /// A package file to install.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
-    /// Where it is.
+    /// Its location.
     pub source: PackageSource,
     /// Its SHA-256, 64 lower-case hex digits.
     pub sha256: String,
 }
 
-/// Where a package file is.
+/// The location of a package file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PackageSource {
-    /// On this VM, below `--root`.
+    /// A path on this VM, below `--root`.
     File(PathBuf),
-    /// To be fetched through the proxy.
+    /// A URL that is fetched through the proxy.
     Url(String),
 }
 
-/// How `azcmagent connect` gets the token.
+/// How the token is passed to `azcmagent connect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenHandover {
-    /// In a private file that only lives in memory.
+    /// In a private file in memory.
     File,
-    /// On the command line, for versions that ignore the file; any process on the VM can read it there.
+    /// On the command line, where any process on the VM can read it; for versions that ignore the file.
     Argument,
 }
 
-/// Windows of waiting.
+/// Retry windows.
 #[derive(Clone, Debug)]
 pub struct WaitSettings {
-    /// What one `enroll` may take in all.
+    /// The total time of one `enroll`.
     pub boot: Duration,
-    /// How long a token may be missing.
+    /// How long to retry while no token is issued.
     pub token: Duration,
-    /// How long a role may be missing.
+    /// How long to retry while a role assignment is missing.
     pub access: Duration,
-    /// How long the network, the proxy or an endpoint may be missing.
+    /// How long to retry while the network, the proxy or an endpoint is unavailable.
     pub endpoint: Duration,
 }
 
 impl WaitSettings {
-    /// How long a failure of a condition with this window is waited for.
+    /// How long a condition with this window is retried.
     pub fn window(&self, window: Window) -> Duration {
         match window {
             Window::Endpoint => self.endpoint,
@@ -227,9 +226,9 @@ impl WaitSettings {
 pub struct RepairSettings {
     /// Whether the repair timer is installed.
     pub timer: bool,
-    /// How often it looks.
+    /// The interval between runs of the timer.
     pub every: Duration,
-    /// Whether an Expired Arc machine may be deleted and made again.
+    /// Whether an Expired Arc machine may be deleted and created again.
     pub recreate_expired: bool,
 }
 
@@ -238,22 +237,22 @@ pub struct RepairSettings {
 pub struct Log {
     /// The file that receives the JSON lines, below `--root`.
     pub file: PathBuf,
-    /// Lines below this level are not written.
+    /// Lines less severe than this are not written.
     pub level: Level,
 }
 
 /// Levels of log lines, most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// What ends a run.
+    /// Failures that end a run.
     Error,
-    /// What delays a run or loses something.
+    /// Delays and losses.
     Warn,
-    /// What happens.
+    /// Progress.
     Info,
-    /// Every attempt and every effect.
+    /// Every attempt and every change.
     Debug,
-    /// Everything.
+    /// All details.
     Trace,
 }
 

@@ -1,36 +1,35 @@
-//! The right word nearest to a wrong one.
+//! Suggestions for misspelt words.
 
-/// Characters of a word that are compared: the time grows with the square of its length.
+/// Characters of a word that are compared; the time grows with the square of the length.
 const LONGEST: usize = 64;
 
-/// The candidate with the smallest edit distance, when it is near enough to be a misspelling.
+/// The candidate with the smallest edit distance, if it is at most a third of the word's length.
 ///
-/// Case, dashes and underscores do not count, so that `subscriptionId` finds `subscription_id`.
+/// Case, dashes and underscores are ignored, so that `subscriptionId` finds `subscription_id`.
 pub fn nearest(word: &str, candidates: &[&'static str]) -> Option<&'static str> {
-    let word = folded(word);
+    let word = fold(word);
     let allowed = (word.chars().count() / 3).max(1);
     candidates
         .iter()
-        .map(|candidate| (difference(&word, &folded(candidate), allowed), *candidate))
+        .map(|candidate| (distance(&word, &fold(candidate), allowed), *candidate))
         .filter(|(difference, _)| *difference <= allowed)
         .min_by_key(|(difference, _)| *difference)
         .map(|(_, candidate)| candidate)
 }
 
-/// Every candidate is ASCII, so that nothing else needs to be folded.
-fn folded(word: &str) -> String {
+/// The word in lower case, without dashes and underscores. Candidates are ASCII, so only ASCII case is folded.
+fn fold(word: &str) -> String {
     let letters = word.chars().filter(|c| !matches!(c, '-' | '_'));
     letters.map(|c| c.to_ascii_lowercase()).take(LONGEST).collect()
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other; the beginning of a
-/// word, or a word with something behind it, is near too.
-fn difference(word: &str, candidate: &str, allowed: usize) -> usize {
-    let distance = strsim::osa_distance(word, candidate);
+/// The optimal string alignment distance; at most `allowed` when one word is a prefix of the other.
+fn distance(word: &str, candidate: &str, allowed: usize) -> usize {
+    let edits = strsim::osa_distance(word, candidate);
     let shorter = word.len().min(candidate.len());
     match shorter >= 3 && (word.starts_with(candidate) || candidate.starts_with(word)) {
-        true => distance.min(allowed),
-        false => distance,
+        true => edits.min(allowed),
+        false => edits,
     }
 }
 
@@ -65,14 +64,14 @@ mod tests {
         for (a, b, expected) in
             [("", "", 0), ("abc", "abc", 0), ("abc", "acb", 1), ("", "abc", 3), ("kitten", "sitting", 3)]
         {
-            assert_eq!(difference(a, b, 9), expected, "{a} {b}");
-            assert_eq!(difference(b, a, 9), expected, "{b} {a}");
+            assert_eq!(distance(a, b, 9), expected, "{a} {b}");
+            assert_eq!(distance(b, a, 9), expected, "{b} {a}");
         }
-        assert_eq!(difference("tenant", "tenantid", 1), 1);
+        assert_eq!(distance("tenant", "tenantid", 1), 1);
     }
 
     #[test]
-    fn a_very_long_word_is_compared_by_its_beginning() {
+    fn a_very_long_word_is_truncated_before_comparison() {
         assert_eq!(nearest(&"x".repeat(1 << 20), &["xx"]), None);
     }
 }

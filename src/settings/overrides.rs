@@ -1,22 +1,22 @@
-//! What flags and the environment say in place of the configuration file.
+//! Values from flags and the environment that override the configuration file.
 
 use super::targets::{TargetOption, TARGETS};
 
 /// A value from a flag or from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
-    /// Where it is from: `--location`, or `LOCATION (environment)`.
+    /// Its source: `--location`, or `LOCATION (environment)`.
     pub place: String,
     /// The raw text.
     pub value: String,
 }
 
-/// Values that take precedence over the file, by key; the last of several, so that a flag wins over the environment.
+/// Values that override the file, by key. The last value of a key wins, so that a flag overrides the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides(Vec<(&'static str, Given)>);
 
 impl Overrides {
-    /// What the environment says. An empty value counts as unset.
+    /// Reads the environment. An empty value counts as unset.
     pub fn from_environment(environment: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut given = Vec::new();
         for TargetOption { environment: name, key, .. } in
@@ -29,30 +29,30 @@ impl Overrides {
         Self(given)
     }
 
-    /// Takes a flag, named without its dashes; says whether it is one that names the target.
+    /// Sets the value of a flag, named without dashes; returns false if the flag does not name the target.
     pub fn set_flag(&mut self, flag: &str, value: String) -> bool {
         let Some(target) = TARGETS.iter().find(|target| target.flag.name == flag) else { return false };
         self.0.push((target.key, Given { place: format!("--{flag}"), value }));
         true
     }
 
-    /// What is said about a key.
+    /// The value that overrides a key.
     pub fn get(&self, key: &str) -> Option<&Given> {
-        self.0.iter().rfind(|(of, _)| *of == key).map(|(_, given)| given)
+        self.0.iter().rfind(|(known, _)| *known == key).map(|(_, given)| given)
     }
 
-    /// The other ways to give a key, for messages: `--location` and `LOCATION`.
-    pub fn ways(key: &str) -> Vec<String> {
-        let mut ways = Vec::new();
+    /// The flag and the environment variable of a key, for messages: `--location` and `LOCATION`.
+    pub fn alternatives(key: &str) -> Vec<String> {
+        let mut alternatives = Vec::new();
         for target in TARGETS.iter().filter(|target| target.key == key) {
             if !target.flag.name.is_empty() {
-                ways.push(format!("--{}", target.flag.name));
+                alternatives.push(format!("--{}", target.flag.name));
             }
             if !target.environment.is_empty() {
-                ways.push(target.environment.to_owned());
+                alternatives.push(target.environment.to_owned());
             }
         }
-        ways
+        alternatives
     }
 }
 
@@ -73,6 +73,6 @@ mod tests {
         assert!(overrides.set_flag("location", "eastus".to_owned()));
         assert_eq!(overrides.get("azure.location").unwrap().value, "eastus");
         assert!(!overrides.set_flag("locations", String::new()));
-        assert_eq!(Overrides::ways("azure.location"), ["--location", "LOCATION"]);
+        assert_eq!(Overrides::alternatives("azure.location"), ["--location", "LOCATION"]);
     }
 }

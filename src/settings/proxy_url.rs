@@ -1,4 +1,4 @@
-//! The URL of the proxy, whose credentials are never shown.
+//! The URL of the proxy. Its credentials are never shown.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use crate::formats::percent;
 use crate::formats::url::{bracketed, host_and_port, Url};
 use crate::model::secret::{Secret, MASK};
 
-/// What is wrong with an address of another scheme, or of none.
+/// The error for a URL with another scheme or without one.
 const NOT_HTTP: &str = "must start with http://, as in http://169.254.0.11:3128";
 
-/// An HTTP proxy. `Display` and `Debug` leave its credentials out.
+/// An HTTP proxy. `Display` and `Debug` omit its credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl {
     host: String,
@@ -21,9 +21,12 @@ pub struct ProxyUrl {
 }
 
 impl ProxyUrl {
-    /// Takes `http://[USER:PASSWORD@]HOST:PORT`, the credentials percent-encoded.
+    /// Parses `http://[USER:PASSWORD@]HOST:PORT` with percent-encoded credentials.
     ///
-    /// The port has to be given: without one, curl would use 1080 and azcmagent 80.
+    /// The port is required: without it, curl uses 1080 and azcmagent 80.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead; credentials are not repeated.
     pub fn new(text: &str) -> Result<Self, String> {
         let url = split_http(text)?;
         if url.target.contains('@') {
@@ -32,21 +35,21 @@ impl ProxyUrl {
         let (host, port) = host_and_port(url.authority)?;
         let hidden = if url.credentials.is_some() { format!("{MASK}@") } else { String::new() };
         let Some(port) = port else {
-            let shown_host = bracketed(&host);
+            let host = bracketed(&host);
             return Err(format!(
-                "names no port, and programs disagree on the default; write http://{hidden}{shown_host}:3128 if that is it"
+                "names no port, and programs disagree on the default; write http://{hidden}{host}:3128 if 3128 is the port"
             ));
         };
         let credentials = url.credentials.map(decode_credentials).transpose()?;
         let proxy = Self { host, port, credentials };
         if !matches!(url.target, "" | "/") {
-            let right = proxy.without_credentials().replacen("://", &format!("://{hidden}"), 1);
-            return Err(format!("a proxy has no path or query; write {right}"));
+            let suggestion = proxy.without_credentials().replacen("://", &format!("://{hidden}"), 1);
+            return Err(format!("a proxy has no path or query; write {suggestion}"));
         }
         Ok(proxy)
     }
 
-    /// The host, an IPv6 address without its brackets.
+    /// The host; an IPv6 address has no brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -61,36 +64,36 @@ impl ProxyUrl {
         self.credentials.as_ref().map(|(user, password)| (user.as_str(), password))
     }
 
-    /// User and password as the Proxy-Authorization header carries them (RFC 7617).
+    /// User and password, encoded for the Proxy-Authorization header (RFC 7617).
     pub fn basic_credentials(&self) -> Option<Secret> {
         let (user, password) = self.credentials()?;
         Some(Secret::new(STANDARD.encode(format!("{user}:{}", password.reveal()))))
     }
 
-    /// The password in every form in which another program may show it: as it is, as it stands in the URL,
-    /// and together with the user as the header carries it.
-    pub fn forms_of_the_password(&self) -> Vec<Secret> {
+    /// The password in every form that another program may print: plain, percent-encoded, and encoded with the user for
+    /// the header. For redaction.
+    pub fn password_forms(&self) -> Vec<Secret> {
         let (Some((_, password)), Some(header)) = (self.credentials(), self.basic_credentials()) else {
             return Vec::new();
         };
         vec![password.clone(), Secret::new(percent::encode(password.reveal())), header]
     }
 
-    /// What may be shown and logged.
+    /// The URL without credentials, for messages and logs.
     pub fn without_credentials(&self) -> String {
         format!("http://{}:{}", bracketed(&self.host), self.port)
     }
 
-    /// The whole URL, encoded, for programs that are told the proxy.
+    /// The URL with percent-encoded credentials, for programs that use the proxy.
     pub fn with_credentials(&self) -> Secret {
-        let place = format!("{}:{}", bracketed(&self.host), self.port);
+        let authority = format!("{}:{}", bracketed(&self.host), self.port);
         match &self.credentials {
             Some((user, password)) => Secret::new(format!(
-                "http://{}:{}@{place}",
+                "http://{}:{}@{authority}",
                 percent::encode(user),
                 percent::encode(password.reveal())
             )),
-            None => Secret::new(format!("http://{place}")),
+            None => Secret::new(format!("http://{authority}")),
         }
     }
 }
@@ -107,13 +110,13 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
-/// The parts of an `http://` URL; the text itself is not repeated in a message, it may hold a password.
+/// Splits an `http://` URL. Error texts do not repeat it, since it may hold a password.
 fn split_http(text: &str) -> Result<Url<'_>, &'static str> {
     let url = Url::split(text).ok_or(NOT_HTTP)?;
     match url.scheme.to_ascii_lowercase().as_str() {
         "http" => Ok(url),
-        "https" => Err("https:// to the proxy itself is not supported; the proxy is spoken to by http://, \
-                        what passes through it stays encrypted"),
+        "https" => Err("https:// to the proxy itself is not supported; write http://. \
+                        HTTPS traffic through the proxy stays encrypted"),
         scheme if scheme.starts_with("socks") => {
             Err("SOCKS is not supported; write the HTTP proxy as http://HOST:PORT")
         }
@@ -123,9 +126,9 @@ fn split_http(text: &str) -> Result<Url<'_>, &'static str> {
 
 fn decode_credentials(text: &str) -> Result<(String, Secret), String> {
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
-    let wrong = || "the user or password is not percent-encoded; a literal % is written %25".to_owned();
-    let user = percent::decode(user).ok_or_else(wrong)?;
-    let password = percent::decode(password).ok_or_else(wrong)?;
+    let error = || "the user or password is not percent-encoded; a literal % is written %25".to_owned();
+    let user = percent::decode(user).ok_or_else(error)?;
+    let password = percent::decode(password).ok_or_else(error)?;
     if user.is_empty() {
         return Err("names a password but no user".to_owned());
     }
@@ -133,7 +136,7 @@ fn decode_credentials(text: &str) -> Result<(String, Secret), String> {
         return Err("the user or password holds a control character".to_owned());
     }
     if user.contains(':') {
-        return Err("the user holds a colon, which proxies cannot tell from the password's".to_owned());
+        return Err("the user holds a colon, which proxies take as the start of the password".to_owned());
     }
     Ok((user, Secret::new(password)))
 }
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_proxies_never_show_their_password() {
+    fn errors_never_show_the_password() {
         let wrong = [
             "u:hunter2@proxy:80",
             "https://u:hunter2@proxy:80",

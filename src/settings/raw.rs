@@ -1,4 +1,4 @@
-//! The configuration file as text: read strictly, with every fault placed at its line.
+//! The configuration file before validation: parsed strictly, each problem with its line.
 
 use std::fmt;
 
@@ -6,31 +6,31 @@ use serde_yaml::{Mapping, Value};
 
 use super::locate::{self, PathStep};
 use super::nearest::nearest;
-use super::{tags, values::shown};
+use super::{tags, values::excerpt};
 use crate::model::pairs::Pairs;
 use crate::model::secret::Mask;
 
-/// One fault of the configuration.
+/// One problem of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it is: `config.yaml:7: azure.location`, or `--location`.
+    /// Its location: `config.yaml:7: azure.location`, or `--location`.
     pub place: String,
-    /// The key it is about: `azure.location`; empty when it is the whole file.
+    /// Its key: `azure.location`; empty when it concerns the file as such.
     pub key: String,
     /// The line of the file, counted from 1.
     pub line: Option<usize>,
-    /// What is wrong and what would be right.
+    /// What is wrong and what to write instead.
     pub message: String,
 }
 
 impl Problem {
-    /// A fault of a flag or of the environment.
-    pub fn elsewhere(place: &str, key: &str, message: &str) -> Self {
+    /// A problem of a flag or of an environment variable.
+    pub fn outside_file(place: &str, key: &str, message: &str) -> Self {
         let message = Mask::default().apply(message);
         Self { place: place.to_owned(), key: key.to_owned(), line: None, message }
     }
 
-    /// A fault of the file.
+    /// A problem of the file.
     pub fn in_file(origin: &str, key: &str, line: Option<usize>, message: &str) -> Self {
         let mut place = origin.to_owned();
         if let Some(line) = line {
@@ -39,7 +39,7 @@ impl Problem {
         if !key.is_empty() {
             place.push_str(&format!(": {key}"));
         }
-        Self { line, ..Self::elsewhere(&Mask::default().apply(&place), key, message) }
+        Self { line, ..Self::outside_file(&Mask::default().apply(&place), key, message) }
     }
 }
 
@@ -49,18 +49,18 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All faults of a configuration, in the order of the file.
+/// All problems of a configuration, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Puts the faults into the order of their lines, what has no line behind.
+    /// Sorts the problems by line; those without a line come last.
     pub fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
         Self(problems)
     }
 
-    /// The faults.
+    /// The problems in order.
     pub fn as_slice(&self) -> &[Problem] {
         &self.0
     }
@@ -80,27 +80,27 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Makes a value of its text, or says what is wrong with it. A plain function, so that reading a key is compiled
-/// once a type and not once a key.
+/// Parses a value, or returns an error message. It is a function pointer, so that the code is generated once per type
+/// and not once per key.
 pub type Check<T> = fn(&str) -> Result<T, String>;
 
-/// What reading a key came to.
+/// The result of reading a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<T> {
-    /// The key is not there, or null.
+    /// The key is missing or null.
     Absent,
-    /// It is there and wrong; that has been noted.
-    Wrong,
-    /// It is there and right.
-    Right(T),
+    /// The value is invalid, and a problem was reported.
+    Invalid,
+    /// The value is valid.
+    Valid(T),
 }
 
 impl<T> Found<T> {
-    /// The value, if it is there and right.
-    pub fn right(self) -> Option<T> {
+    /// The value, if it is valid.
+    pub fn valid(self) -> Option<T> {
         match self {
-            Self::Right(value) => Some(value),
-            Self::Absent | Self::Wrong => None,
+            Self::Valid(value) => Some(value),
+            Self::Absent | Self::Invalid => None,
         }
     }
 }
@@ -132,9 +132,9 @@ const SCHEMA: [(&str, &[&str]); 8] = [
 ];
 
 /// The keys of `agent.package`.
-const PACKAGE: [&str; 3] = ["file", "url", "sha256"];
+const PACKAGE_KEYS: [&str; 3] = ["file", "url", "sha256"];
 
-/// A configuration file and the faults found in it so far.
+/// A configuration file and the problems found in it so far.
 #[derive(Debug)]
 pub struct Document<'t> {
     text: &'t str,
@@ -144,29 +144,35 @@ pub struct Document<'t> {
 }
 
 impl<'t> Document<'t> {
-    /// No file at all.
+    /// An empty document, for a run without a file.
     pub fn absent(origin: &'t str) -> Self {
         Self { text: "", origin, root: Mapping::new(), problems: Vec::new() }
     }
 
-    /// Parses the text and checks that every key is a known one.
+    /// Parses the text and checks that every key is known.
+    ///
+    /// # Errors
+    /// When the text is not a YAML mapping or holds a duplicate key. Unknown keys are reported later, by
+    /// [`Document::into_problems`].
     pub fn parse(text: &'t str, origin: &'t str) -> Result<Self, Problem> {
-        let whole = |line, message: &str| Problem::in_file(origin, "", line, message);
-        if let Some((key, line)) = locate::duplicate(text) {
-            let message = format!("{} stands here a second time; keep one of the two", shown(&key));
-            return Err(whole(Some(line), &message));
+        let problem = |line, message: &str| Problem::in_file(origin, "", line, message);
+        if let Some((key, line)) = locate::find_duplicate_key(text) {
+            let message = format!("{} is here a second time; keep one of the two", excerpt(&key));
+            return Err(problem(Some(line), &message));
         }
         let root = match serde_yaml::from_str::<Value>(text) {
             Ok(Value::Mapping(root)) => root,
             Ok(Value::Null) => Mapping::new(),
             Ok(other) => {
-                let message =
-                    format!("holds {} where a mapping is needed, starting with azure:", kind(&other));
-                return Err(whole(Some(1), &message));
+                let message = format!(
+                    "holds {} where a mapping is needed, starting with azure:",
+                    describe_type(&other)
+                );
+                return Err(problem(Some(1), &message));
             }
             Err(error) => {
                 let line = error.location().map(|place| place.line());
-                return Err(whole(line, &syntax_message(text, line, &error.to_string())));
+                return Err(problem(line, &syntax_message(text, line, &error.to_string())));
             }
         };
         let mut document = Self { text, origin, root, problems: Vec::new() };
@@ -174,22 +180,22 @@ impl<'t> Document<'t> {
         Ok(document)
     }
 
-    /// Whether the file says nothing.
+    /// Whether the file holds no key.
     pub fn is_empty(&self) -> bool {
         self.root.is_empty()
     }
 
-    /// Notes a fault of a key.
-    pub fn fault(&mut self, key: &str, message: &str) {
-        self.fault_at(key, &steps(key), message);
+    /// Reports a problem of a key.
+    pub fn report(&mut self, key: &str, message: &str) {
+        self.report_at(key, &steps(key), message);
     }
 
-    fn fault_at(&mut self, key: &str, path: &[PathStep], message: &str) {
-        let line = locate::line(self.text, path);
+    fn report_at(&mut self, key: &str, path: &[PathStep], message: &str) {
+        let line = locate::find_line(self.text, path);
         self.problems.push(Problem::in_file(self.origin, key, line, message));
     }
 
-    /// The faults noted so far.
+    /// The problems reported so far.
     pub fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
@@ -199,7 +205,7 @@ impl<'t> Document<'t> {
         self.raw(key).filter(|value| !value.is_null())
     }
 
-    /// Whether a key stands there with the value null.
+    /// Whether a key exists with the value null.
     pub fn is_null(&self, key: &str) -> bool {
         self.raw(key).is_some_and(Value::is_null)
     }
@@ -213,7 +219,7 @@ impl<'t> Document<'t> {
         Some(value)
     }
 
-    /// One value as it is written.
+    /// The source text of a scalar value.
     pub fn text(&mut self, key: &str) -> Found<String> {
         match self.value(key) {
             None => Found::Absent,
@@ -224,110 +230,110 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// The text of a scalar; `right` says what is needed when it is none.
-    fn scalar(&mut self, key: &str, path: &[PathStep], value: &Value, right: &str) -> Found<String> {
+    /// The source text of a scalar; `expected` completes the message when the value is not a scalar.
+    fn scalar(&mut self, key: &str, path: &[PathStep], value: &Value, expected: &str) -> Found<String> {
         match value {
-            Value::String(text) => Found::Right(text.clone()),
-            Value::Number(_) | Value::Bool(_) => match locate::written(self.text, path) {
-                Some(text) => Found::Right(text),
-                None => self.wrong(key, path, "put the value in quotes"),
+            Value::String(text) => Found::Valid(text.clone()),
+            Value::Number(_) | Value::Bool(_) => match locate::find_scalar_text(self.text, path) {
+                Some(text) => Found::Valid(text),
+                None => self.invalid(key, path, "put the value in quotes"),
             },
             other => {
-                let message = format!("is {}; {right}", kind(other));
-                self.wrong(key, path, &message)
+                let message = format!("is {}; {expected}", describe_type(other));
+                self.invalid(key, path, &message)
             }
         }
     }
 
-    fn wrong<T>(&mut self, key: &str, path: &[PathStep], message: &str) -> Found<T> {
-        self.fault_at(key, path, message);
-        Found::Wrong
+    fn invalid<T>(&mut self, key: &str, path: &[PathStep], message: &str) -> Found<T> {
+        self.report_at(key, path, message);
+        Found::Invalid
     }
 
-    /// One value, checked.
+    /// A value, parsed with `check`.
     pub fn parsed<T>(&mut self, key: &str, check: Check<T>) -> Found<T> {
         match self.text(key) {
-            Found::Right(text) => match check(&text) {
-                Ok(value) => Found::Right(value),
-                Err(message) => self.wrong(key, &steps(key), &message),
+            Found::Valid(text) => match check(&text) {
+                Ok(value) => Found::Valid(value),
+                Err(message) => self.invalid(key, &steps(key), &message),
             },
             Found::Absent => Found::Absent,
-            Found::Wrong => Found::Wrong,
+            Found::Invalid => Found::Invalid,
         }
     }
 
-    /// A yes or no, or the default.
+    /// A boolean, or the default.
     pub fn boolean(&mut self, key: &str, default: bool) -> bool {
         let message = match self.value(key) {
             None => return default,
             Some(Value::Bool(value)) => return *value,
             Some(Value::String(text)) => match text.to_ascii_lowercase().as_str() {
-                "true" | "yes" | "on" | "y" => format!("{} is text; write true", shown(text)),
-                "false" | "no" | "off" | "n" => format!("{} is text; write false", shown(text)),
-                _ => format!("{} is text; write true or false", shown(text)),
+                "true" | "yes" | "on" | "y" => format!("{} is text; write true", excerpt(text)),
+                "false" | "no" | "off" | "n" => format!("{} is text; write false", excerpt(text)),
+                _ => format!("{} is text; write true or false", excerpt(text)),
             },
-            Some(other) => format!("is {}; write true or false", kind(other)),
+            Some(other) => format!("is {}; write true or false", describe_type(other)),
         };
-        self.fault(key, &message);
+        self.report(key, &message);
         default
     }
 
-    /// A list of checked values; what is wrong in it is noted and left out.
+    /// A list of values, parsed with `check`; invalid entries are reported and left out.
     pub fn list(&mut self, key: &str, check: Check<String>) -> Option<Vec<String>> {
         let entries = match self.value(key)? {
             Value::Sequence(entries) => entries.clone(),
             other => {
-                let message = format!("is {}; write a list: [one, two]", kind(other));
-                self.fault(key, &message);
+                let message = format!("is {}; write a list: [one, two]", describe_type(other));
+                self.report(key, &message);
                 return None;
             }
         };
-        let mut right = Vec::new();
+        let mut valid = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             let mut path = steps(key);
             path.push(PathStep::Entry(index));
             let place = format!("{key}[{index}]");
-            if let Found::Right(text) =
+            if let Found::Valid(text) =
                 self.scalar(&place, &path, entry, "one value is needed, in quotes if it holds a colon")
             {
                 match check(&text) {
-                    Ok(value) => right.push(value),
-                    Err(message) => self.fault_at(&place, &path, &message),
+                    Ok(value) => valid.push(value),
+                    Err(message) => self.report_at(&place, &path, &message),
                 }
             }
         }
-        Some(right)
+        Some(valid)
     }
 
-    /// The tags of the file.
+    /// A mapping of tags; invalid ones are reported and left out.
     pub fn tags(&mut self, key: &str) -> Option<Pairs> {
         let entries = match self.value(key)? {
             Value::Mapping(entries) => entries.clone(),
             other => {
-                let message = format!("is {}; write a mapping: {{name: value}}", kind(other));
-                self.fault(key, &message);
+                let message = format!("is {}; write a mapping: {{name: value}}", describe_type(other));
+                self.report(key, &message);
                 return None;
             }
         };
         let mut tags = Pairs::default();
         for (name, value) in &entries {
             let Value::String(name) = name else {
-                self.fault(key, &format!("a tag name is {}; put it in quotes", kind(name)));
+                self.report(key, &format!("a tag name is {}; put it in quotes", describe_type(name)));
                 continue;
             };
             let mut path = steps(key);
             path.push(PathStep::Key(name.clone()));
             let place = format!("{key}.{name}");
-            let right = "one value is needed, \"\" for an empty one";
-            if let Found::Right(text) = self.scalar(&place, &path, value, right) {
+            let expected = "one value is needed, \"\" for an empty one";
+            if let Found::Valid(text) = self.scalar(&place, &path, value, expected) {
                 match tags::check(name, &text) {
                     Ok(()) => tags.set(name.clone(), text),
-                    Err(message) => self.fault_at(&place, &path, &message),
+                    Err(message) => self.report_at(&place, &path, &message),
                 }
             }
         }
         if let Err(message) = tags::check_all(&tags) {
-            self.fault(key, &message);
+            self.report(key, &message);
         }
         Some(tags)
     }
@@ -343,13 +349,13 @@ impl<'t> Document<'t> {
                 Some(_) if section == "identity" => {}
                 Some(other) => {
                     let message =
-                        format!("is {}; a mapping is needed, with {}", kind(other), keys.join(", "));
-                    self.fault(section, &message);
+                        format!("is {}; a mapping is needed, with {}", describe_type(other), keys.join(", "));
+                    self.report(section, &message);
                 }
             }
         }
         if let Some(Value::Mapping(package)) = root.get("agent").and_then(|agent| agent.get("package")) {
-            self.check_mapping("agent.package", package, &PACKAGE);
+            self.check_mapping("agent.package", package, &PACKAGE_KEYS);
         }
         self.root = root;
     }
@@ -361,36 +367,41 @@ impl<'t> Document<'t> {
                 Value::String(key) => {
                     let mut path = steps(place);
                     path.push(PathStep::Key(key.clone()));
-                    let whole = path_text(place, key);
-                    self.fault_at(&whole, &path, &unknown_key(place, key, known));
+                    let full_key = path_text(place, key);
+                    self.report_at(&full_key, &path, &describe_unknown_key(place, key, known));
                 }
-                other => self
-                    .fault(place, &format!("a key is {}; known keys are {}", kind(other), known.join(", "))),
+                other => self.report(
+                    place,
+                    &format!("a key is {}; known keys are {}", describe_type(other), known.join(", ")),
+                ),
             }
         }
     }
 }
 
-/// One of several words, or which is meant.
-pub fn one_of<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, String> {
+/// Parses one of several words.
+///
+/// # Errors
+/// The allowed words, with the nearest one as a suggestion.
+pub fn parse_one_of<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, String> {
     match words.iter().find(|(word, _)| *word == text) {
         Some((_, value)) => Ok(*value),
-        None => Err(none_of(text, &words.iter().map(|(word, _)| *word).collect::<Vec<_>>())),
+        None => Err(describe_unknown_word(text, &words.iter().map(|(word, _)| *word).collect::<Vec<_>>())),
     }
 }
 
-fn none_of(text: &str, words: &[&'static str]) -> String {
+fn describe_unknown_word(text: &str, words: &[&'static str]) -> String {
     let hint = nearest(text, words).map(|word| format!("; did you mean {word}?")).unwrap_or_default();
-    format!("{} is none of {}{hint}", shown(text), words.join(", "))
+    format!("{} is none of {}{hint}", excerpt(text), words.join(", "))
 }
 
-fn unknown_key(place: &str, key: &str, known: &[&'static str]) -> String {
+fn describe_unknown_key(place: &str, key: &str, known: &[&'static str]) -> String {
     if let Some(meant) = nearest(key, known) {
         return format!("unknown key; did you mean {}?", path_text(place, meant));
     }
     let sections = SCHEMA.map(|(section, _)| section);
     let mut all = SCHEMA.to_vec();
-    all.extend([("agent.package", &PACKAGE[..]), ("", &sections)]);
+    all.extend([("agent.package", &PACKAGE_KEYS[..]), ("", &sections)]);
     let words: Vec<&'static str> = all.iter().flat_map(|(_, keys)| keys.iter().copied()).collect();
     let Some(meant) = nearest(key, &words) else {
         return format!("unknown key; known here are {}", known.join(", "));
@@ -407,13 +418,13 @@ fn path_text(place: &str, key: &str) -> String {
     }
 }
 
-/// The steps to a key of the schema, none of which holds a dot.
+/// The path of a key of the schema; the names in the schema hold no dots.
 fn steps(key: &str) -> Vec<PathStep> {
     key.split('.').filter(|part| !part.is_empty()).map(|part| PathStep::Key(part.to_owned())).collect()
 }
 
-/// What a value is, for messages; never the value itself, which may be secret.
-fn kind(value: &Value) -> &'static str {
+/// The type of a value, for messages; not the value itself, which may be secret.
+fn describe_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "true or false",
@@ -425,7 +436,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Says what keeps the text from being YAML, and names tabs, which are the usual cause.
+/// The message for a YAML syntax error; it names tabs, which are the most frequent cause.
 fn syntax_message(text: &str, line: Option<usize>, error: &str) -> String {
     let near = line.unwrap_or(usize::MAX);
     let tab = text.lines().take(near).position(|line| {

@@ -1,12 +1,15 @@
-//! Tags: Azure's limits, and the text form that azcmagent's `--tags` has.
+//! Tags: Azure's limits, and the notation of azcmagent's `--tags`.
 
-use super::values::shown;
+use super::values::excerpt;
 use crate::model::pairs::Pairs;
 
-/// Most tags on one resource.
-pub const MOST: usize = 50;
+/// Maximum number of tags on one resource (Azure Resource Manager, tag limitations).
+pub const MAX_TAGS: usize = 50;
 
-/// What is wrong with a tag, if anything.
+/// Validates one tag.
+///
+/// # Errors
+/// The limit of Azure that the tag violates.
 pub fn check(name: &str, value: &str) -> Result<(), String> {
     if name.trim().is_empty() {
         return Err("a tag has no name".to_owned());
@@ -14,15 +17,12 @@ pub fn check(name: &str, value: &str) -> Result<(), String> {
     if let Some(c) = name.chars().find(|c| "<>%&\\?/".contains(*c) || c.is_control()) {
         return Err(format!(
             "the tag name {} holds {c:?}; Azure refuses < > % & \\ ? / and control characters",
-            shown(name)
+            excerpt(name)
         ));
     }
     let lower = name.to_lowercase();
     if let Some(prefix) = ["azure", "microsoft", "windows"].into_iter().find(|p| lower.starts_with(p)) {
-        return Err(format!(
-            "the tag name {} begins with {prefix}, which Azure keeps for itself",
-            shown(name)
-        ));
+        return Err(format!("the tag name {} begins with {prefix}, which Azure reserves", excerpt(name)));
     }
     let (name_length, value_length) = (name.chars().count(), value.chars().count());
     if name_length > 512 {
@@ -31,19 +31,22 @@ pub fn check(name: &str, value: &str) -> Result<(), String> {
     if value_length > 256 {
         return Err(format!(
             "the value of tag {} has {value_length} characters; Azure takes 256 at most",
-            shown(name)
+            excerpt(name)
         ));
     }
     if value.chars().any(char::is_control) {
-        return Err(format!("the value of tag {} holds a line break or control character", shown(name)));
+        return Err(format!("the value of tag {} holds a line break or control character", excerpt(name)));
     }
     Ok(())
 }
 
-/// What is wrong with tags taken together, if anything.
+/// Validates the tags of one resource together.
+///
+/// # Errors
+/// When there are too many tags, or two names differ in case only.
 pub fn check_all(tags: &Pairs) -> Result<(), String> {
-    if tags.len() > MOST {
-        return Err(format!("holds {} tags; Azure takes {MOST} at most", tags.len()));
+    if tags.len() > MAX_TAGS {
+        return Err(format!("holds {} tags; Azure takes {MAX_TAGS} at most", tags.len()));
     }
     let mut names: Vec<(String, &String)> = tags.keys().map(|name| (name.to_lowercase(), name)).collect();
     names.sort();
@@ -53,14 +56,16 @@ pub fn check_all(tags: &Pairs) -> Result<(), String> {
     });
     match same {
         Some((a, b)) => {
-            Err(format!("{} and {} are one name to Azure, which ignores case", shown(a), shown(b)))
+            Err(format!("{} and {} are the same name, since Azure ignores case", excerpt(a), excerpt(b)))
         }
         None => Ok(()),
     }
 }
 
-/// Reads `A=1,B='two words',C=a\,b`: single quotes around what holds commas or spaces, a backslash
-/// before a character that is meant as it is.
+/// Parses `A=1,B='two words',C=a\,b`: single quotes enclose commas and spaces, a backslash escapes one character.
+///
+/// # Errors
+/// When the notation is invalid, or a tag violates a limit of Azure.
 pub fn parse(text: &str) -> Result<Pairs, String> {
     let mut tags = Pairs::default();
     let mut pair = Pair::default();
@@ -68,14 +73,14 @@ pub fn parse(text: &str) -> Result<Pairs, String> {
     let mut characters = text.chars();
     while let Some(c) = characters.next() {
         match c {
-            '\\' => pair.push_exactly(characters.next().ok_or("ends in a backslash that escapes nothing")?),
+            '\\' => pair.push_literal(characters.next().ok_or("ends in a backslash that escapes nothing")?),
             '\'' => {
                 quoted = !quoted;
                 pair.mark_quote();
             }
             ',' if !quoted => std::mem::take(&mut pair).finish(&mut tags)?,
             '=' if !quoted && pair.value.is_none() => pair.value = Some(TagPart::default()),
-            _ if quoted => pair.push_exactly(c),
+            _ if quoted => pair.push_literal(c),
             _ => pair.push(c),
         }
     }
@@ -89,10 +94,11 @@ pub fn parse(text: &str) -> Result<Pairs, String> {
     Ok(tags)
 }
 
-/// Text of which outer spaces do not count unless they were quoted or escaped.
+/// A name or value; leading and trailing spaces are trimmed unless they were quoted or escaped.
 #[derive(Default)]
 struct TagPart {
     text: String,
+    /// Length of `text` in bytes that is not trimmed.
     kept: usize,
 }
 
@@ -122,7 +128,7 @@ impl Pair {
         }
     }
 
-    fn push_exactly(&mut self, c: char) {
+    fn push_literal(&mut self, c: char) {
         let part = self.part();
         part.text.push(c);
         part.kept = part.text.len();
@@ -136,12 +142,12 @@ impl Pair {
     fn finish(self, tags: &mut Pairs) -> Result<(), String> {
         let name = self.name.finish();
         let Some(value) = self.value else {
-            return Err(format!("{} is not NAME=VALUE; tags are written A=1,B='two words'", shown(&name)));
+            return Err(format!("{} is not NAME=VALUE; tags are written A=1,B='two words'", excerpt(&name)));
         };
         let value = value.finish();
         check(&name, &value)?;
         if tags.get(&name).is_some() {
-            return Err(format!("names the tag {} twice", shown(&name)));
+            return Err(format!("names the tag {} twice", excerpt(&name)));
         }
         tags.set(name, value);
         Ok(())
@@ -157,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_form() {
+    fn tags_parse_from_text() {
         let cases: [(&str, &[(&str, &str)]); 10] = [
             ("", &[]),
             ("  ", &[]),
@@ -177,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_text_forms() {
+    fn invalid_text_is_rejected() {
         for text in [
             "A",
             "A=1,",

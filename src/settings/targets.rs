@@ -1,4 +1,4 @@
-//! How the target is named in place of the configuration file: options and environment names, as data.
+//! The options and environment variables that override the target of the configuration file, as data.
 
 /// An option.
 #[derive(Debug, PartialEq)]
@@ -7,38 +7,37 @@ pub struct Flag {
     pub short: Option<char>,
     /// Its name, without the dashes.
     pub name: &'static str,
-    /// What stands for the value in help; empty when it takes none. Shells complete a
-    /// FILE, a DIR and `this|that`.
+    /// The placeholder of its value in help; empty when it takes none. Shells complete FILE, DIR and `this|that`.
     pub value: &'static str,
-    /// What it is for.
+    /// Its description in help.
     pub about: &'static str,
 }
 
 impl Flag {
-    /// An option without a letter.
+    /// An option without a short form.
     pub const fn new(name: &'static str, value: &'static str, about: &'static str) -> Self {
         Self { short: None, name, value, about }
     }
 
-    /// The same option with a letter.
+    /// Adds a short form.
     pub const fn short(mut self, letter: char) -> Self {
         self.short = Some(letter);
         self
     }
 }
 
-/// A way to name the target in place of the configuration file.
+/// An option or environment variable that overrides a key of the target.
 #[derive(Debug, PartialEq)]
 pub struct TargetOption {
-    /// The option, spelt as azcmagent spells it; what has none has an empty name.
+    /// The option, named as in azcmagent; its name is empty when there is none.
     pub flag: Flag,
-    /// The environment name that Microsoft's guide uses; empty when there is none.
+    /// The environment variable of Microsoft's guide; empty when there is none.
     pub environment: &'static str,
-    /// The key of the configuration that it stands for.
+    /// The key of the configuration that it overrides.
     pub key: &'static str,
 }
 
-/// What may name the target on the command line and in the environment.
+/// Every option and environment variable that overrides a key of the target.
 pub static TARGETS: [TargetOption; 8] = [
     TargetOption {
         flag: Flag::new("subscription-id", "ID", "subscription"),

@@ -1,23 +1,23 @@
-//! Values that are right by construction: what has one of these types needs no further check.
+//! Value types that are validated in their constructors.
 //!
-//! The constructors say what is wrong and what would be right, in words that follow a key
-//! (`azure.location: "East US" holds a space; Azure writes it eastus`).
+//! An error says what is wrong and what to write instead. Its text follows a key:
+//! `azure.location: "East US" holds a space; Azure writes it eastus`.
 
 use std::fmt;
 
-/// Longest excerpt of a wrong value that is repeated in a message.
-const SHOWN: usize = 80;
+/// Characters of an invalid value that a message repeats.
+const EXCERPT_LENGTH: usize = 80;
 
-/// A wrong value as it appears in a message: quoted, escaped, not endless.
-pub(super) fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
+/// An invalid value for a message: quoted, escaped and truncated.
+pub(super) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT_LENGTH) {
         Some((end, _)) => format!("{:?} …", text.get(..end).unwrap_or_default()),
         None => format!("{text:?}"),
     }
 }
 
-/// Gives a text newtype its `as_str` and `Display`.
-macro_rules! shown_as_text {
+/// Implements `as_str` and `Display` for a text newtype.
+macro_rules! impl_text_newtype {
     ($($name:ident),+) => {$(
         impl $name {
             /// The value as text.
@@ -34,26 +34,29 @@ macro_rules! shown_as_text {
     )+};
 }
 
-shown_as_text!(Guid, ResourceGroup, Location, ResourceName, ResourceId);
+impl_text_newtype!(Guid, ResourceGroup, Location, ResourceName, ResourceId);
 
-/// A GUID, kept in lower case so that two spellings of one GUID are equal.
+/// A GUID, in lower case so that comparison ignores case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Guid(String);
 
 impl Guid {
-    /// Takes `8-4-4-4-12` hexadecimal digits.
+    /// Parses `8-4-4-4-12` hexadecimal digits.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead.
     pub fn new(text: &str) -> Result<Self, String> {
         if is_guid(text) {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         let bare = text.trim().trim_start_matches(['{', '(']).trim_end_matches(['}', ')']);
         if is_guid(bare) {
-            return Err(format!("{} must stand bare: {}", shown(text), bare.to_ascii_lowercase()));
+            return Err(format!("{} must be written as {}", excerpt(text), bare.to_ascii_lowercase()));
         }
-        Err(format!("{} is not a GUID such as 12345678-9abc-def0-1234-56789abcdef0", shown(text)))
+        Err(format!("{} is not a GUID such as 12345678-9abc-def0-1234-56789abcdef0", excerpt(text)))
     }
 
-    /// Whether other text spells this GUID, in whatever case.
+    /// Whether a text is this GUID, ignoring case.
     pub fn matches(&self, text: &str) -> bool {
         self.0.eq_ignore_ascii_case(text)
     }
@@ -61,10 +64,10 @@ impl Guid {
 
 fn is_guid(text: &str) -> bool {
     let mut groups = text.split('-');
-    let right = [8, 4, 4, 4, 12].into_iter().all(|length| {
+    let has_groups = [8, 4, 4, 4, 12].into_iter().all(|length| {
         groups.next().is_some_and(|g| g.len() == length && g.bytes().all(|b| b.is_ascii_hexdigit()))
     });
-    right && groups.next().is_none()
+    has_groups && groups.next().is_none()
 }
 
 /// The name of a resource group.
@@ -72,19 +75,22 @@ fn is_guid(text: &str) -> bool {
 pub struct ResourceGroup(String);
 
 impl ResourceGroup {
-    /// Takes 1 to 90 letters, digits and `-_.()`, not ending in a dot.
+    /// Parses 1 to 90 letters, digits and `-_.()`, not ending in a dot.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead.
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("is empty; it must name the resource group".to_owned());
         }
         if text.starts_with('/') {
-            return Err(format!("{} is an id; only the resource group's name belongs here", shown(text)));
+            return Err(format!("{} is an id; write only the name of the resource group", excerpt(text)));
         }
         let illegal = text.chars().find(|c| !c.is_alphanumeric() && !"-_.()".contains(*c));
         if let Some(c) = illegal {
             return Err(format!(
                 "{} holds {c:?}; a resource group has letters, digits and -_.() only",
-                shown(text)
+                excerpt(text)
             ));
         }
         let length = text.chars().count();
@@ -92,12 +98,12 @@ impl ResourceGroup {
             return Err(format!("has {length} characters; a resource group has 90 at most"));
         }
         if text.ends_with('.') {
-            return Err(format!("{} ends in a dot, which Azure refuses", shown(text)));
+            return Err(format!("{} ends in a dot, which Azure refuses", excerpt(text)));
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// Whether other text names this resource group; Azure ignores case here.
+    /// Whether a text names this resource group; Azure ignores case here.
     pub fn matches(&self, text: &str) -> bool {
         self.0.to_lowercase() == text.to_lowercase()
     }
@@ -108,7 +114,10 @@ impl ResourceGroup {
 pub struct Location(String);
 
 impl Location {
-    /// Takes letters and digits.
+    /// Parses letters and digits.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead.
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("is empty; it must name a region such as eastus".to_owned());
@@ -116,12 +125,12 @@ impl Location {
         if text.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Ok(Self(text.to_ascii_lowercase()));
         }
-        let right: String =
+        let suggestion: String =
             text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-        if text.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ') && !right.is_empty() {
-            return Err(format!("{} holds a space; Azure writes it {right}", shown(text)));
+        if text.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ') && !suggestion.is_empty() {
+            return Err(format!("{} holds a space; Azure writes it {suggestion}", excerpt(text)));
         }
-        Err(format!("{} is not a region; it has letters and digits only, as in eastus", shown(text)))
+        Err(format!("{} is not a region; it has letters and digits only, as in eastus", excerpt(text)))
     }
 }
 
@@ -130,10 +139,13 @@ impl Location {
 pub struct ResourceName(String);
 
 impl ResourceName {
-    /// Longest name that azcmagent takes.
+    /// Longest name that azcmagent accepts, in characters.
     pub const LONGEST: usize = 54;
 
-    /// Takes 1 to 54 letters, digits, `-` and `_`, the last one a letter or digit.
+    /// Parses 1 to 54 letters, digits, `-` and `_`, the last one a letter or digit.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead.
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("is empty; leave it out to take the hostname".to_owned());
@@ -141,7 +153,7 @@ impl ResourceName {
         if let Some(c) = text.chars().find(|c| !is_name_character(*c)) {
             return Err(format!(
                 "{} holds {c:?}; azcmagent takes letters, digits, - and _ only{}",
-                shown(text),
+                excerpt(text),
                 suggestion(text)
             ));
         }
@@ -154,12 +166,12 @@ impl ResourceName {
             ));
         }
         if text.ends_with(['-', '_']) {
-            return Err(format!("{} must not end in - or _{}", shown(text), suggestion(text)));
+            return Err(format!("{} must not end in - or _{}", excerpt(text), suggestion(text)));
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// The legal name nearest to a hostname; none when nothing legal is left of it.
+    /// The valid name nearest to a hostname; `None` when the hostname holds no valid character.
     pub fn from_hostname(hostname: &str) -> Option<Self> {
         let short = hostname.split('.').next().unwrap_or_default();
         Self::nearest(short)
@@ -172,7 +184,7 @@ impl ResourceName {
         (!name.is_empty()).then(|| Self(name.to_owned()))
     }
 
-    /// Whether other text is this name; Azure ignores case here.
+    /// Whether a text is this name; Azure ignores case here.
     pub fn matches(&self, text: &str) -> bool {
         self.0.eq_ignore_ascii_case(text)
     }
@@ -186,7 +198,7 @@ fn suggestion(text: &str) -> String {
     ResourceName::nearest(text).map(|name| format!(", as in {name}")).unwrap_or_default()
 }
 
-/// The absolute id of one resource in ARM. Equal in whatever case, as ARM has it.
+/// The absolute id of one resource in ARM. Comparison ignores case, as ARM does.
 #[derive(Clone, Debug)]
 pub struct ResourceId(String);
 
@@ -199,21 +211,25 @@ impl PartialEq for ResourceId {
 impl Eq for ResourceId {}
 
 impl ResourceId {
-    /// Takes `/subscriptions/GUID/resourceGroups/NAME/providers/NAMESPACE/TYPE/NAME`.
+    /// Parses `/subscriptions/GUID/resourceGroups/NAME/providers/NAMESPACE/TYPE/NAME`.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead.
     pub fn new(text: &str) -> Result<Self, String> {
         const FORM: &str = "/subscriptions/GUID/resourceGroups/NAME/providers/NAMESPACE/TYPE/NAME";
         let Some(path) = text.strip_prefix('/') else {
-            return Err(format!("{} is not an absolute id; write {FORM}", shown(text)));
+            return Err(format!("{} is not an absolute id; write {FORM}", excerpt(text)));
         };
         if let Some(c) = text.chars().find(|c| c.is_whitespace() || c.is_control() || "?#%".contains(*c)) {
-            return Err(format!("{} holds {c:?}, which no resource id holds", shown(text)));
+            return Err(format!("{} holds {c:?}, which is not allowed in a resource id", excerpt(text)));
         }
         let segments: Vec<&str> = path.split('/').collect();
         let fixed = |at: usize, word: &str| segments.get(at).is_some_and(|s| s.eq_ignore_ascii_case(word));
         let paired = segments.len() >= 8 && segments.len() % 2 == 0;
-        let whole = paired && segments.iter().all(|s| !s.is_empty());
-        if !(whole && fixed(0, "subscriptions") && fixed(2, "resourcegroups") && fixed(4, "providers")) {
-            return Err(format!("{} is not the id of a resource; write {FORM}", shown(text)));
+        let is_complete = paired && segments.iter().all(|s| !s.is_empty());
+        if !(is_complete && fixed(0, "subscriptions") && fixed(2, "resourcegroups") && fixed(4, "providers"))
+        {
+            return Err(format!("{} is not the id of a resource; write {FORM}", excerpt(text)));
         }
         Guid::new(segments.get(1).copied().unwrap_or_default())
             .map_err(|fault| format!("the subscription in the id is wrong: {fault}"))?;
@@ -231,34 +247,40 @@ impl ResourceId {
         kind
     }
 
-    /// An id of exactly this type, or what is wrong.
+    /// Parses the id of a resource of exactly this type.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead.
     pub fn of_type(text: &str, kind: &str) -> Result<Self, String> {
         let id = Self::new(text)?;
         if id.resource_type().eq_ignore_ascii_case(kind) {
             return Ok(id);
         }
-        Err(format!("names a {}, but a {kind} is needed", shown(&id.resource_type())))
+        Err(format!("names a {}, but a {kind} is needed", excerpt(&id.resource_type())))
     }
 }
 
 /// The type of a user-assigned managed identity.
 const IDENTITY_TYPE: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
 
-/// The managed identity to ask a token for.
+/// The managed identity to request tokens for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// The VM's own.
+    /// The system-assigned identity of the VM.
     System,
-    /// A user-assigned one by its ARM id.
+    /// A user-assigned identity by its ARM id.
     ResourceId(ResourceId),
-    /// A user-assigned one by its client id.
+    /// A user-assigned identity by its client id.
     ClientId(Guid),
-    /// A user-assigned one by its object id.
+    /// A user-assigned identity by its object id.
     ObjectId(Guid),
 }
 
 impl Identity {
-    /// Reads one word: `system`, an ARM id, or the GUID of a client id.
+    /// Parses `system`, an ARM id, or the GUID of a client id.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead.
     pub fn from_word(text: &str) -> Result<Self, String> {
         if text == "system" {
             return Ok(Self::System);
@@ -269,12 +291,15 @@ impl Identity {
         Guid::new(text).map(Self::ClientId).map_err(|_| {
             format!(
                 "{} is none of: system, a resource id (/subscriptions/…), a client id (a GUID)",
-                shown(text)
+                excerpt(text)
             )
         })
     }
 
-    /// Takes the ARM id of a user-assigned identity.
+    /// Parses the ARM id of a user-assigned identity.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead.
     pub fn from_resource_id(text: &str) -> Result<Self, String> {
         ResourceId::of_type(text, IDENTITY_TYPE).map(Self::ResourceId)
     }
@@ -368,7 +393,7 @@ mod tests {
 
     #[test]
     fn every_name_from_a_hostname_is_a_legal_name() {
-        let random = fastrand_like(2_000);
+        let random = random_hostnames(2_000);
         for hostname in random {
             if let Some(name) = ResourceName::from_hostname(&hostname) {
                 assert!(ResourceName::new(name.as_str()).is_ok(), "{hostname:?} gave {name}");
@@ -376,8 +401,8 @@ mod tests {
         }
     }
 
-    /// Repeatable strange hostnames.
-    fn fastrand_like(count: usize) -> Vec<String> {
+    /// Random hostnames from a fixed seed, valid and invalid ones.
+    fn random_hostnames(count: usize) -> Vec<String> {
         let mut random = fastrand::Rng::with_seed(7);
         let alphabet: Vec<char> = "abZ09-_. é$".chars().collect();
         let mut one =

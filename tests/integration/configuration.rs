@@ -88,10 +88,7 @@ fn configuration_is_read_strictly() {
     for (text, word) in [
         ("tags: {}\n", "did you mean"),
         ("azure: twice\n", "second time"),
-        (
-            "identity: {client_id: 11111111-1111-4111-8111-111111111111, object_id: x}\n",
-            "exclude one another",
-        ),
+        ("identity: {client_id: 11111111-1111-4111-8111-111111111111, object_id: x}\n", "exclude each other"),
         ("identity: /subscriptions/x\n", "resource_id"),
         ("proxy: {url: \"https://169.254.0.11:3128\"}\n", "http://"),
         ("proxy: {url: \"http://169.254.0.11\"}\n", "names no port"),

@@ -100,8 +100,8 @@ fn doctor_without_root_lists_what_was_not_checked() {
     // The proxy settings are compared with the defaults, since the configuration cannot be read.
     assert_eq!(output.status.code(), Some(12), "{text}");
     assert!(text.contains("host not root (not needed to observe)"), "{text}");
-    assert!(text.contains("Not seen: the configuration: cannot read"), "{text}");
-    assert!(text.contains("Not seen: what only root may read"), "{text}");
+    assert!(text.contains("Not checked: the configuration: cannot read"), "{text}");
+    assert!(text.contains("Not checked: what only root may read"), "{text}");
     assert!(text.contains("root/etc/environment: Permission denied"), "{text}");
     assert!(!text.contains("host.not-writable"), "{text}");
     assert!(text.contains("imds answers directly, healthy") && text.contains("egress all "), "{text}");

@@ -98,7 +98,7 @@ fn status_of_a_vm_that_waits_names_fault_evidence_and_steps() {
     assert!(text.starts_with("Last run:   waiting: proxy.refused (exit code 75)\n"), "{text}");
     for part in [
         "Seen: ",
-        "Next: not over: the timer goes on",
+        "Next: not finished: the timer continues",
         "What a person does:\n    1. ",
         "azcmagent:  not installed",
     ] {
@@ -171,7 +171,7 @@ fn status_needs_no_configuration() {
     let run = vm.run(&["status"]);
     run.assert_code(0);
     assert!(
-        run.stderr.contains("warning: the conditions are not looked at without a configuration"),
+        run.stderr.contains("warning: the conditions are not checked without a configuration"),
         "{}",
         run.text()
     );

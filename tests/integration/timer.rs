@@ -351,13 +351,13 @@ fn last_line_has_the_next_timer_run() {
     assert_stopped(&vm, &run, 75, "proxy.refused");
     let next = run.last()["next"].as_str().unwrap_or_default().to_owned();
     assert!(
-        next.starts_with("not over: the timer goes on, at 2") && next.contains("Z at the latest"),
+        next.starts_with("not finished: the timer continues, at 2") && next.contains("Z at the latest"),
         "{next}"
     );
     let vm = closed().config(&format!("{config}repair: {{timer: false}}\n")).start();
     let run = vm.run(&["enroll"]);
     let next = run.last()["next"].as_str().unwrap_or_default().to_owned();
-    assert!(next.starts_with("not over: run `arc-enroll enroll` again"), "{next}");
+    assert!(next.starts_with("not finished: run `arc-enroll enroll` again"), "{next}");
 }
 
 #[test]

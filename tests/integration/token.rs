@@ -40,7 +40,11 @@ fn token_needs_no_configuration_and_waits_for_the_sidecar() {
     let run = vm.run(&["token"]);
     run.assert_code(0);
     assert_eq!(run.stdout, format!("{}\n", vm.observed().tokens[0].token));
-    assert!(run.stderr.contains("imds.refused") && run.stderr.contains("asking again"), "{}", run.text());
+    assert!(
+        run.stderr.contains("imds.refused") && run.stderr.contains("retrying for at most"),
+        "{}",
+        run.text()
+    );
     let claims = vm.run(&["token", "--output", "json"]);
     let value: Value = serde_json::from_str(&claims.stdout).expect("it is JSON");
     assert_eq!((&value["claims"]["oid"], &value["claims"]["tid"]), (&SYSTEM_OBJECT.into(), &TENANT.into()));

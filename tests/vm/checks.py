@@ -184,7 +184,7 @@ def unit_repairs_drift(vm):
 def first_boot_gave_up(vm):
     runs = ends_of_runs(vm)
     need(runs[0]["outcome"] == "waiting" and runs[0]["exit_code"] == 75, runs[0])
-    need("the timer goes on" in runs[0]["next"], runs[0])
+    need("the timer continues" in runs[0]["next"], runs[0])
     need(runs[0]["condition"] == "identity", runs[0])
 
 

@@ -1,7 +1,7 @@
-//! The Azure CLI of the operator's workstation: asked with the sign-in that is there, read tolerantly.
+//! Runs the Azure CLI of the operator's workstation with the existing sign-in.
 //!
-//! Its words and exit codes are those of azure-cli 2.91: 1 for what Azure or az itself refuses, 2 for a command
-//! that it does not know, 3 for a resource that is not there.
+//! Messages and exit codes are those of azure-cli 2.91: 1 for an error of Azure or az, 2 for an unknown command, 3 for
+//! a missing resource.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::host::redaction;
 use crate::host::Host;
 use crate::model::fault::{Fault, FaultKind};
 
-/// Time for one call; az alone takes one to three seconds to start.
+/// Time limit of one call; az takes one to three seconds to start.
 const LIMIT: Duration = Duration::from_secs(45);
 
-/// Longest part of az's own words that is shown.
-const LONGEST_WORDS: usize = 300;
+/// Characters of az's error message that are shown.
+const MAX_MESSAGE_LENGTH: usize = 300;
 
-/// What az needs of the operator's environment: where the sign-in, the extensions and the trust store are, the way
-/// to Azure, and where a machine itself is signed in (Cloud Shell, managed identity).
-const KEPT: [&str; 21] = [
+/// The environment variables that az needs: for the sign-in, extensions, trust store and proxy, and for the sign-in of
+/// a machine (Cloud Shell, managed identity).
+const PASSED_VARIABLES: [&str; 21] = [
     "HOME",
     "USER",
     "AZURE_CONFIG_DIR",
@@ -45,52 +45,52 @@ const KEPT: [&str; 21] = [
     "IDENTITY_HEADER",
 ];
 
-/// How az is made to answer without asking, installing or leaving anything running.
-const QUIET: [(&str, &str); 6] = [
+/// The environment variables that keep az from prompting, installing extensions and starting background processes.
+const QUIET_VARIABLES: [(&str, &str); 6] = [
     ("AZURE_EXTENSION_USE_DYNAMIC_INSTALL", "no"),
     ("AZURE_CORE_ONLY_SHOW_ERRORS", "true"),
     ("AZURE_CORE_NO_COLOR", "true"),
     ("AZURE_CORE_DISABLE_CONFIRM_PROMPT", "true"),
     ("AZURE_CORE_SURVEY_MESSAGE", "false"),
-    // It would leave a process behind that uploads.
+    // Telemetry is uploaded by a background process.
     ("AZURE_CORE_COLLECT_TELEMETRY", "false"),
 ];
 
-/// Why there is no answer.
+/// A failed query.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{command}: {words}")]
+#[error("{command}: {message}")]
 pub struct AzFailure {
-    /// What was run, as a person would type it.
+    /// The command as typed in a shell.
     pub command: String,
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub kind: AzFailureKind,
-    /// The last words of az, without secrets.
-    pub words: String,
+    /// The error message of az, with secrets redacted.
+    pub message: String,
 }
 
 /// The kinds of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AzFailureKind {
-    /// There is no az.
+    /// az is not installed.
     NoAz,
-    /// Nobody is signed in.
+    /// az is not signed in.
     SignedOut,
-    /// The sign-in does not reach the subscription.
+    /// The sign-in has no access to the subscription.
     Account,
-    /// az does not know the command: the extension is not there.
+    /// az does not know the command, because the extension is missing.
     Extension,
-    /// Azure does not show it to who is signed in.
+    /// The signed-in account is not authorized.
     Refused,
-    /// It does not exist.
+    /// The resource does not exist.
     Missing,
-    /// Anything else, an answer that cannot be read included.
+    /// Any other failure, including an answer that cannot be parsed.
     Other,
 }
 
 impl AzFailure {
-    /// The fault that this is where the thing itself is not in question.
+    /// The fault for a failure that does not concern the queried resource.
     pub fn fault(&self) -> Fault {
-        let entry: &'static FaultKind = match self.kind {
+        let kind: &'static FaultKind = match self.kind {
             AzFailureKind::NoAz => &catalogue::HOST_NO_AZ,
             AzFailureKind::SignedOut => &catalogue::HOST_AZ_SIGN_IN,
             AzFailureKind::Account => &catalogue::HOST_AZ_ACCOUNT,
@@ -98,30 +98,30 @@ impl AzFailure {
             AzFailureKind::Refused => &catalogue::HOST_AZ_REFUSED,
             AzFailureKind::Missing | AzFailureKind::Other => &catalogue::HOST_AZ_FAILED,
         };
-        entry.with_evidence(self.to_string())
+        kind.with_evidence(self.to_string())
     }
 }
 
-/// What came of a question.
+/// The answer to a query.
 pub type AzReply = Result<Value, AzFailure>;
 
-/// The host with the environment that az needs, in place of that of a Nexus VM.
+/// A host with the environment that az needs on the workstation.
 pub fn host(root: std::path::PathBuf, environment: &dyn Fn(&str) -> Option<String>) -> Host {
     let host = Host::new(root, &environment("PATH").unwrap_or_default(), Vec::new());
-    for name in KEPT {
+    for name in PASSED_VARIABLES {
         if let Some(value) = environment(name) {
-            // The proxy of the workstation may have a password, and az repeats the address when it fails.
+            // The proxy URL of the workstation may hold a password, and az prints the URL in errors.
             redaction::redact(&value, &host.mask);
             host.commands.set_environment(name, &value);
         }
     }
-    for (name, value) in QUIET {
+    for (name, value) in QUIET_VARIABLES {
         host.commands.set_environment(name, value);
     }
     host
 }
 
-/// Asks az; the words of the question are parted by spaces.
+/// Runs a query, given as words separated by spaces.
 ///
 /// # Errors
 /// Why there is no answer.
@@ -129,10 +129,10 @@ pub async fn ask(host: &Host, question: &str) -> AzReply {
     let mut words: Vec<&str> = question.split(' ').collect();
     words.extend(["--output", "json"]);
     let outcome = host.commands.run(Program::new("az", &words, LIMIT)).await;
-    let failed = |kind, words: &str| {
-        let words = redaction::redact(words, &host.mask);
-        let words = words.trim().chars().take(LONGEST_WORDS).collect();
-        Err(AzFailure { command: typed(question), kind, words })
+    let failed = |kind, message: &str| {
+        let message = redaction::redact(message, &host.mask);
+        let message = message.trim().chars().take(MAX_MESSAGE_LENGTH).collect();
+        Err(AzFailure { command: display_command(question), kind, message })
     };
     let finished = match outcome {
         Ok(finished) => finished,
@@ -146,24 +146,23 @@ pub async fn ask(host: &Host, question: &str) -> AzReply {
         }
     };
     if finished.succeeded() {
-        return read(&finished.stdout)
-            .map_or_else(|| failed(AzFailureKind::Other, "its answer is no JSON"), Ok);
+        return parse_first_value(&finished.stdout)
+            .map_or_else(|| failed(AzFailureKind::Other, "its output is not JSON"), Ok);
     }
-    let said = finished.transcript.trim();
-    // A traceback or a usage text stands before what matters, a hint behind it.
-    let error = said.rfind("ERROR: ").and_then(|at| said.get(at..)).unwrap_or(said);
+    let output = finished.transcript.trim();
+    // A traceback or usage text may precede the error, and a hint may follow it.
+    let error = output.rfind("ERROR: ").and_then(|at| output.get(at..)).unwrap_or(output);
     let line = error.lines().next().unwrap_or_default();
-    failed(kind(finished.code, error), if line.is_empty() { "it failed without a word" } else { line })
+    failed(classify(finished.code, error), if line.is_empty() { "it failed without a message" } else { line })
 }
 
-/// The command as a person types it; the choice of members is for this program only. No word of a question has what a
-/// shell would read.
-pub fn typed(question: &str) -> String {
+/// The command as typed in a shell, without the selection of members. Queries hold no shell syntax.
+pub fn display_command(question: &str) -> String {
     format!("az {}", question.split(" --query").next().unwrap_or_default())
 }
 
-/// The first JSON value in what az printed: a warning may stand before it.
-fn read(stdout: &str) -> Option<Value> {
+/// The first JSON value in the output of az, which may print warnings before it.
+fn parse_first_value(stdout: &str) -> Option<Value> {
     let mut rest = stdout;
     loop {
         let trimmed = rest.trim_start();
@@ -177,8 +176,8 @@ fn read(stdout: &str) -> Option<Value> {
     }
 }
 
-/// What kind of failure az's words are.
-fn kind(code: Option<i32>, words: &str) -> AzFailureKind {
+/// Classifies a failure by exit code and error message.
+fn classify(code: Option<i32>, message: &str) -> AzFailureKind {
     const SIGNED_OUT: [&str; 4] = ["az login", "AADSTS", "MSAL token cache", "refresh token"];
     const ACCOUNT: [&str; 4] =
         ["SubscriptionNotFound", "InvalidAuthenticationTokenTenant", "ubscription of ", "Subscription '"];
@@ -187,7 +186,7 @@ fn kind(code: Option<i32>, words: &str) -> AzFailureKind {
     const REFUSED: [&str; 4] =
         ["AuthorizationFailed", "does not have authorization", "Insufficient privileges", "(Forbidden)"];
     const MISSING: [&str; 4] = ["NotFound)", "could not be found", "was not found", "does not exist"];
-    let says = |texts: &[&str]| contains_any(words, texts);
+    let says = |texts: &[&str]| contains_any(message, texts);
     match code {
         _ if says(&REFUSED) => AzFailureKind::Refused,
         _ if says(&ACCOUNT) => AzFailureKind::Account,
@@ -199,18 +198,18 @@ fn kind(code: Option<i32>, words: &str) -> AzFailureKind {
     }
 }
 
-/// A member of a resource: the CLI flattens what ARM has below `properties`.
+/// A member of a resource, at the top level or below `properties`; az flattens the properties of ARM.
 pub fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     let there = |value: &'v Value| value.get(name).filter(|member| !member.is_null());
     there(value).or_else(|| there(value.get("properties")?))
 }
 
-/// A text of a resource; empty where there is none.
+/// A text member of a resource; empty when missing.
 pub fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     member(value, name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A list of a resource; empty where there is none.
+/// A list member of a resource; empty when missing.
 pub fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     member(value, name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
@@ -220,19 +219,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_read_with_what_stands_before_and_behind() {
+    fn json_is_found_between_other_output() {
         for text in
             ["{\"a\": 1}", "WARNING: [old]\n{ \"a\": 1 }\n", "x\n\n  {\"a\":1}\nbehind", "[oops\n{\"a\":1}"]
         {
-            assert_eq!(read(text), Some(serde_json::json!({"a": 1})), "{text}");
+            assert_eq!(parse_first_value(text), Some(serde_json::json!({"a": 1})), "{text}");
         }
         for text in ["", "\n", "<html><body>{</body></html>", "{\"a\": ", "{\"a\": 1", "null"] {
-            assert_eq!(read(text), None, "{text}");
+            assert_eq!(parse_first_value(text), None, "{text}");
         }
     }
 
     #[test]
-    fn words_of_az_are_told_apart() {
+    fn failures_are_classified() {
         for (code, words, right) in [
             (1, "ERROR: Please run 'az login' to setup account.", AzFailureKind::SignedOut),
             (1, "ERROR: AADSTS70043: The refresh token has expired", AzFailureKind::SignedOut),
@@ -264,7 +263,7 @@ mod tests {
             ),
             (1, "ERROR: HTTPSConnectionPool(host='management.azure.com', port=443)", AzFailureKind::Other),
         ] {
-            assert_eq!(kind(Some(code), words), right, "{words}");
+            assert_eq!(classify(Some(code), words), right, "{words}");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Whose identity the VM has, against the one that the settings ask for (guide, "Verify Managed Identity
-//! permissions").
+//! Compares the identity of the VM with the configured one (guide, "Verify Managed Identity permissions").
 
 use serde_json::Value;
 
@@ -8,8 +7,8 @@ use super::Row;
 use crate::catalogue;
 use crate::settings::Identity;
 
-/// How a VM's identity stands, and its principal where it is the one asked for.
-pub fn of_vm(vm: &Value, wanted: &Identity) -> (Row, Option<String>) {
+/// Checks the identity of a VM; also returns its principal id if it is the configured one.
+pub fn check_vm(vm: &Value, wanted: &Identity) -> (Row, Option<String>) {
     let name = text(vm, "name");
     let identity = member(vm, "identity").unwrap_or(&Value::Null);
     let kind = text(identity, "type");
@@ -19,8 +18,8 @@ pub fn of_vm(vm: &Value, wanted: &Identity) -> (Row, Option<String>) {
     }
     let has_system = kind.contains("SystemAssigned");
     if !has_system && users.is_empty() {
-        let told = if kind.is_empty() { "none" } else { kind };
-        return (Row::fails(&catalogue::IDENTITY_VM_NONE, format!("{name}: identity is {told}")), None);
+        let kind = if kind.is_empty() { "none" } else { kind };
+        return (Row::fails(&catalogue::IDENTITY_VM_NONE, format!("{name}: identity is {kind}")), None);
     }
     let is = |value: &Value, name: &str, id: &str| text(value, name).eq_ignore_ascii_case(id);
     let of_user = |matches: &dyn Fn(&str, &Value) -> bool| {
@@ -40,19 +39,19 @@ pub fn of_vm(vm: &Value, wanted: &Identity) -> (Row, Option<String>) {
     }
     match principal {
         Some(principal) => {
-            let shown = if principal.is_empty() { "not told" } else { &principal };
+            let shown = if principal.is_empty() { "unknown" } else { &principal };
             let row = Row::Holds(format!("{name} has the {wanted} identity, principal {shown}"));
             (row, Some(principal).filter(|principal| !principal.is_empty()))
         }
         None => (
-            Row::fails(&catalogue::IDENTITY_VM_OTHER, format!("{name} has {has}; asked for is {wanted}")),
+            Row::fails(&catalogue::IDENTITY_VM_OTHER, format!("{name} has {has}; configured is {wanted}")),
             None,
         ),
     }
 }
 
-/// The identity with this client or object id in a listing.
-pub fn in_listing<'v>(listing: &'v Value, wanted: &Identity) -> Option<&'v Value> {
+/// Finds the configured identity in a listing by its client or object id.
+pub fn find_in_listing<'v>(listing: &'v Value, wanted: &Identity) -> Option<&'v Value> {
     let (name, id) = match wanted {
         Identity::ClientId(id) => ("clientId", id),
         Identity::ObjectId(id) => ("principalId", id),

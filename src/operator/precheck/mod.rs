@@ -1,8 +1,7 @@
-//! What the operator can see of a VM's way to Azure Arc from outside, before the VM exists and after: the checks
-//! that the guide makes with `az`.
+//! The checks of the guide that use `az`, from the operator's workstation, before or after the VM exists.
 //!
-//! What can be asked is asked at the same time, since az takes seconds to start, and what the answers name next;
-//! each file judges one subject by what came back.
+//! Queries run concurrently, since az takes seconds to start. The answers name further resources, which are queried in
+//! the next round. Each file evaluates the answers on one subject.
 
 pub mod az;
 mod identity;
@@ -29,7 +28,7 @@ use crate::settings::Identity;
 use az::{AzFailure, AzReply};
 use resource::AzureResource;
 
-/// When everything has to have ended; a program that does not heed its end is killed 5 s later.
+/// Time limit of all queries; a child process that does not end then is killed 5 s later.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// The type of a cloud services network.
@@ -41,9 +40,9 @@ pub const VM: &str = "Microsoft.NetworkCloud/virtualMachines";
 const CLUSTER: &str = "Microsoft.NetworkCloud/clusters";
 const USER_IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
 
-/// Every question, with the name of its answer; it is asked once all that is in braces is known. What is chosen of
-/// a VM leaves out its user-data, a megabyte; the members keep their names.
-const QUESTIONS: &str = "\
+/// Every query with the name of its answer; it runs when every variable in braces is known. The selection of members
+/// of a VM leaves out its user-data of up to a megabyte.
+const QUERIES: &str = "\
 version: version
 az: account show {subscription}
 resource-group: group show --name {group} {at}
@@ -59,21 +58,22 @@ roles: role assignment list --assignee {principal} --fill-principal-name false {
 other roles: role assignment list --assignee {principal} --fill-principal-name false {at} --all
 ";
 
-/// What a role allows.
+/// The query for the definition of a role.
 const ROLE: &str = "{role}: role definition list --name {role} --scope {scope} {at}";
 
-/// What a subscription has to be registered for (Arc prerequisites); `access.provider-unregistered` names the same; with the step that does it.
+/// The required resource providers (Arc prerequisites), the same as in `access.provider-unregistered`, with the step
+/// that registers each.
 const PROVIDERS: [(&str, Step); 3] = [
     ("Microsoft.HybridCompute", catalogue::REGISTER_HYBRID_COMPUTE),
     ("Microsoft.GuestConfiguration", catalogue::REGISTER_GUEST_CONFIGURATION),
     ("Microsoft.HybridConnectivity", catalogue::REGISTER_HYBRID_CONNECTIVITY),
 ];
 
-/// The least versions (guide, "Feature support versions"): az, its extension, the runtime of the cluster.
-const LEAST: [(&str, [u32; 3]); 3] =
+/// Minimum versions of az, its extension, and the runtime of the cluster (guide, "Feature support versions").
+const MINIMUM_VERSIONS: [(&str, [u32; 3]); 3] =
     [("az", [2, 75, 0]), ("networkcloud", [4, 0, 0]), ("runtime", [4, 7, 0])];
 
-/// The rows by name, in the order in which they are shown.
+/// The checks by name, in the order of the output.
 const CHECKS: [(&str, Condition); 10] = [
     ("az", Condition::Host),
     ("extension", Condition::Host),
@@ -87,24 +87,24 @@ const CHECKS: [(&str, Condition); 10] = [
     ("roles", Condition::Access),
 ];
 
-/// What is looked at besides what the settings name.
+/// The resources named on the command line.
 #[derive(Default)]
 pub struct PrecheckTarget {
-    /// The cloud services network that was named.
+    /// The cloud services network.
     pub csn: Option<AzureResource>,
-    /// The VM that was named.
+    /// The VM.
     pub vm: Option<AzureResource>,
 }
 
-/// What one check came to.
+/// The result of one check.
 pub enum Row {
-    /// It is as it has to be.
+    /// The check passes.
     Holds(String),
-    /// It is not.
+    /// The check fails.
     Fails(Fault),
-    /// It was not looked at because of this row.
+    /// The check was skipped because this prerequisite does not hold.
     Skipped(&'static str),
-    /// It was not looked at and need not be now; why.
+    /// The check does not apply now, and why.
     NotChecked(String),
 }
 
@@ -123,16 +123,16 @@ impl Row {
     }
 
     fn failed(failure: &AzFailure) -> Self {
-        Self::Fails(failure.fault().with_arg(Var::Az, words(&failure.command)))
+        Self::Fails(failure.fault().with_arg(Var::Az, split_command(&failure.command)))
     }
 }
 
-/// A command as it was run, word by word.
-fn words(command: &str) -> Words {
+/// A command, split into words.
+fn split_command(command: &str) -> Words {
     command.split(' ').map(Word::from).collect()
 }
 
-/// What was asked by which name, the answer, and how long it took.
+/// A query with its name, answer and duration.
 struct Answer {
     name: String,
     question: String,
@@ -143,7 +143,7 @@ struct Answer {
 /// Questions by name.
 type Questions = Vec<(String, String)>;
 
-/// Asks all of these at the same time.
+/// Runs all queries concurrently.
 async fn ask_all(az: &Host, questions: Questions) -> Vec<Answer> {
     let ask = |(name, question): (String, String)| async move {
         let started = Instant::now();
@@ -153,32 +153,32 @@ async fn ask_all(az: &Host, questions: Questions) -> Vec<Answer> {
     join_all(questions.into_iter().map(|question| Box::pin(ask(question)) as Task<'_, _>).collect()).await
 }
 
-/// Looks at everything, in the time of four questions: what the answers name is asked for next.
+/// Runs every check, in up to four rounds of queries: the answers of one round name the resources of the next.
 pub async fn examine(context: &Context, az: &Host, wanted: &PrecheckTarget) -> Vec<CheckResult> {
     az.commands.set_deadline(Instant::now() + LIMIT);
     let azure = &context.settings.azure;
     let of_arc = azure.resource_name.as_ref().and_then(|name| AzureResource::named(name.as_str(), VM, azure));
     let machine = wanted.vm.clone().or(of_arc);
-    let mut look = Look { context, wanted, machine, answers: Vec::new() };
+    let mut precheck = Precheck { context, wanted, machine, answers: Vec::new() };
     loop {
-        let questions = look.questions();
+        let questions = precheck.questions();
         if questions.is_empty() {
-            return look.results();
+            return precheck.results();
         }
-        look.answers.extend(ask_all(az, questions).await);
+        precheck.answers.extend(ask_all(az, questions).await);
     }
 }
 
-/// What is known so far.
-struct Look<'a> {
+/// The answers so far.
+struct Precheck<'a> {
     context: &'a Context,
     wanted: &'a PrecheckTarget,
-    /// The VM that is looked at: the one that was named, or the one of the Arc machine's name.
+    /// The VM to check: the one named on the command line, or the one with the name of the Arc machine.
     machine: Option<AzureResource>,
     answers: Vec<Answer>,
 }
 
-impl Look<'_> {
+impl Precheck<'_> {
     fn answer(&self, name: &str) -> Option<&Answer> {
         self.answers.iter().find(|answer| answer.name == name)
     }
@@ -187,7 +187,7 @@ impl Look<'_> {
         self.answer(name).map(|answer| &answer.reply)
     }
 
-    fn answered(&self, name: &str) -> Option<&Value> {
+    fn answer_value(&self, name: &str) -> Option<&Value> {
         self.reply(name).and_then(|reply| reply.as_ref().ok())
     }
 
@@ -195,7 +195,7 @@ impl Look<'_> {
         self.context.settings.azure.scope()
     }
 
-    /// What can be asked now and was not yet.
+    /// The queries whose variables are known and that have not run.
     fn questions(&self) -> Questions {
         let azure = &self.context.settings.azure;
         let subscription = format!("--subscription {}", azure.subscription_id);
@@ -220,7 +220,7 @@ impl Look<'_> {
             ("{principal}", self.principal()),
             ("{scope}", Some(self.group_id())),
         ];
-        let mut lines: Vec<String> = QUESTIONS.lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> = QUERIES.lines().map(str::to_owned).collect();
         lines.extend(self.unknown_roles().iter().map(|id| ROLE.replace("{role}", id)));
         let mut all: Questions = Vec::new();
         for line in lines {
@@ -241,7 +241,7 @@ impl Look<'_> {
     fn results(&self) -> Vec<CheckResult> {
         let mut results = Vec::new();
         for (check, condition) in CHECKS {
-            // A system-assigned identity is the VM's affair alone.
+            // A system-assigned identity is checked with the VM.
             if check == "identity" && self.context.settings.identity == Identity::System {
                 continue;
             }
@@ -262,12 +262,12 @@ impl Look<'_> {
         results
     }
 
-    /// The catalogue's steps with what was learned, and with the command that this run was.
+    /// The remediation of a fault, rendered with the values of this run.
     fn steps(&self, fault: &Fault) -> Vec<RenderedStep> {
         let facts = Facts::default();
         let mut steps =
             fault.remediation(&|var| self.value(var).or_else(|| value(self.context, &facts, var)));
-        // Faults that enroll meets too end with the command of the VM, which is not where this was run.
+        // The last step of faults shared with `enroll` is to rerun on the VM; here the command is rerun on the workstation.
         let rerun = catalogue::RERUN.render(&|var| self.value(var));
         for step in steps.iter_mut().filter(|step| **step == rerun) {
             (step.place, step.who) = (Where::Workstation, Who::SignedIn);
@@ -293,7 +293,7 @@ impl Look<'_> {
         }
     }
 
-    /// The options that name a resource; without one, of the configured group and without a name.
+    /// The options that name a resource; without a resource, those of the configured group and a placeholder for the name.
     fn options(&self, place: Option<&AzureResource>, unnamed: &'static str) -> Words {
         let azure = &self.context.settings.azure;
         let (name, group, subscription) = match place {
@@ -314,7 +314,7 @@ impl Look<'_> {
         words
     }
 
-    /// The command that creates the VM, as far as its words are known.
+    /// The command that creates the VM, with placeholders for unknown values.
     fn create(&self) -> Words {
         let settings = &self.context.settings;
         let csn = self.csn_place().map(|csn| csn.id(CSN));
@@ -323,15 +323,15 @@ impl Look<'_> {
     }
 }
 
-/// Whether a version is at least the named one, by its first three numbers; nothing where it has none.
-fn is_enough(what: &str, version: &str) -> Option<bool> {
-    let least = LEAST.iter().find(|(name, _)| *name == what).map(|(_, least)| *least)?;
+/// Whether a version is at least the minimum version, by its first three numbers; `None` when it is not a version.
+fn is_supported(what: &str, version: &str) -> Option<bool> {
+    let least = MINIMUM_VERSIONS.iter().find(|(name, _)| *name == what).map(|(_, least)| *least)?;
     let mut numbers = [0; 3];
     for (at, (part, place)) in version.trim_start_matches('v').split('.').zip(&mut numbers).enumerate() {
         let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
         match part.get(..end).and_then(|digits| digits.parse().ok()) {
             Some(number) => *place = number,
-            // "4.0.0b1" has a number in each part, "latest" in none.
+            // "4.0.0b1" starts with a number in each part, "latest" does not.
             None if at == 0 => return None,
             None => {}
         }
@@ -357,7 +357,7 @@ mod tests {
             ("runtime", "latest", None),
             ("runtime", "", None),
         ] {
-            assert_eq!(is_enough(what, version), right, "{what} {version}");
+            assert_eq!(is_supported(what, version), right, "{what} {version}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a cloud services network lets out, against what the settings need (guide, "Cloud Services Network (CSN)
-//! configurations").
+//! Compares the egress endpoints of a cloud services network with those that the settings require (guide, "Cloud
+//! Services Network (CSN) configurations").
 
 use serde_json::Value;
 
@@ -12,16 +12,16 @@ use crate::formats::url::{without_scheme, Url};
 use crate::model::var::{one, Var, Word};
 use crate::settings::{Install, Package, PackageSource, Settings};
 
-/// A name that has to be reachable.
+/// An endpoint that has to be reachable.
 struct Endpoint {
     host: String,
     port: u64,
-    /// Whether Arc needs it, so that the platform's defaults are to hold it.
+    /// Whether Arc requires it, so that the default endpoints of the platform include it.
     is_of_arc: bool,
 }
 
-/// Everything that a VM with these settings will ask for: what Arc needs, then where azcmagent comes from.
-fn needed(settings: &Settings) -> Vec<Endpoint> {
+/// The endpoints that a VM with these settings uses: those of Arc, then the source of azcmagent.
+fn required_by(settings: &Settings) -> Vec<Endpoint> {
     let mut all = Vec::new();
     let mut add = |host: &str, port, is_of_arc| all.push(Endpoint { host: host.to_owned(), port, is_of_arc });
     for name in required_endpoints(settings, false) {
@@ -43,8 +43,8 @@ fn needed(settings: &Settings) -> Vec<Endpoint> {
     all
 }
 
-/// Whether a list lets it out.
-fn lets_out(categories: &[Value], host: &str, port: u64) -> bool {
+/// Whether a list of endpoints allows a host and port.
+fn allows(categories: &[Value], host: &str, port: u64) -> bool {
     for category in categories {
         for entry in list(category, "endpoints") {
             let is_of_port = entry.get("port").and_then(Value::as_u64).is_none_or(|known| known == port);
@@ -56,7 +56,7 @@ fn lets_out(categories: &[Value], host: &str, port: u64) -> bool {
     false
 }
 
-/// Whether a domain of the list is this name: `.io` and `*.io` stand for everything below, as in the guide's lists.
+/// Whether a domain of the list covers a host: `.io` and `*.io` include every subdomain, as in the guide's lists.
 fn covers(domain: &str, host: &str) -> bool {
     let domain = domain.trim().to_ascii_lowercase();
     let domain = without_scheme(&domain).trim_end_matches('/');
@@ -66,8 +66,8 @@ fn covers(domain: &str, host: &str) -> bool {
     }
 }
 
-/// How a network is, and what of it was told.
-pub fn state(csn: &Value) -> Row {
+/// Checks the provisioning state of a network.
+pub fn check_state(csn: &Value) -> Row {
     let (state, status) = (text(csn, "provisioningState"), text(csn, "detailedStatus"));
     let name = text(csn, "name");
     let message = text(csn, "detailedStatusMessage");
@@ -77,25 +77,26 @@ pub fn state(csn: &Value) -> Row {
         ("Succeeded", _) => {
             Row::Holds(format!("{name} is there, {}", if status.is_empty() { state } else { status }))
         }
-        ("", _) => Row::Holds(format!("{name} is there; its provisioningState is not told")),
+        ("", _) => Row::Holds(format!("{name} is there; its provisioningState is unknown")),
         _ => Row::fails(&catalogue::PROXY_CSN_PROVISIONING, seen),
     }
 }
 
-/// Whether a network lets out what the settings need, and what fixes it.
-pub fn egress(csn: &Value, settings: &Settings) -> Row {
+/// Checks whether a network allows the required endpoints; the fault has the arguments of its remediation.
+pub fn check_egress(csn: &Value, settings: &Settings) -> Row {
     let has_defaults = text(csn, "enableDefaultEgressEndpoints").eq_ignore_ascii_case("true");
     let (enabled, additional) = (list(csn, "enabledEgressEndpoints"), list(csn, "additionalEgressEndpoints"));
-    // Which names the defaults are is not published: without the list of what is enabled, the guide's word for it.
+    // The default endpoints are not published. Without a list of enabled endpoints, rely on the guide: they include
+    // those of Arc.
     let is_by_default = has_defaults && enabled.is_empty();
-    let needed = needed(settings);
+    let needed = required_by(settings);
     let (mut names, mut to_add) = (Vec::new(), Vec::new());
     for Endpoint { host, port, is_of_arc } in &needed {
-        if *is_of_arc && is_by_default || [enabled, additional].iter().any(|all| lets_out(all, host, *port)) {
+        if *is_of_arc && is_by_default || [enabled, additional].iter().any(|all| allows(all, host, *port)) {
             continue;
         }
         names.push(if *port == 443 { host.clone() } else { format!("{host}:{port}") });
-        // What the defaults bring need not be listed by hand.
+        // Default endpoints need not be listed.
         if has_defaults || !is_of_arc {
             to_add.push(egress_list::endpoint(host, Some(*port)));
         }
@@ -106,7 +107,7 @@ pub fn egress(csn: &Value, settings: &Settings) -> Row {
     }
     if names.is_empty() {
         let count = needed.len();
-        return Row::Holds(format!("{seen}; all {count} that this configuration needs are let out"));
+        return Row::Holds(format!("{seen}; all {count} that this configuration needs are allowed"));
     }
     seen.push_str(&format!("; it lacks {}", names.join(", ")));
     let json = if to_add.is_empty() { None } else { egress_json(additional, &to_add) };
@@ -126,20 +127,20 @@ pub fn egress(csn: &Value, settings: &Settings) -> Row {
     })
 }
 
-/// The list of additional endpoints with these in it too, as az takes it in double quotes; nothing where the list
-/// holds what does not belong there.
+/// The list of additional endpoints with more endpoints, for az in double quotes; `None` when the existing list holds
+/// characters that the shell would interpret.
 fn egress_json(present: &[Value], more: &[String]) -> Option<String> {
     let mut json = String::from("[");
     for category in present {
         let mut endpoints = Vec::new();
         for endpoint in list(category, "endpoints") {
             endpoints.push(egress_list::endpoint(
-                safe(text(endpoint, "domainName"))?,
+                shell_safe(text(endpoint, "domainName"))?,
                 endpoint.get("port").and_then(Value::as_u64),
             ));
         }
         if !endpoints.is_empty() {
-            json.push_str(&egress_list::category(safe(text(category, "category"))?, &endpoints));
+            json.push_str(&egress_list::category(shell_safe(text(category, "category"))?, &endpoints));
             json.push(',');
         }
     }
@@ -147,8 +148,8 @@ fn egress_json(present: &[Value], more: &[String]) -> Option<String> {
     Some(json + "]")
 }
 
-/// A text without what means something to a shell or to az.
-fn safe(text: &str) -> Option<&str> {
+/// The text, if it holds no character that a shell or az interprets.
+fn shell_safe(text: &str) -> Option<&str> {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || " ._-*:/".contains(c);
     Some(text).filter(|text| !text.is_empty() && text.chars().all(is_safe))
 }
@@ -159,7 +160,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn domains_of_the_list_are_names_or_what_is_below() {
+    fn domains_cover_names_and_subdomains() {
         for domain in [
             ".azure.com",
             "*.azure.com",
@@ -177,16 +178,16 @@ mod tests {
     }
 
     #[test]
-    fn ports_count_where_they_are_told() {
+    fn a_given_port_has_to_match() {
         let lists =
             |port: Value| vec![json!({"category": "c", "endpoints": [{"domainName": "a.b", "port": port}]})];
         for (port, is_let_out) in [(json!(443), true), (json!(null), true), (json!(80), false)] {
-            assert_eq!(lets_out(&lists(port.clone()), "a.b", 443), is_let_out, "{port}");
+            assert_eq!(allows(&lists(port.clone()), "a.b", 443), is_let_out, "{port}");
         }
     }
 
     #[test]
-    fn the_list_keeps_what_it_has_and_takes_no_words_of_a_shell() {
+    fn the_list_keeps_its_entries_and_rejects_shell_syntax() {
         let present = [json!({"category": "own", "endpoints": [{"domainName": ".ubuntu.com", "port": 80}]})];
         assert_eq!(
             egress_json(&present, &[egress_list::endpoint("a.b", Some(443))]).unwrap(),

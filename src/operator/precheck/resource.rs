@@ -1,4 +1,4 @@
-//! Where a resource is: the three names that az takes for it.
+//! An Azure resource, by the three names that az uses for it.
 
 use crate::settings::{Azure, ResourceId};
 
@@ -14,7 +14,7 @@ pub struct AzureResource {
 }
 
 impl AzureResource {
-    /// Of an id of this type; nothing where it is none, for it becomes words of a command.
+    /// Parses the id of a resource of this type; `None` for other text, since the parts become words of a command.
     pub fn of_id(id: &str, kind: &str) -> Option<Self> {
         let id = ResourceId::of_type(id, kind).ok()?.to_string();
         let mut parts = id.split('/').skip(2).step_by(2).map(str::to_owned);
@@ -23,7 +23,7 @@ impl AzureResource {
         Some(Self { subscription, group, name }).filter(|place| is_name(&place.group))
     }
 
-    /// Of a name in the configuration's resource group, or of an id of this type.
+    /// Parses the id of a resource of this type, or a name in the configured resource group.
     pub fn named(text: &str, kind: &str, azure: &Azure) -> Option<Self> {
         if text.starts_with('/') {
             return Self::of_id(text, kind);
@@ -32,13 +32,13 @@ impl AzureResource {
         is_name(text).then(|| Self { subscription, group, name: text.to_owned() })
     }
 
-    /// As az takes it, without quotes: no part has what a shell would read.
+    /// The options of az that name it; no part holds shell syntax, so they are not quoted.
     pub fn words(&self) -> String {
         let Self { subscription, group, name } = self;
         format!("--name {name} --resource-group {group} --subscription {subscription}")
     }
 
-    /// Its id, as of this type.
+    /// Its resource id, for this type.
     pub fn id(&self, kind: &str) -> String {
         let Self { subscription, group, name } = self;
         format!("/subscriptions/{subscription}/resourceGroups/{group}/providers/{kind}/{name}")
@@ -52,7 +52,7 @@ impl AzureResource {
     }
 }
 
-/// Letters, digits and what Azure has in names of groups and resources.
+/// Whether a text holds only characters of resource and group names, and is not an option.
 fn is_name(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('-')
@@ -66,7 +66,7 @@ mod tests {
     const CSN: &str = "Microsoft.NetworkCloud/cloudServicesNetworks";
 
     #[test]
-    fn an_id_becomes_words_of_a_command_only_when_it_is_one() {
+    fn only_valid_ids_are_accepted() {
         let id = |name: &str| {
             format!("/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/{CSN}/{name}")
         };

@@ -1,4 +1,4 @@
-//! What the identity's role assignments allow on the resource group (guide, "Verify Managed Identity permissions").
+//! The permissions of the identity on the resource group (guide, "Verify Managed Identity permissions").
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::formats::json::object;
 use crate::model::step::Step;
 use crate::settings::Guid;
 
-/// The guide's two roles by their ids (built-in roles reference), with what each is needed for.
+/// The two roles of the guide, with their ids (built-in roles reference) and the actions that need them.
 const ROLES: [Role; 2] = [
     Role {
         name: "Azure Connected Machine Resource Manager",
@@ -30,7 +30,7 @@ const ROLES: [Role; 2] = [
 struct Role {
     name: &'static str,
     id: &'static str,
-    /// The actions that it is needed for.
+    /// The actions that need it.
     actions: &'static [&'static str],
     /// The step that assigns it.
     assignment: Step,
@@ -42,11 +42,11 @@ pub struct RoleAssignment {
     role_id: String,
     scope: String,
     condition: bool,
-    /// What the role allows, where it is none of the guide's and was looked up.
+    /// The permissions of a role that is not one of the guide's and was looked up.
     definition: Option<Permissions>,
 }
 
-/// Reads listings of role assignments; one that is in both counts once.
+/// Parses listings of role assignments, without duplicates.
 pub fn read(listings: &[&Value]) -> Vec<RoleAssignment> {
     let mut ids: Vec<&str> = Vec::new();
     let mut found = Vec::new();
@@ -71,13 +71,13 @@ pub fn read(listings: &[&Value]) -> Vec<RoleAssignment> {
 }
 
 impl RoleAssignment {
-    /// Whether it holds for the resource group: at it or above it.
+    /// Whether its scope includes the resource group.
     fn reaches(&self, group: &str) -> bool {
         let (scope, group) = (self.scope.trim_end_matches('/').to_lowercase(), group.to_lowercase());
         if self.scope.is_empty() {
             return false;
         }
-        // Azure lists a management group only where it is above the subscription.
+        // Azure lists only those management groups that contain the subscription.
         scope.starts_with("/providers/microsoft.management/managementgroups/")
             || group.strip_prefix(&scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
@@ -98,8 +98,8 @@ impl RoleAssignment {
     }
 }
 
-/// Ids of the roles whose definitions decide: those that reach the group and are none of the guide's.
-pub fn unknown(assignments: &[RoleAssignment], group: &str) -> Vec<String> {
+/// The ids of roles to look up: those that reach the group and are not the guide's, unless the guide's are assigned.
+pub fn unknown_role_ids(assignments: &[RoleAssignment], group: &str) -> Vec<String> {
     let reaching = || assignments.iter().filter(|one| one.reaches(group));
     if ROLES.iter().all(|role| reaching().any(|one| one.is_role(role))) {
         return Vec::new();
@@ -113,18 +113,21 @@ pub fn unknown(assignments: &[RoleAssignment], group: &str) -> Vec<String> {
     ids
 }
 
-/// Takes in what role definitions allow.
-pub fn learn<'v>(assignments: &mut [RoleAssignment], definition: &dyn Fn(&str) -> Option<&'v Value>) {
+/// Adds the permissions of looked-up role definitions.
+pub fn add_definitions<'v>(
+    assignments: &mut [RoleAssignment],
+    definition: &dyn Fn(&str) -> Option<&'v Value>,
+) {
     for one in assignments {
         let first = definition(&one.role_id).and_then(Value::as_array).and_then(|all| all.first());
         let permissions = first.and_then(|first| member(first, "permissions"));
-        // As ARM lists what an identity may do.
+        // The form in which ARM lists the permissions of an identity.
         one.definition = permissions.and_then(|all| Permissions::from_listing(object! { "value": all }));
     }
 }
 
-/// Whether the identity has what it needs on the resource group.
-pub fn judge(assignments: &[RoleAssignment], group: &str) -> Row {
+/// Checks whether the assignments grant every required action on the resource group.
+pub fn evaluate(assignments: &[RoleAssignment], group: &str) -> Row {
     let (mut by, mut lacks, mut assigned) = (Vec::new(), Vec::new(), Vec::new());
     for role in &ROLES {
         let mut holding = assignments.iter().filter(|one| one.reaches(group) && one.allows(role));

@@ -5,8 +5,8 @@ use crate::settings::{Azure, Identity};
 
 /// The `az networkcloud virtualmachine create` command for a VM that enrolls itself with these settings, word by word.
 ///
-/// What only the operator knows stands there as a shell variable. The user-data is named as a file: Linux takes at most
-/// 131,071 bytes for one argument, and `az` reads `@FILE` by itself.
+/// Values that only the operator knows are shell variables. The user-data is named as a file, which `az` reads, because
+/// Linux limits one argument to 131,071 bytes.
 pub fn create_words(
     azure: &Azure,
     identity: &Identity,
@@ -45,7 +45,7 @@ pub fn create_words(
     match identity {
         Identity::System => words.push("--mi-system-assigned".into()),
         Identity::ResourceId(id) => words.extend(["--mi-user-assigned".into(), text(id.to_string())]),
-        // Azure takes the resource id only, and the other two do not tell it.
+        // Azure requires the resource id, which does not follow from the other two.
         Identity::ClientId(_) | Identity::ObjectId(_) => {
             words.extend(["--mi-user-assigned".into(), shell("\"$IDENTITY_RESOURCE_ID\"")]);
         }
@@ -54,7 +54,7 @@ pub fn create_words(
     words
 }
 
-/// The command of [`create_words`], an option a line.
+/// The command of [`create_words`], with one option per line.
 pub fn create_command(azure: &Azure, identity: &Identity, file_name: &str) -> String {
     let mut command = String::new();
     for word in create_words(azure, identity, file_name, None, None) {
@@ -67,7 +67,7 @@ pub fn create_command(azure: &Azure, identity: &Identity, file_name: &str) -> St
     command.trim_start().to_owned()
 }
 
-/// Whether Nexus takes the name of the Arc machine for the VM too; its rule is the narrower one.
+/// Whether the name of the Arc machine is also a valid VM name; the rule of Nexus is stricter.
 fn is_vm_name(name: &str) -> bool {
     name.len() >= 2
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_holds_what_is_known_and_asks_for_the_rest() {
+    fn unknown_values_are_shell_variables() {
         let command = create_command(&azure(Some("vm-7")), &Identity::System, "user-data.b64");
         for option in [
             "--name vm-7 ",
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_identity_is_the_one_of_the_settings() {
+    fn the_identity_comes_from_the_settings() {
         let id = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/\
                   Microsoft.ManagedIdentity/userAssignedIdentities/uami";
         let command = |identity: Identity| create_command(&azure(None), &identity, "x");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_that_nexus_takes_are_filled_in() {
+    fn only_valid_vm_names_are_used() {
         assert!(is_vm_name("vm-1"));
         for name in ["v", "-vm", "vm-", "vm.example", "vm_1"] {
             assert!(!is_vm_name(name), "{name}");

@@ -1,4 +1,4 @@
-//! The script that fetches the binary on the VM, for user-data of a few KiB.
+//! The script that fetches the binary on the VM, so that user-data is only a few KiB.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use crate::formats::url::{host_and_port, Url};
 use crate::host::https;
 use crate::settings::ProxyUrl;
 
-/// Where the script is put: among the programs of the administrator, who runs it again by hand.
+/// Where the script is installed, so that an administrator can run it again.
 pub const SCRIPT_PATH: &str = "/usr/local/sbin/arc-enroll-fetch";
 
-/// The script with marks in place of what differs from VM to VM.
+/// The script, with markers for the values of a VM.
 const TEMPLATE: &str = include_str!("fetch.sh");
 
-/// Longest URL that is taken, in bytes; servers take 8,000 (RFC 9110, section 4.1).
+/// Maximum length of a URL in bytes; RFC 9110, section 4.1, recommends that servers accept 8,000.
 const LONGEST_URL: usize = 8000;
 
-/// Where the binary is fetched from: an http or https URL of printable ASCII that stays as it is between quotes.
+/// The URL of the binary: http or https, in printable ASCII that needs no escaping between quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchUrl {
     text: String,
@@ -27,17 +27,16 @@ pub struct FetchUrl {
 }
 
 impl FetchUrl {
-    /// Takes `http[s]://HOST[:PORT]/PATH[?QUERY]`. The text itself is not repeated in a message: its query may
-    /// hold a key.
+    /// Parses `http[s]://HOST[:PORT]/PATH[?QUERY]`.
     ///
     /// # Errors
-    /// What is wrong, in words that follow the name of the option.
+    /// What is wrong, as text that follows the name of the option. The URL is not repeated, since its query may hold a key.
     pub fn new(text: &str) -> Result<Self, String> {
         let url = Url::split(text).filter(|url| matches!(url.scheme, "https" | "http"));
         let url = url.ok_or("must begin with https:// or http://")?;
         let is_plain = |c: &char| c.is_ascii_graphic() && !"\"'\\`<>^{|}".contains(*c);
         if let Some(c) = text.chars().find(|c| !is_plain(c)) {
-            return Err(format!("holds {c:?}, which a URL has percent-encoded only"));
+            return Err(format!("holds {c:?}, which has to be percent-encoded in a URL"));
         }
         if text.contains('#') {
             return Err("has a #, and what follows it is never sent; leave it out, or write %23".to_owned());
@@ -57,22 +56,22 @@ impl FetchUrl {
     }
 }
 
-/// What the script is to fetch, and how.
+/// The values of the script.
 #[derive(Clone, Debug)]
 pub struct Fetch<'a> {
-    /// From where.
+    /// The URL of the binary.
     pub url: FetchUrl,
     /// SHA-256 of the binary, 64 lower-case hexadecimal digits.
     pub sha256: String,
-    /// Through which proxy.
+    /// The proxy; `None` for a direct connection.
     pub proxy: Option<&'a ProxyUrl>,
-    /// How long to try.
+    /// The retry window.
     pub window: Duration,
-    /// The log that a person's run adds to.
+    /// The log file for runs outside of cloud-init.
     pub log: &'a Path,
 }
 
-/// The script for this VM. It may hold credentials of the proxy, so only root may read it.
+/// Renders the script. It may hold credentials of the proxy, so it must be readable by root only.
 pub fn script(fetch: &Fetch<'_>) -> String {
     let mut request = format!("url = \"{}\"\n", fetch.url.text);
     match fetch.proxy {
@@ -83,28 +82,30 @@ pub fn script(fetch: &Fetch<'_>) -> String {
                 request.push_str(&format!("\nproxy-user = {credentials}"));
             }
         }
-        // Or else curl would take a proxy from the environment.
+        // Otherwise curl would use a proxy from the environment.
         None => request.push_str("noproxy = \"*\""),
     }
     let values = [
         ("@SHA256@", fetch.sha256.clone()),
         ("@WINDOW@", fetch.window.as_secs().to_string()),
         ("@LOG@", quote(&fetch.log.display().to_string())),
-        // The last one: what a person wrote is not looked through for marks.
+        // The last one, so that markers in the user's values are not replaced.
         ("@REQUEST@", request),
     ];
     values.iter().fold(TEMPLATE.to_owned(), |script, (mark, value)| script.replacen(mark, value, 1))
 }
 
-/// What to let the VM through to, and the command for it.
+/// The endpoint that the VM has to reach, and the command that allows it.
 pub fn endpoint_to_add(fetch: &Fetch<'_>) -> String {
     let FetchUrl { host, port, .. } = &fetch.url;
     if fetch.proxy.is_none() {
-        return format!("the VM fetches arc-enroll at {host}:{port}, without a proxy: let it reach that\n");
+        return format!(
+            "the VM fetches arc-enroll from {host}:{port} without a proxy: allow this connection\n"
+        );
     }
     let list = egress_list::category("arc-enroll", &[egress_list::endpoint(host, Some((*port).into()))]);
     format!(
-        "the VM fetches arc-enroll at {host}:{port}; add it to the endpoints of its cloud services network \
+        "the VM fetches arc-enroll from {host}:{port}; add it to the endpoints of its cloud services network \
          (this replaces the list: keep what it already has):\n\
          az networkcloud cloudservicesnetwork update --name \"$CSN_NAME\" \\\n    \
          --resource-group \"$CSN_RESOURCE_GROUP\" \\\n    \
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_stay_as_they_are_between_quotes() {
+    fn valid_urls_are_parsed() {
         for (url, host, port) in [
             ("https://example.com/arc-enroll", "example.com", 443),
             ("http://mirror:8080/a/b%20c?sv=1&sig=a%2Bb=&x=$(y);*[1]~!", "mirror", 8080),
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_do_not_are_refused_without_repeating_them() {
+    fn invalid_urls_are_rejected_without_repeating_them() {
         let long = format!("https://h/{}", "x".repeat(8000));
         for (url, word) in [
             ("", "must begin with"),
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mark_is_filled_in() {
+    fn every_marker_is_replaced() {
         let proxy = ProxyUrl::new("http://169.254.0.11:3128").unwrap();
         let script = filled("https://example.com/arc-enroll", Some(&proxy), "/var/log/cloud init.log");
         for line in [
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_stand_in_the_request_and_nowhere_else() {
+    fn credentials_are_in_the_request_only() {
         let proxy = ProxyUrl::new("http://u:p%22%5C%24x@p:1").unwrap();
         let script = filled("https://h/x", Some(&proxy), "/l");
         assert!(script.contains("\nproxy-user = \"u:p\\\"\\\\$x\"\n"), "{script}");
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_script_names_the_places_that_the_program_does() {
+    fn the_script_uses_the_paths_of_the_program() {
         for (name, path) in [("binary", super::super::BINARY_PATH), ("script", SCRIPT_PATH)] {
             assert!(TEMPLATE.contains(&format!("\n{name}={path}\n")), "{name}");
         }

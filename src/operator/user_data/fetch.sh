@@ -1,6 +1,6 @@
 #!/bin/sh
 # Written by `arc-enroll user-data --fetch-url`: fetches arc-enroll through the proxy, checks its SHA-256
-# and runs `enroll`. Run again, it goes on where it stands; the right binary is not fetched twice.
+# and runs `enroll`. A second run continues where the first stopped; a correct binary is not fetched again.
 set -uf
 umask 022
 export LC_ALL=C
@@ -15,7 +15,7 @@ unit=/etc/systemd/system/arc-enroll-fetch
 # The timer's runs add to the log too.
 if [ "${1:-}" = later ]; then exec >> "$log" 2>&1; fi
 
-# Address and proxy may hold secrets: they reach the program on its standard input and are not logged whole.
+# URL and proxy may hold secrets, so curl reads them from standard input, and logs show them redacted.
 configuration() {
     cat << 'END_OF_CONFIGURATION'
 @REQUEST@
@@ -35,7 +35,7 @@ run_id=$(cat /proc/sys/kernel/random/uuid)
 nl='
 '
 seconds() {
-    # Not the clock, which is set during the first boot.
+    # The uptime, since the clock may be set during the first boot.
     read -r up _ < /proc/uptime
     echo "${up%.*}"
 }
@@ -44,7 +44,7 @@ elapsed() {
     echo "$((($(seconds) - begun) * 1000))"
 }
 
-# What may be shown of a text: printable, without what a URL may hold as a key.
+# Redacts a text for the log: printable characters only, without the queries of URLs.
 shown() {
     printf '%s' "$1" | sed 's/?[^ ]*//g' | tr -cd '\040-\176' | cut -c 1-600
 }
@@ -58,12 +58,12 @@ say() {
     # shellcheck disable=SC2059 # The format is the line above.
     line=$(printf "{$members}" "$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)" "$1" "$run_id" "$2" "$3" "$(json "$4")" "$5")
     printf '%s\n' "$line"
-    # Under cloud-init standard output is the log; a person's terminal is not.
+    # Under cloud-init standard output is the log; a terminal is not.
     if [ -t 1 ]; then printf '%s\n' "$line" >> "$log"; fi
 }
 
-# Tries again later, after a reboot too: cloud-init runs this once only, and the agent's own timer comes with it.
-# The first time is after this run's own.
+# Installs a timer that retries, also after a reboot: cloud-init runs this script once, and the agent's own timer does
+# not exist yet. Its first run is after the window of this run.
 try_later() {
     if [ -e "$unit.timer" ] || ! [ -d /run/systemd/system ]; then return; fi
     cat > "$unit.service" << END_OF_UNIT
@@ -98,7 +98,7 @@ no_more() {
     systemctl daemon-reload
 }
 
-# finish EXIT_CODE: the end of a run without the binary, with the failure met last.
+# finish EXIT_CODE: ends a run without the binary, with the last failure.
 finish() {
     outcome=failed
     if [ "$1" = 75 ]; then outcome=waiting; fi
@@ -119,7 +119,7 @@ is_right() {
     [ "$(sha256sum "$1" 2> /dev/null | cut -d ' ' -f 1)" = "$sha256" ]
 }
 
-# Does what curl does with the configuration, where there is none; the exit codes are curl's.
+# Replaces curl if it is not installed, with the same configuration and exit codes.
 fetch_by_python() {
     "$1" -c '
 import json, shutil, ssl, sys, urllib.error, urllib.parse, urllib.request
@@ -130,7 +130,7 @@ if "proxy-user" in told:
     user = ":".join(urllib.parse.quote(part, safe="") for part in told["proxy-user"].split(":", 1))
     proxy = proxy.replace("://", "://" + user + "@", 1)
 code, status, connect, words = 0, 0, 0, ""
-# NO_PROXY is about other destinations.
+# NO_PROXY does not apply to this download.
 urllib.request.proxy_bypass = lambda host: False
 try:
     handler = urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {})
@@ -167,7 +167,7 @@ fetch() {
     fi
 }
 
-# diagnose CODE: what curl's exit code and the statuses mean; sets `again` to whether waiting can help.
+# diagnose CODE: classifies curl's exit code and the statuses; sets `again` to the retry policy.
 diagnose() {
     endpoints="[{'category':'arc-enroll','endpoints':[{'domainName':'$host','port':$port}]}]"
     csn="az networkcloud cloudservicesnetwork update --name \"\$CSN_NAME\""
@@ -195,7 +195,7 @@ diagnose() {
                 "Set proxy.url with user and password in the configuration, and make the user-data anew"
             again=never exit_code=15 ;;
         *:403 | *:tunnel403)
-            # By http it is not told whether the proxy or the host says this; the proxy does so by default.
+            # With http the answer may come from the proxy or the host; the proxy refuses by default.
             if [ "$status" = tunnel403 ] || { [ -n "$proxy" ] && [ "${place%%:*}" = http ]; }; then
                 met fetch.refused egress "the proxy $proxy refuses $host:$port (403)" \
                     "Add $host to the egress endpoints: $csn"
@@ -246,7 +246,7 @@ try() {
     set -- ${output##*"$nl"}
     http=${1:-0} connect=${2:-0} last=${3:-$url}
     case $http$connect in *[!0-9]*) http=0 connect=0 last=$url words=$output ;; esac
-    # A redirection may lead to another host, and that is the one to be named then.
+    # After a redirection the message names the last host.
     place=$(shown "$last")
     host=${place#*://} host=${host%%/*} port=443
     case $place in http://*) port=80 ;; esac
@@ -254,7 +254,7 @@ try() {
         *]) ;;
         *:*) port=${host##*:} host=${host%:*} ;;
     esac
-    # The words tell the same failure in the same way: without times.
+    # Times are removed, so that repeated failures have the same message.
     words=$(printf '%s' "$words" | sed 's/[0-9][0-9]* \(ms\|milliseconds\|bytes\)/some \1/g')
     return "$code"
 }
@@ -267,7 +267,7 @@ install_it() {
             "Mount /usr/local with exec, or host a binary for $(uname -m)"
         finish 3
     fi
-    # Written out before it gets its name: a power cut must not leave an empty file there.
+    # Synced before the rename, so that a power cut does not leave an empty file.
     sync "$new" 2> /dev/null || sync
     if words=$(mv -f "$new" "$binary" 2>&1); then return 0; fi
     code=23
@@ -287,7 +287,7 @@ if ! is_right "$binary"; then
             "Put curl into the image, or make the user-data without --fetch-url"
         finish 3
     fi
-    # What an interrupted run left.
+    # Files of an interrupted run.
     mkdir -p /usr/local/bin
     set +f
     rm -f "$binary".fetched.*

@@ -1,7 +1,7 @@
 //! The user's own user-data, as one part of a multi-part message.
 //!
-//! It is passed on as it stands. Only a cloud-config is looked into, and only for what would make
-//! cloud-init lose something: its `write_files` is the one key that ours is joined with.
+//! It is passed on unchanged. Only a cloud-config is parsed, to find what would make cloud-init drop content;
+//! `write_files` is the only key that is merged with ours.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use serde_yaml::Value;
 
 use super::UserDataError;
 
-/// First lines by which cloud-init tells kinds of user-data apart, each before its own prefixes.
+/// First lines by which cloud-init detects the kind of user-data; a longer prefix precedes a shorter one.
 const KINDS: [(&str, &str); 9] = [
     ("#cloud-config-archive", "text/cloud-config-archive"),
     ("#cloud-config-jsonp", CLOUD_CONFIG_PATCH),
@@ -25,19 +25,22 @@ const KINDS: [(&str, &str); 9] = [
 const CLOUD_CONFIG: &str = "text/cloud-config";
 const CLOUD_CONFIG_PATCH: &str = "text/cloud-config-jsonp";
 
-/// How far into a text cloud-init looks for `MIME-Version:`.
+/// Bytes at the beginning of a text in which cloud-init searches for `MIME-Version:`.
 const HEADERS_WITHIN: usize = 4096;
 
-/// Characters a first line is shown with in a message.
-const SHOWN: usize = 60;
+/// Characters of the first line that a message shows.
+const FIRST_LINE_LENGTH: usize = 60;
 
-/// Their text with the headers of a part, after a look at what could get lost; `ours` are the files we write.
+/// The user's text with the headers of a part; `ours` are the files that our part creates.
+///
+/// # Errors
+/// When cloud-init would ignore the text, or drop or overwrite a file of either side.
 pub(super) fn part(text: &str, ours: &[&'static str]) -> Result<String, UserDataError> {
-    // Some editors put a byte order mark there, which would hide the first line from cloud-init.
+    // cloud-init does not recognize a first line after a byte order mark, which some editors write.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let Some(kind) = kind(text) else {
+    let Some(kind) = detect_kind(text) else {
         if is_message(text) {
-            // Its own headers become the headers of the part.
+            // The headers of the message become the headers of the part.
             return Ok(text.to_owned());
         }
         return Err(UserDataError::UnknownKind { first_line: first_line(text) });
@@ -48,16 +51,16 @@ pub(super) fn part(text: &str, ours: &[&'static str]) -> Result<String, UserData
     let (encoding, body) = if is_ascii_text(text) {
         ("7bit", text.to_owned())
     } else {
-        // cloud-init reads bytes above 127 in a message wrongly unless they are encoded.
-        ("base64", wrapped(&STANDARD.encode(text)))
+        // cloud-init decodes bytes above 127 in a message incorrectly unless they are encoded.
+        ("base64", wrap_lines(&STANDARD.encode(text)))
     };
     Ok(format!(
         "Content-Type: {kind}; charset=\"utf-8\"\nMIME-Version: 1.0\nContent-Transfer-Encoding: {encoding}\n\n{body}"
     ))
 }
 
-/// The content type cloud-init would take the text for.
-fn kind(text: &str) -> Option<&'static str> {
+/// The content type that cloud-init detects.
+fn detect_kind(text: &str) -> Option<&'static str> {
     let start = text.trim_start();
     let begins_with = |prefix: &str| {
         start.get(..prefix.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(prefix))
@@ -65,22 +68,22 @@ fn kind(text: &str) -> Option<&'static str> {
     KINDS.iter().find(|(prefix, _)| begins_with(prefix)).map(|(_, kind)| *kind)
 }
 
-/// Whether the text is a mail message, which multi-part user-data is.
+/// Whether the text is a MIME message, the form of multi-part user-data.
 fn is_message(text: &str) -> bool {
     let beginning: Vec<u8> = text.bytes().take(HEADERS_WITHIN).map(|b| b.to_ascii_lowercase()).collect();
     String::from_utf8_lossy(&beginning).contains("mime-version:")
 }
 
 fn first_line(text: &str) -> String {
-    text.trim_start().lines().next().unwrap_or_default().chars().take(SHOWN).collect()
+    text.trim_start().lines().next().unwrap_or_default().chars().take(FIRST_LINE_LENGTH).collect()
 }
 
 fn is_ascii_text(text: &str) -> bool {
     text.bytes().all(|b| matches!(b, b'\n' | b'\t' | b' '..=b'~'))
 }
 
-/// Base64 in lines, as messages have it.
-fn wrapped(base64: &str) -> String {
+/// Base64 in lines of 76 characters, as in MIME messages.
+fn wrap_lines(base64: &str) -> String {
     let mut lines = String::with_capacity(base64.len() + base64.len() / 64);
     for (index, character) in base64.chars().enumerate() {
         if index > 0 && index % 76 == 0 {
@@ -92,10 +95,10 @@ fn wrapped(base64: &str) -> String {
     lines
 }
 
-/// Finds what would make cloud-init drop their part, or drop or overwrite a file of either side.
+/// Checks a cloud-config for what would make cloud-init drop it, or drop or overwrite a file of either side.
 fn check(text: &str, ours: &[&'static str]) -> Result<(), UserDataError> {
     let mut config: Value = serde_yaml::from_str(text).map_err(|e| UserDataError::Yaml(e.to_string()))?;
-    // Keys may come from an anchor by `<<`; one that is misused is for cloud-init to report.
+    // Keys may come from an anchor by `<<`; cloud-init reports invalid ones.
     if config.apply_merge().is_err() {
         return Ok(());
     }
@@ -107,19 +110,19 @@ fn check(text: &str, ours: &[&'static str]) -> Result<(), UserDataError> {
     let files = match keys.get("write_files") {
         None => return Ok(()),
         Some(Value::Sequence(files)) => files,
-        Some(other) => return Err(UserDataError::WriteFilesNotAList { found: described(other) }),
+        Some(other) => return Err(UserDataError::WriteFilesNotAList { found: describe_type(other) }),
     };
     for file in files {
         let Some(path) = file.get("path").and_then(Value::as_str) else { continue };
-        if let Some(path) = ours.iter().find(|ours| plain(path) == plain(ours)) {
+        if let Some(path) = ours.iter().find(|ours| normalize_path(path) == normalize_path(ours)) {
             return Err(UserDataError::Conflict { path });
         }
     }
     Ok(())
 }
 
-/// The names along a path, without `.`, `..` and doubled slashes.
-fn plain(path: &str) -> Vec<&str> {
+/// The components of a path, without `.`, `..` and repeated slashes.
+fn normalize_path(path: &str) -> Vec<&str> {
     let mut names = Vec::new();
     for name in path.split('/') {
         match name {
@@ -133,7 +136,7 @@ fn plain(path: &str) -> Vec<&str> {
     names
 }
 
-fn described(value: &Value) -> &'static str {
+fn describe_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "empty",
         Value::Mapping(_) => "a set of keys",
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cloud_init_knows_is_passed_on_as_it_stands() {
+    fn known_kinds_are_passed_on_unchanged() {
         let texts = [
             ("#cloud-config\nruncmd: [date]\nmode: 0644\non: yes", CLOUD_CONFIG),
             ("#Cloud-Config\n", CLOUD_CONFIG),
@@ -193,12 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_goes() {
+    fn a_byte_order_mark_is_removed() {
         assert_eq!(body(&part("\u{feff}#cloud-config\n{}\n").unwrap()), "#cloud-config\n{}\n");
     }
 
     #[test]
-    fn what_cloud_init_would_ignore_is_refused() {
+    fn unknown_kinds_are_rejected() {
         for text in ["", "runcmd: [date]\n", "# comment\n#cloud-config\n", "hello"] {
             assert!(matches!(part(text), Err(UserDataError::UnknownKind { .. })), "{text}");
         }
@@ -207,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_joined_is_refused() {
+    fn unmergeable_cloud_configs_are_rejected() {
         let refused = |text: &str| part(text).unwrap_err();
         assert!(matches!(refused("#cloud-config\na: [1\n"), UserDataError::Yaml(_)));
         assert!(matches!(refused("#cloud-config\na: 1\na: 2\n"), UserDataError::Yaml(_)));
@@ -240,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_cloud_configs_are_taken() {
+    fn ordinary_cloud_configs_are_accepted() {
         let texts = [
             "# only a comment",
             "write_files: []",

@@ -1,9 +1,8 @@
-//! User-data: what cloud-init needs to put this very binary and its configuration onto a new VM and start it.
+//! User-data: the input of cloud-init that installs this binary and its configuration on a new VM and starts it.
 //!
-//! Alone it is one cloud-config. Together with user-data that somebody has already, it is a multi-part
-//! message whose first part is theirs, character by character: cloud-init reads YAML 1.1, so reading and
-//! writing their text again would change values such as `0644`, `yes` or `12:30:45`.
-//! Everything here is composition; files and standard output are the caller's.
+//! Alone it is one cloud-config. Together with the user's own user-data it is a multi-part message whose first part is
+//! the user's text, unchanged: cloud-init reads YAML 1.1, so parsing and rendering the text again would change values
+//! such as `0644`, `yes` or `12:30:45`. This module does no I/O.
 
 mod create_command;
 
@@ -21,40 +20,40 @@ use crate::formats::gzip::gzip;
 
 pub use crate::settings::BINARY_PATH;
 
-/// Where the configuration is put.
+/// Where the configuration is installed.
 pub const CONFIGURATION_PATH: &str = crate::settings::DEFAULT_PATH;
 
-/// Longest base64 string of user-data that is produced. Azure Resource Manager takes 1 MiB for a whole
-/// resource, and a Kubernetes Secret holds as much.
+/// Maximum length of the base64 string in bytes. Azure Resource Manager limits a resource to 1 MiB, as Kubernetes does
+/// a Secret.
 pub const CEILING: usize = 1_000_000;
 
-/// The length aimed at: it leaves room for the user's own part.
+/// Recommended maximum length of the base64 string in bytes, which leaves room for the user's own part.
 pub const GOAL: usize = 700_000;
 
-/// Our script among those that cloud-init runs in the order of their names: after `part-001`, where a
-/// script of the user stands, and after `runcmd`.
+/// The name of the start script. cloud-init runs scripts in the order of their names, so it runs after `part-001`, the
+/// script of the user, and after `runcmd`.
 const SCRIPT_NAME: &str = "zz-arc-enroll";
 
-/// Joins our `write_files` with the user's. Ours go first because cloud-init 22.4 gives up the rest of
-/// the list at the first file that cannot be written (an owner that does not exist yet, say).
+/// Merges our `write_files` with the user's. Ours go first because cloud-init 22.4 skips the rest of
+/// the list after the first file that it cannot write (for example, because its owner does not exist yet).
 const MERGE_TYPE: &str = "list(prepend)+dict(recurse_array,no_replace)+str()";
 
-/// What starts an agent that is on the VM already.
+/// The script that starts an installed agent.
 const START: &str = include_str!("start.sh");
 
-/// How the agent comes onto the VM.
+/// How the agent is installed on the VM.
 #[derive(Clone, Copy, Debug)]
 pub enum Binary<'a> {
-    /// In the user-data itself.
+    /// It is embedded in the user-data.
     Carried(&'a [u8]),
-    /// From a web server.
+    /// It is fetched from a web server.
     Fetched(&'a Fetch<'a>),
-    /// It is there: by a package, or in the image.
+    /// It is already installed, by a package or in the image.
     Present,
 }
 
 impl Binary<'_> {
-    /// The files that our part writes, and those that come of it.
+    /// The files that our part creates, directly or by its script.
     fn files(self) -> &'static [&'static str] {
         match self {
             Self::Carried(_) => &[CONFIGURATION_PATH, BINARY_PATH],
@@ -64,81 +63,81 @@ impl Binary<'_> {
     }
 }
 
-/// What goes into user-data.
+/// The parts of user-data.
 #[derive(Clone, Copy, Debug)]
 pub struct UserDataParts<'a> {
-    /// The agent, as it shall come onto the VM.
+    /// The agent.
     pub binary: Binary<'a>,
     /// The configuration as the user wrote it, already validated.
     pub configuration: &'a str,
-    /// The user's own user-data, to be joined with ours.
+    /// The user's own user-data to include.
     pub include: Option<&'a str>,
 }
 
 /// How user-data is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserDataForm {
-    /// As the text it is.
+    /// Uncompressed.
     Text,
-    /// Compressed, which cloud-init unpacks by itself.
+    /// Compressed with gzip, which cloud-init unpacks.
     Gzip,
 }
 
-/// User-data in the form asked for.
+/// Encoded user-data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// What is to be written, to the byte.
+    /// The bytes to write.
     pub bytes: Vec<u8>,
-    /// How large it is.
+    /// Its size.
     pub size: Size,
 }
 
-/// How large user-data is.
+/// The size of user-data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Bytes that cloud-init gets.
+    /// Bytes of the input of cloud-init.
     pub user_data: usize,
-    /// Length of the base64 string that Azure gets.
+    /// Length of the base64 string for Azure.
     pub encoded: usize,
 }
 
 impl Size {
-    /// The size of user-data that is this many bytes long.
+    /// The size for this many bytes of user-data.
     fn of(user_data: usize) -> Self {
         Self { user_data, encoded: user_data.div_ceil(3).saturating_mul(4) }
     }
 }
 
-/// Why there is no user-data.
+/// An error in composing or encoding user-data.
 #[derive(Debug, Error)]
 pub enum UserDataError {
-    /// The text to include is of no kind that cloud-init knows.
+    /// cloud-init would not recognize the included text.
     #[error(
         "its first line is {first_line:?}, by which cloud-init would ignore it; a cloud-config begins with \
          `#cloud-config`, a script with `#!/bin/sh`, a multi-part message with its `Content-Type: multipart/mixed` \
          and `MIME-Version: 1.0` headers"
     )]
     UnknownKind {
-        /// What it begins with, shortened.
+        /// Its first line, truncated.
         first_line: String,
     },
-    /// The cloud-config to include cannot be read.
+    /// The included cloud-config is not valid YAML.
     #[error("it cannot be read as YAML: {0}")]
     Yaml(String),
-    /// The cloud-config to include is a list or a single value.
+    /// The included cloud-config is a list or a single value.
     #[error(
         "it is not a cloud-config: keys such as `write_files:` or `runcmd:` are expected at its top level"
     )]
     NotKeys,
-    /// Our files cannot be joined with theirs.
+    /// Our files cannot be merged with those of the included cloud-config.
     #[error(
         "its `write_files` is {found} and not a list, so no file can be added to it; make it a list or remove it"
     )]
     WriteFilesNotAList {
-        /// What stands there.
+        /// What it is instead.
         found: &'static str,
     },
-    /// The user writes one of our files.
+    /// The included cloud-config writes one of our files.
     #[error(
         "its `write_files` holds {path}, which this user-data writes itself; remove that entry \
          (the configuration comes from --config)"
@@ -147,7 +146,7 @@ pub enum UserDataError {
         /// The file that both sides write.
         path: &'static str,
     },
-    /// The result would not be accepted.
+    /// The result is too large for Azure.
     #[error(
         "the user-data is {encoded} bytes long in base64, over the ceiling of {ceiling}; build the small static \
          binary with packaging/build-static and run `dist/arc-enroll user-data`, or add --gzip, or host the \
@@ -156,16 +155,19 @@ pub enum UserDataError {
     TooLarge {
         /// Length of the base64 string.
         encoded: usize,
-        /// The most it may be.
+        /// The maximum length.
         ceiling: usize,
     },
 }
 
-/// The user-data, as text.
+/// Composes the user-data as text.
+///
+/// # Errors
+/// When the included text cannot be merged.
 pub fn compose(parts: &UserDataParts<'_>) -> Result<String, UserDataError> {
     let files = write_files(parts);
-    let Some(theirs) = parts.include else {
-        // The last line of `runcmd` is the one whose exit status cloud-init sees.
+    let Some(included) = parts.include else {
+        // cloud-init sees the exit status of the last line of `runcmd`.
         let command = match parts.binary {
             Binary::Carried(_) => format!("- [{BINARY_PATH}, enroll]\n"),
             Binary::Fetched(_) => format!("- [sh, {}]\n", fetch::SCRIPT_PATH),
@@ -173,9 +175,9 @@ pub fn compose(parts: &UserDataParts<'_>) -> Result<String, UserDataError> {
         };
         return Ok(format!("{files}runcmd:\n{command}"));
     };
-    let theirs = include::part(theirs, parts.binary.files())?;
-    // A script of its own, and not one more line of `runcmd`: an `exit` or `set -e` in the user's
-    // commands would end ours, and ours would hide the exit status of theirs.
+    let included = include::part(included, parts.binary.files())?;
+    // A separate script instead of a line of `runcmd`: an `exit` or `set -e` in the user's commands would skip ours, and
+    // ours would hide their exit status.
     let script = match parts.binary {
         Binary::Carried(_) => format!("#!/bin/sh\nexec {BINARY_PATH} enroll\n"),
         Binary::Fetched(_) => format!("#!/bin/sh\nexec sh {}\n", fetch::SCRIPT_PATH),
@@ -191,15 +193,17 @@ pub fn compose(parts: &UserDataParts<'_>) -> Result<String, UserDataError> {
              Content-Disposition: attachment; filename=\"{SCRIPT_NAME}\"\n\n{script}"
         ),
     ];
-    Ok(multi_part(&theirs, &ours))
+    Ok(multi_part(&included, &ours))
 }
 
-/// The bytes to write: as text or compressed, plain or as the string for `--user-data-content @FILE`.
-/// The ceiling holds in every form, since the base64 string is what travels in the end.
+/// Encodes user-data: as text or compressed, plain or as the base64 string for `--user-data-content @FILE`.
+///
+/// # Errors
+/// When the base64 string exceeds [`CEILING`], in every form, since Azure receives base64.
 pub fn encode(text: &str, form: UserDataForm, base64: bool) -> Result<Encoded, UserDataError> {
     let user_data = match form {
         UserDataForm::Text => text.as_bytes().to_vec(),
-        UserDataForm::Gzip => gzip(text.as_bytes(), SMALLEST),
+        UserDataForm::Gzip => gzip(text.as_bytes(), GZIP_LEVEL),
     };
     let size = Size::of(user_data.len());
     if size.encoded > CEILING {
@@ -213,8 +217,10 @@ pub fn encode(text: &str, form: UserDataForm, base64: bool) -> Result<Encoded, U
 fn write_files(parts: &UserDataParts<'_>) -> String {
     let configuration = content(parts.configuration);
     let binary = match parts.binary {
-        Binary::Carried(bytes) => file(BINARY_PATH, "0755", &packed(bytes)),
-        Binary::Fetched(fetch) => file(fetch::SCRIPT_PATH, "0700", &packed(fetch::script(fetch).as_bytes())),
+        Binary::Carried(bytes) => file(BINARY_PATH, "0755", &render_compressed_content(bytes)),
+        Binary::Fetched(fetch) => {
+            file(fetch::SCRIPT_PATH, "0700", &render_compressed_content(fetch::script(fetch).as_bytes()))
+        }
         Binary::Present => String::new(),
     };
     format!(
@@ -231,23 +237,23 @@ fn file(path: &str, permissions: &str, content: &str) -> String {
     format!("- path: {path}\n  owner: root:root\n  permissions: '{permissions}'\n{content}")
 }
 
-/// The `content` of a file, compressed: one long line, for wrapped and indented lines would cost a tenth more.
-fn packed(bytes: &[u8]) -> String {
-    format!("  encoding: gz+b64\n  content: {}\n", STANDARD.encode(gzip(bytes, SMALLEST)))
+/// The `content` of a file, compressed, in one line, since wrapped and indented lines would add a tenth.
+fn render_compressed_content(bytes: &[u8]) -> String {
+    format!("  encoding: gz+b64\n  content: {}\n", STANDARD.encode(gzip(bytes, GZIP_LEVEL)))
 }
 
-/// The `content` of a file: readable where YAML carries it to the byte, else base64.
+/// The `content` of a file: a literal block if YAML preserves the text, otherwise base64.
 fn content(text: &str) -> String {
     if !is_plain_block(text) {
-        // In quotes: a short one could read as a number or a word that YAML knows.
+        // In quotes, since YAML could parse a short string as a number or keyword.
         return format!("  encoding: b64\n  content: '{}'\n", STANDARD.encode(text));
     }
     format!("  content: {}", block(text, "  "))
 }
 
-/// The text as a literal block of YAML, below a key or a dash with this much in front of it.
+/// The text as a literal block of YAML, with this indentation of its key or dash.
 fn block(text: &str, indent: &str) -> String {
-    // The number says how far the block is indented, or else a first line that begins with spaces would.
+    // The indentation indicator is required when the first line begins with spaces.
     let mut block = String::from("|2\n");
     for line in text.lines() {
         if !line.is_empty() {
@@ -260,7 +266,7 @@ fn block(text: &str, indent: &str) -> String {
     block
 }
 
-/// Whether a literal block gives the text back unchanged: printable ASCII in lines, one line feed at the end.
+/// Whether a literal block preserves the text: lines of printable ASCII, with one line feed at the end.
 fn is_plain_block(text: &str) -> bool {
     let plain = |line: &str| line.is_empty() || !line.trim().is_empty();
     text.ends_with('\n')
@@ -270,32 +276,32 @@ fn is_plain_block(text: &str) -> bool {
         && text.lines().all(plain)
 }
 
-/// A multi-part message of their part and ours.
-fn multi_part(theirs: &str, ours: &[String]) -> String {
-    let boundary = boundary(theirs);
+/// A multi-part message of the included part and ours.
+fn multi_part(included: &str, ours: &[String]) -> String {
+    let boundary = choose_boundary(included);
     let mut message = format!(
         "Content-Type: multipart/mixed; boundary=\"{boundary}\"\nMIME-Version: 1.0\n\n\
          Made by `arc-enroll user-data`: user-data that was there already, then what enrolls this VM.\n"
     );
-    for part in std::iter::once(theirs).chain(ours.iter().map(String::as_str)) {
-        // The line feed before a boundary belongs to the boundary and not to the part.
+    for part in std::iter::once(included).chain(ours.iter().map(String::as_str)) {
+        // The line feed before a boundary is part of the boundary (RFC 2046, section 5.1.1).
         message.push_str(&format!("\n--{boundary}\n{part}"));
     }
     message.push_str(&format!("\n--{boundary}--\n"));
     message
 }
 
-/// A boundary that their text does not hold; the same one each time for the same text.
-fn boundary(theirs: &str) -> String {
+/// A boundary that does not occur in the included text; deterministic.
+fn choose_boundary(included: &str) -> String {
     let mut boundary = String::from("==arc-enroll==");
-    while theirs.contains(&boundary) {
+    while included.contains(&boundary) {
         boundary.push('=');
     }
     boundary
 }
 
-/// The level at which a compression is smallest, and slow.
-const SMALLEST: u8 = 10;
+/// The compression level with the smallest output.
+const GZIP_LEVEL: u8 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -317,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn alone_it_is_a_cloud_config() {
+    fn without_included_text_it_is_a_cloud_config() {
         let text = composed(CONFIGURATION, None);
         assert!(text.starts_with("#cloud-config\n"));
         let config: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
@@ -338,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_survives_to_the_byte() {
+    fn the_configuration_is_preserved() {
         let texts = [
             "a: 1\n",
             "a: 1",
@@ -388,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn fetched_it_is_a_script_in_place_of_the_binary() {
+    fn a_fetched_binary_is_replaced_by_a_script() {
         let fetch = to_fetch();
         let mut parts =
             UserDataParts { binary: Binary::Fetched(&fetch), configuration: CONFIGURATION, include: None };
@@ -411,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn present_it_is_the_configuration_and_the_start() {
+    fn an_installed_binary_needs_the_configuration_and_the_start_script() {
         let mut parts =
             UserDataParts { binary: Binary::Present, configuration: CONFIGURATION, include: None };
         let (files, commands) = read(&compose(&parts).unwrap());
@@ -422,11 +428,12 @@ mod tests {
     }
 
     #[test]
-    fn their_files_may_be_those_that_this_form_does_not_write() {
+    fn only_own_files_conflict_with_included_ones() {
         let fetch = to_fetch();
         let refused = |binary, path: &str| {
-            let theirs = format!("#cloud-config\nwrite_files: [{{path: {path}}}]\n");
-            compose(&UserDataParts { binary, configuration: CONFIGURATION, include: Some(&theirs) }).is_err()
+            let included = format!("#cloud-config\nwrite_files: [{{path: {path}}}]\n");
+            compose(&UserDataParts { binary, configuration: CONFIGURATION, include: Some(&included) })
+                .is_err()
         };
         for (binary, paths) in [
             (Binary::Carried(BINARY), [true, true, false]),
@@ -441,14 +448,14 @@ mod tests {
     }
 
     #[test]
-    fn with_a_cloud_config_it_is_a_message_of_three_parts() {
-        let theirs = "#cloud-config\nruncmd:\n- exit 3\nmode: 0644\n";
-        let text = composed(CONFIGURATION, Some(theirs));
+    fn an_included_cloud_config_makes_a_message_of_three_parts() {
+        let included = "#cloud-config\nruncmd:\n- exit 3\nmode: 0644\n";
+        let text = composed(CONFIGURATION, Some(included));
         let beginning: String = text.chars().take(200).collect();
         assert!(beginning.contains("MIME-Version: 1.0\n"));
         let parts: Vec<&str> = text.split("\n--==arc-enroll==").collect();
         assert_eq!(parts.len(), 5, "{text}");
-        assert!(parts[1].ends_with(theirs));
+        assert!(parts[1].ends_with(included));
         assert!(parts[2].contains("Merge-Type: list(prepend)+") && !parts[2].contains("runcmd"));
         assert!(parts[3].ends_with("#!/bin/sh\nexec /usr/local/bin/arc-enroll enroll\n"));
         assert_eq!(parts[4], "--\n");
@@ -456,8 +463,8 @@ mod tests {
 
     #[test]
     fn the_boundary_is_not_in_their_text() {
-        let theirs = "#!/bin/sh\n# --==arc-enroll==\n# ==arc-enroll===\n";
-        let text = composed(CONFIGURATION, Some(theirs));
+        let included = "#!/bin/sh\n# --==arc-enroll==\n# ==arc-enroll===\n";
+        let text = composed(CONFIGURATION, Some(included));
         assert!(text.contains("boundary=\"==arc-enroll====\""), "{text}");
         assert_eq!(text.matches("\n--==arc-enroll====\n").count(), 3);
     }

@@ -113,6 +113,6 @@ fn a_signal_leaves_no_archive() {
     going.signal(nix::sys::signal::Signal::SIGTERM);
     let run = going.finish();
     run.assert_code(1);
-    assert!(run.stderr.contains("told to stop"), "{}", run.text());
+    assert!(run.stderr.contains("stopped by a signal"), "{}", run.text());
     assert_eq!(fs::read_dir(vm.path("var/tmp")).expect("a folder").count(), 0);
 }

@@ -108,7 +108,7 @@ fn what_to_do_with_it_is_said_in_eighty_columns() {
     assert_eq!(lines.next(), Some(file.to_string_lossy().as_ref()));
     assert!(lines.all(|line| line.chars().count() <= 80), "{}", run.stdout);
     let told = run.unfolded();
-    assert!(told.contains("secrets are taken out") && told.contains("support request"), "{told}");
+    assert!(told.contains("secrets are redacted") && told.contains("support request"), "{told}");
     assert!(told.contains("az networkcloud cloudservicesnetwork show --name \"$CSN_NAME\""), "{told}");
     assert!(told.contains(&format!("az role assignment list --assignee {SYSTEM_OBJECT} --all")), "{told}");
     assert!(run.stderr.is_empty(), "{}", run.text());

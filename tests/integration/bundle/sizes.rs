@@ -41,7 +41,7 @@ fn long_log_is_truncated_at_the_start() {
     let kept = archive.text("journal/gcad.txt");
     assert!(kept.len() <= MIB && kept.ends_with("\n400000\nthe newest\n"), "{}", kept.len());
     assert_eq!(archive.entry("journal/gcad.txt")["truncated"], true);
-    assert!(run.stdout.contains("without their beginning"), "{}", run.stdout);
+    assert!(run.stdout.contains("truncated at the beginning"), "{}", run.stdout);
 }
 
 #[test]

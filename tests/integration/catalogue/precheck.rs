@@ -225,20 +225,20 @@ faults! {
 
     vm_with_another "identity.vm-other-identity" => Met::new("vm", 18)
         .world(|world| world["virtualMachines"] = json!([vm(user("uami"))]))
-        .seen("asked for is system-assigned")
+        .seen("configured is system-assigned")
         .seen("userAssignedIdentities/uami")
         .remedy(create("--mi-system-assigned"));
 
     vm_with_its_own "identity.vm-other-identity" => Met::new("vm", 18)
         .config("identity: {client_id: 66666666-6666-4666-8666-666666666666}\n")
-        .seen("a system-assigned identity; asked for is user-assigned, client id 66666666")
+        .seen("a system-assigned identity; configured is user-assigned, client id 66666666")
         .remedy(create("--mi-user-assigned \"$IDENTITY_RESOURCE_ID\""));
 
     vm_with_another_user "identity.vm-other-identity" => Met::new("vm", 18)
         .world(|world| world["virtualMachines"] = json!([vm(user("old"))]))
         .config("identity: {resource_id: /subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/\
             contoso-nexus-rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/uami}\n")
-        .seen("userAssignedIdentities/old; asked for is user-assigned /subscriptions/")
+        .seen("userAssignedIdentities/old; configured is user-assigned /subscriptions/")
         .remedy(create(&format!("--mi-user-assigned \"{}\"", crate::precheck::workstation::uami_id("uami"))));
 
     user_missing "identity.user-assigned-missing" => Met::new("identity", 18)

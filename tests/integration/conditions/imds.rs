@@ -50,7 +50,7 @@ fn a_missing_sidecar_ends_with_a_retryable_fault() {
     assert!(run.stdout.contains("NOT YET: imds.refused"), "{}", run.text());
     assert!(vm.record().expect("a record")["next"]
         .as_str()
-        .is_some_and(|next| next.contains("the timer goes on")));
+        .is_some_and(|next| next.contains("the timer continues")));
 }
 
 #[test]
