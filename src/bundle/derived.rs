@@ -73,7 +73,7 @@ fn lines_about_a_proxy(content: Option<&str>) -> String {
 /// Requests one of the sidecar's pages; returns its path and a summary of the response.
 pub async fn fetch_page(endpoint: &str, page: &'static str) -> (&'static str, String) {
     let url = format!("{endpoint}{page}");
-    let answer = match link_local::get(&url, EXCHANGE.min(Duration::from_secs(14))).await {
+    let answer = match link_local::get(url, EXCHANGE.min(Duration::from_secs(14))).await {
         Ok(reply) => imds::describe_reply(&reply),
         Err(error) => error.to_string(),
     };

@@ -1,7 +1,5 @@
 //! Faults of azcmagent: `agent`.
 
-use std::time::Duration;
-
 use super::steps::{
     AGENT_IN_IMAGE, CORRECT_CONFIG, RERUN, SET_AGENT_PROXY, SHOW_HIMDS_LOG, SUPPORTED_DISTRIBUTION,
 };
@@ -307,7 +305,7 @@ entries! {
         ],
         automatic: "Waits up to 90 seconds: systemd already restarts it, and another restart would not help.",
         backoff: Some(Backoff::Slow),
-        most_window: Duration::from_secs(90),
+        most_window_s: 90,
         recheck_from: Condition::Agent,
         steps: &[
             as_root("See why it ends:", "journalctl -u himdsd -u arcproxyd -u extd -u gcad -n 100"),

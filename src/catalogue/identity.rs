@@ -1,7 +1,5 @@
 //! Faults of the token: `identity`.
 
-use std::time::Duration;
-
 use super::steps::{
     ASSIGN_LIST_ACCESS, ASSIGN_RESOURCE_MANAGER, CHECK_CLOCK, CHECK_SIDECAR, CORRECT_IDENTITY,
     CORRECT_IMDS_RESOURCE, REPORT, REQUEST_TOKEN, RERUN, RESTART_VM, SHOW_IDENTITY_IDS, SHOW_SIDECAR_ANSWER,
@@ -31,7 +29,7 @@ entries! {
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Identity,
         // An identity can be attached during the first minutes of a boot; other clients also wait 3 to 5 minutes for it.
-        most_window: Duration::from_secs(300),
+        most_window_s: 300,
         steps: &[
             SHOW_VM_IDENTITY,
             ask(
@@ -59,7 +57,7 @@ entries! {
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Identity,
         // An identity can be attached during the first minutes of a boot; other clients also wait 3 to 5 minutes for it.
-        most_window: Duration::from_secs(300),
+        most_window_s: 300,
         steps: &[
             SHOW_VM_IDENTITY,
             SHOW_IDENTITY_IDS,
@@ -200,7 +198,7 @@ entries! {
         backoff: Some(Backoff::Slow),
         recheck_from: Condition::Identity,
         // An identity can be attached during the first minutes of a boot; other clients also wait 3 to 5 minutes for it.
-        most_window: Duration::from_secs(300),
+        most_window_s: 300,
         steps: &[SHOW_VM_IDENTITY, RERUN],
         guide: "Error: Failed to retrieve access token",
         ..COMMON
@@ -229,7 +227,7 @@ entries! {
         automatic: "Tries again for at least 75 seconds.",
         backoff: Some(Backoff::Fast),
         recheck_from: Condition::Identity,
-        least_window: Duration::from_secs(75),
+        least_window_s: 75,
         steps: &[REPORT],
         guide: "Error: Failed to retrieve access token",
         ..COMMON

@@ -30,8 +30,6 @@ pub use proxy::*;
 pub use proxy_environment::*;
 pub use steps::*;
 
-use std::time::Duration;
-
 use crate::model::condition::Condition;
 use crate::model::fault::{FaultKind, Resolution};
 
@@ -60,8 +58,8 @@ const COMMON: FaultKind = FaultKind {
     repair: None,
     backoff: None,
     recheck_from: Condition::Host,
-    least_window: Duration::ZERO,
-    most_window: Duration::MAX,
+    least_window_s: 0,
+    most_window_s: u16::MAX,
     is_inconclusive: false,
     steps: &[],
     guide: "",

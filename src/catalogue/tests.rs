@@ -64,7 +64,7 @@ fn every_kind_is_complete() {
         assert!(kind.automatic.ends_with('.'), "{code}: {}", kind.automatic);
         assert!(!kind.causes.is_empty() && !kind.steps.is_empty(), "{code}");
         assert!(kind.recheck_from <= kind.condition, "{code}");
-        assert!(kind.least_window <= kind.most_window, "{code}");
+        assert!(kind.least_window_s <= kind.most_window_s, "{code}");
     }
 }
 

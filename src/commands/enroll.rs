@@ -13,6 +13,7 @@ use crate::cli::{Action, Invocation, Output};
 use crate::context::{value, Context, Mode, Session};
 use crate::engine::{RepairLog, Run};
 use crate::host::files::Files;
+use crate::host::tasks::Task;
 use crate::host::{describe, output, Host, SharedMask};
 use crate::model::backoff;
 use crate::model::check::Evidence;
@@ -75,7 +76,7 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, i
     let mut run = Run::new(&context, &progress);
     let mut has_timer = false;
     let outcome = tokio::select! {
-        outcome = enroll(&context, &options, &progress, &mut run, &mut has_timer) => outcome,
+        outcome = Box::pin(enroll(&context, &options, &progress, &mut run, &mut has_timer)) => outcome,
         name = shutdown_signal() => {
             Outcome::Stopped(catalogue::RUN_INTERRUPTED.with_evidence(format!("by {name}")))
         }
@@ -118,7 +119,8 @@ async fn converge(
     // The host is suitable, and this run holds the lock.
     run.converge(&[Condition::Host]).await?;
     // From here on the timer retries if this run fails.
-    *has_timer = timer::configure(context, repeat, progress).await;
+    let configuring: Task<'_, bool> = Box::pin(timer::configure(context, repeat, progress));
+    *has_timer = configuring.await;
     run.converge(&[Condition::Host, Condition::ProxyEnvironment]).await?;
     // On a connected VM the conditions that only connecting needs are not checked again.
     run.observe_ahead(Condition::GOAL).await;

@@ -18,8 +18,9 @@ use std::time::Instant;
 use crate::cli::{self, Action, Invocation};
 use crate::context::{Context, Mode};
 use crate::host::files::{read_path, Files};
+use crate::host::tasks::Task;
 use crate::host::{describe, output, system, Host};
-use crate::model::exit_code::USAGE;
+use crate::model::exit_code::{OK, USAGE};
 use crate::model::pairs::Pairs;
 use crate::output::record;
 use crate::proxy_files::{self, DesiredProxy};
@@ -34,30 +35,31 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Runs the subcommand and returns the exit code.
 pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
-    match &invocation.command {
+    let running: Task<'_, u8> = match &invocation.command {
         Action::Help(topic) => {
             output::print(&cli::help(*topic));
-            0
+            return OK;
         }
         Action::Version => {
             output::print(concat!("arc-enroll ", env!("CARGO_PKG_VERSION"), "\n"));
-            0
+            return OK;
         }
-        Action::Explain { code } => explain::run(invocation, environment, code.as_deref()),
-        Action::Enroll { if_idle } => enroll::run(invocation, environment, *if_idle).await,
-        Action::Doctor => doctor::run(invocation, environment).await,
-        Action::Status => status::run(invocation, environment).await,
+        Action::Explain { code } => return explain::run(invocation, environment, code.as_deref()),
+        Action::Env => return env::run(invocation, environment),
+        Action::Validate { file } => return validate::run(invocation, file.as_ref()),
+        Action::UserData(options) => return user_data::run(invocation, options),
+        Action::Enroll { if_idle } => Box::pin(enroll::run(invocation, environment, *if_idle)),
+        Action::Doctor => Box::pin(doctor::run(invocation, environment)),
+        Action::Status => Box::pin(status::run(invocation, environment)),
         Action::Token { resource, identity } => {
-            token::run(invocation, environment, resource.as_deref(), identity.as_ref()).await
+            Box::pin(token::run(invocation, environment, resource.as_deref(), identity.as_ref()))
         }
-        Action::Bundle { file } => bundle::run(invocation, environment, file.as_deref()).await,
-        Action::Env => env::run(invocation, environment),
-        Action::Validate { file } => validate::run(invocation, file.as_ref()),
+        Action::Bundle { file } => Box::pin(bundle::run(invocation, environment, file.as_deref())),
         Action::Precheck { csn, vm } => {
-            precheck::run(invocation, environment, csn.as_deref(), vm.as_deref()).await
+            Box::pin(precheck::run(invocation, environment, csn.as_deref(), vm.as_deref()))
         }
-        Action::UserData(options) => user_data::run(invocation, options),
-    }
+    };
+    running.await
 }
 
 /// The settings, with the text and path of the configuration file.

@@ -148,7 +148,7 @@ async fn probe_azure_vm(context: &Context, facts: &Facts) -> AzureVmTest {
     let started = Instant::now();
     let target = format!("{}{AZURE_VM}", context.settings.imds.endpoint);
     let url = format!("{target}?api-version=2019-06-01");
-    let (seen, is_taken) = match link_local::get(&url, context.within(PROBE_LIMIT)).await {
+    let (seen, is_taken) = match link_local::get(url, context.within(PROBE_LIMIT)).await {
         Ok(reply) => (format!("HTTP {}", reply.status), Some((200..300).contains(&reply.status))),
         Err(error) => (error.to_string(), None),
     };

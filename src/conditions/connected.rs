@@ -6,6 +6,7 @@ use crate::clients::arm::Machine;
 use crate::clients::azcmagent::{self, show::Show};
 use crate::context::{ConnectionFacts, Context, Facts, Learned, Mode};
 use crate::host::https::HttpsReply;
+use crate::host::tasks::Task;
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
@@ -30,7 +31,11 @@ pub(super) async fn observe(context: &Context, facts: &Facts) -> Observation {
 ///
 /// # Errors
 /// `agent.not-answering`, or `connected.pending` right after a connect.
-pub async fn ask(context: &Context, facts: &Facts) -> Result<Show, Fault> {
+pub fn ask<'a>(context: &'a Context, facts: &'a Facts) -> Task<'a, Result<Show, Fault>> {
+    Box::pin(ask_once(context, facts))
+}
+
+async fn ask_once(context: &Context, facts: &Facts) -> Result<Show, Fault> {
     let (show, finished) = azcmagent::show(&context.host.commands)
         .await
         .map_err(|error| catalogue::AGENT_BROKEN.with_evidence(error.to_string()))?;

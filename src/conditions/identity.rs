@@ -11,6 +11,7 @@ use crate::catalogue;
 use crate::clients::imds::{self, Claims, Refusal, Token};
 use crate::context::{Context, Facts, IdentityFacts, Learned};
 use crate::host::link_local::{self, LinkLocalReply};
+use crate::host::tasks::Task;
 use crate::model::backoff;
 use crate::model::fault::{Fault, FaultKind};
 use crate::settings::{Cloud, Identity};
@@ -46,7 +47,16 @@ pub fn held_token(facts: &Facts) -> Result<Rc<Token>, Fault> {
 ///
 /// # Errors
 /// The fault because of which there is no token.
-pub async fn acquire(
+pub fn acquire<'a>(
+    context: &'a Context,
+    facts: &'a Facts,
+    known: &'a mut IdentityFacts,
+    for_arm: bool,
+) -> Task<'a, Result<Rc<Token>, Fault>> {
+    Box::pin(acquire_fresh(context, facts, known, for_arm))
+}
+
+async fn acquire_fresh(
     context: &Context,
     facts: &Facts,
     known: &mut IdentityFacts,

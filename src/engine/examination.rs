@@ -39,7 +39,7 @@ pub async fn examine(context: &Context, conditions: &[Condition]) -> Examination
                 false
             }
             Readiness::Blocked(cause) => {
-                results.push(row(*condition, CheckState::Skipped(cause.name()), Duration::ZERO));
+                insert(results, row(*condition, CheckState::Skipped(cause.name()), Duration::ZERO));
                 false
             }
         });
@@ -85,21 +85,26 @@ fn row(condition: Condition, state: CheckState, elapsed: Duration) -> CheckResul
     CheckResult { check: None, condition, state, steps: Vec::new(), elapsed }
 }
 
+/// Adds a row in the order of the conditions.
+fn insert(results: &mut Vec<CheckResult>, result: CheckResult) {
+    let at = results.partition_point(|other| other.condition < result.condition);
+    results.insert(at, result);
+}
+
 impl Examination {
     fn add(&mut self, condition: Condition, observation: Observation, elapsed: Duration) {
         let state = match observation.outcome {
             Ok(evidence) => CheckState::Holds(evidence),
             Err(fault) => CheckState::Fails(fault),
         };
-        self.results.push(row(condition, state, elapsed));
+        insert(&mut self.results, row(condition, state, elapsed));
         self.facts.learn(observation.learned);
         self.probes.extend(observation.probes);
         self.not_checked.extend(observation.not_checked);
     }
 
-    /// Sorts the rows, and renders the remediation with all collected facts.
+    /// Renders the remediation with all collected facts.
     fn finish(mut self, context: &Context) -> Self {
-        self.results.sort_by_key(|result| result.condition);
         for result in &mut self.results {
             if let CheckState::Fails(fault) = &result.state {
                 result.steps = fault.remediation(&|var| value(context, &self.facts, var));

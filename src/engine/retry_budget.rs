@@ -46,7 +46,7 @@ impl RetryBudget {
     /// Faults of other kinds in between are ignored: a fault and the failure of its repair may alternate.
     pub fn count(&mut self, fault: &Fault) -> u32 {
         let condition = fault.kind.condition;
-        let least = fault.kind.least_window;
+        let least = Duration::from_secs(fault.kind.least_window_s.into());
         match self.failing.iter_mut().find(|failing| failing.condition == condition) {
             Some(failing) => failing.least_window = failing.least_window.max(least),
             None => {
@@ -91,7 +91,10 @@ impl RetryBudget {
     pub fn left(&self, fault: &Fault, window: Duration) -> Duration {
         let now = Instant::now();
         let failing = self.failing(fault);
-        let window = window.min(fault.kind.most_window);
+        let window = match fault.kind.most_window_s {
+            u16::MAX => window,
+            most => window.min(Duration::from_secs(most.into())),
+        };
         let window = window.max(failing.map_or(Duration::ZERO, |failing| failing.least_window));
         let since = failing.map_or(now, |failing| failing.since);
         (since + window).min(self.deadline).saturating_duration_since(now)

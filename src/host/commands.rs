@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use tracing::info;
 
 use super::files::Files;
+use super::tasks::Task;
 use super::SharedMask;
 use crate::model::secret::Secret;
 
@@ -202,7 +203,11 @@ impl Commands {
     ///
     /// # Errors
     /// [`CommandError`]; a non-zero exit status is not an error.
-    pub async fn run(&self, mut run: Program<'_>) -> CommandResult {
+    pub fn run<'a, 'p: 'a>(&'a self, program: Program<'p>) -> Task<'a, CommandResult> {
+        Box::pin(self.run_logged(program))
+    }
+
+    async fn run_logged(&self, mut run: Program<'_>) -> CommandResult {
         run.limit = self.within(run.limit);
         let Some(program) = self.find(run.program) else {
             return Err(Box::new(CommandError::NotFound { program: run.program.to_owned() }));

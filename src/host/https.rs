@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::commands::{tail, CommandError, Commands, Program};
+use super::tasks::Task;
 use crate::model::secret::Secret;
 use crate::settings::ProxyUrl;
 
@@ -84,7 +85,15 @@ pub enum HttpsError {
 ///
 /// # Errors
 /// [`HttpsError`]; an HTTP error status is not an error, except with [`HttpsRequest::save_to`].
-pub async fn send(
+pub fn send<'a>(
+    commands: &'a Commands,
+    proxy: Option<&'a ProxyUrl>,
+    request: HttpsRequest<'a>,
+) -> Task<'a, Result<HttpsReply, Box<HttpsError>>> {
+    Box::pin(send_logged(commands, proxy, request))
+}
+
+async fn send_logged(
     commands: &Commands,
     proxy: Option<&ProxyUrl>,
     request: HttpsRequest<'_>,

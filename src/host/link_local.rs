@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::tasks::Task;
 use crate::formats::url::{split_port, Url};
 
 /// Timeout of the TCP connection.
@@ -83,7 +84,12 @@ impl LinkLocalReply {
 ///
 /// # Errors
 /// [`LinkLocalError`]; an HTTP error status is not an error.
-pub async fn get(url: &str, limit: Duration) -> Result<LinkLocalReply, LinkLocalError> {
+pub fn get(url: String, limit: Duration) -> Task<'static, Result<LinkLocalReply, LinkLocalError>> {
+    Box::pin(get_logged(url, limit))
+}
+
+async fn get_logged(url: String, limit: Duration) -> Result<LinkLocalReply, LinkLocalError> {
+    let url = url.as_str();
     let started = super::http_started("GET", url);
     let result = match tokio::time::timeout(limit, exchange(url)).await {
         Ok(Ok(reply)) => Ok(reply),
@@ -305,7 +311,7 @@ mod tests {
             }
             String::from_utf8(request).unwrap()
         });
-        (get(&url, EXCHANGE).await, server.await.unwrap())
+        (get(url, EXCHANGE).await, server.await.unwrap())
     }
 
     #[tokio::test]
@@ -408,7 +414,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        assert!(matches!(get(&url, EXCHANGE).await, Err(LinkLocalError::Refused { .. })));
+        assert!(matches!(get(url, EXCHANGE).await, Err(LinkLocalError::Refused { .. })));
     }
 
     #[test]

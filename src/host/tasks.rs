@@ -5,6 +5,9 @@ use std::pin::Pin;
 use std::task::Poll;
 
 /// A boxed future.
+///
+/// What many callers wait for returns one, in place of being an `async fn`: the state of a future is part of each
+/// caller's own, and so is the code that drops it, which made the program 11 KB larger.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// Runs all tasks concurrently; returns the results in the order of the tasks.

@@ -11,6 +11,7 @@ use tracing::info;
 
 use super::commands::Commands;
 use super::names;
+use super::tasks::Task;
 use crate::settings::ProxyUrl;
 
 /// Timeout of the TCP connection to the proxy.
@@ -51,7 +52,16 @@ pub enum Tunnel {
 }
 
 /// Requests a tunnel to port 443 of a host from the proxy, and closes it.
-pub async fn probe(commands: &Commands, proxy: &ProxyUrl, host: &str, limit: Duration) -> Tunnel {
+pub fn probe<'a>(
+    commands: &'a Commands,
+    proxy: &'a ProxyUrl,
+    host: &'a str,
+    limit: Duration,
+) -> Task<'a, Tunnel> {
+    Box::pin(probe_logged(commands, proxy, host, limit))
+}
+
+async fn probe_logged(commands: &Commands, proxy: &ProxyUrl, host: &str, limit: Duration) -> Tunnel {
     let port = 443;
     info!(event = "tunnel.started", host, port, "CONNECT {host}:{port}");
     let started = Instant::now();

@@ -68,9 +68,9 @@ pub struct FaultKind {
     /// The condition from which observation restarts; an earlier one if this fault invalidates its result.
     pub recheck_from: Condition,
     /// The lower bound of the retry window, regardless of the settings.
-    pub least_window: Duration,
+    pub least_window_s: u16,
     /// The upper bound of the retry window: retrying longer does not help.
-    pub most_window: Duration,
+    pub most_window_s: u16,
     /// Whether the fault only reports that a check was not possible.
     pub is_inconclusive: bool,
     /// The remediation, in order.

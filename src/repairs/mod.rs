@@ -16,19 +16,18 @@ mod renew_token;
 mod set_agent_proxy;
 mod step_clock;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use crate::catalogue;
 use crate::context::{Context, Session};
 use crate::host::commands::{Finished, Program};
+use crate::host::tasks::Task;
 use crate::model::fault::Fault;
 use crate::model::repair::RepairId;
 use crate::settings::Settings;
 
 /// A repair under way.
-type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + 'a>>;
+type Running<'a> = Task<'a, Result<(), Fault>>;
 
 /// One repair.
 pub struct Repair {
@@ -74,7 +73,11 @@ fn always(_settings: &Settings) -> bool {
 const SERVICE_LIMIT: Duration = Duration::from_secs(90);
 
 /// Runs systemctl.
-async fn systemctl(context: &Context, args: &[&str]) -> Result<Box<Finished>, Fault> {
+fn systemctl<'a>(context: &'a Context, args: &'a [&'a str]) -> Task<'a, Result<Box<Finished>, Fault>> {
+    Box::pin(run_systemctl(context, args))
+}
+
+async fn run_systemctl(context: &Context, args: &[&str]) -> Result<Box<Finished>, Fault> {
     let run = Program::new("systemctl", args, context.within(SERVICE_LIMIT));
     let finished = context.host.commands.run(run).await;
     finished.map_err(|error| catalogue::AGENT_SERVICE_DOWN.with_evidence(error.to_string()))

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::formats::json::object;
 use crate::host::commands::Commands;
 use crate::host::https::{self, HttpsError, HttpsReply, HttpsRequest};
+use crate::host::tasks::Task;
 use crate::model::secret::Secret;
 use crate::settings::{Azure, Cloud, ProxyUrl};
 
@@ -47,42 +48,42 @@ impl Arm<'_> {
     ///
     /// # Errors
     /// There was no response.
-    pub async fn permissions(&self) -> Result<HttpsReply, Box<HttpsError>> {
+    pub fn permissions(&self) -> Answer<'_> {
         let path = "providers/Microsoft.Authorization/permissions?api-version=2022-04-01";
-        self.send("GET", &self.in_group(path), None).await
+        self.send("GET", &self.in_group(path), None)
     }
 
     /// The registration of the subscription for Arc.
     ///
     /// # Errors
     /// There was no response.
-    pub async fn provider(&self) -> Result<HttpsReply, Box<HttpsError>> {
-        self.send("GET", "providers/Microsoft.HybridCompute?api-version=2021-04-01", None).await
+    pub fn provider(&self) -> Answer<'_> {
+        self.send("GET", "providers/Microsoft.HybridCompute?api-version=2021-04-01", None)
     }
 
     /// The Arc machine of this name.
     ///
     /// # Errors
     /// There was no response.
-    pub async fn machine(&self, name: &str) -> Result<HttpsReply, Box<HttpsError>> {
-        self.on_machine("GET", name).await
+    pub fn machine(&self, name: &str) -> Answer<'_> {
+        self.on_machine("GET", name)
     }
 
     /// GET or DELETE of the Arc machine of this name; ARM may complete a deletion after its response.
     ///
     /// # Errors
     /// There was no response.
-    pub async fn on_machine(&self, method: &str, name: &str) -> Result<HttpsReply, Box<HttpsError>> {
-        self.send(method, &self.machine_path(name), None).await
+    pub fn on_machine(&self, method: &'static str, name: &str) -> Answer<'_> {
+        self.send(method, &self.machine_path(name), None)
     }
 
     /// Replaces the tags of the Arc machine.
     ///
     /// # Errors
     /// There was no response.
-    pub async fn set_tags(&self, name: &str) -> Result<HttpsReply, Box<HttpsError>> {
+    pub fn set_tags(&self, name: &str) -> Answer<'_> {
         let body = object! { "tags": self.azure.tags }.to_string();
-        self.send("PATCH", &self.machine_path(name), Some(&body)).await
+        self.send("PATCH", &self.machine_path(name), Some(body))
     }
 
     fn in_group(&self, path: &str) -> String {
@@ -94,16 +95,16 @@ impl Arm<'_> {
     }
 
     /// Sends one request; `path` is relative to the subscription.
-    async fn send(
-        &self,
-        method: &str,
-        path: &str,
-        json: Option<&str>,
-    ) -> Result<HttpsReply, Box<HttpsError>> {
+    fn send(&self, method: &'static str, path: &str, json: Option<String>) -> Answer<'_> {
         let azure = self.azure;
         let url = format!("https://{}/subscriptions/{}/{path}", host(azure.cloud), azure.subscription_id);
-        let request =
-            HttpsRequest { method, bearer: Some(self.token), json, ..HttpsRequest::get(&url, self.limit) };
-        https::send(self.commands, self.proxy, request).await
+        Box::pin(async move {
+            let (bearer, json) = (Some(self.token), json.as_deref());
+            let request = HttpsRequest { method, bearer, json, ..HttpsRequest::get(&url, self.limit) };
+            https::send(self.commands, self.proxy, request).await
+        })
     }
 }
+
+/// A request under way.
+type Answer<'a> = Task<'a, Result<HttpsReply, Box<HttpsError>>>;

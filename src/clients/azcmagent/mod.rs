@@ -10,6 +10,7 @@ mod tags;
 use std::time::Duration;
 
 use crate::host::commands::{CommandError, CommandResult, Commands, Finished, Program};
+use crate::host::tasks::Task;
 use show::Show;
 
 /// Name of the program.
@@ -36,14 +37,19 @@ pub async fn version(commands: &Commands) -> Result<Option<String>, Box<CommandE
     Ok(parse_version(&finished.transcript))
 }
 
+/// What `azcmagent show` says, if it can be parsed, and the run itself.
+pub type Shown = (Option<Show>, Box<Finished>);
+
 /// Runs `azcmagent show`; `None` where its output cannot be parsed, as while himds starts.
 ///
 /// # Errors
 /// azcmagent cannot be run; unparsable output is in the `Ok` pair.
-pub async fn show(commands: &Commands) -> Result<(Option<Show>, Box<Finished>), Box<CommandError>> {
-    let finished = commands.run(Program::new(PROGRAM, &["show", "-j"], SHORT)).await?;
-    let show = Show::parse(&finished.stdout).or_else(|| Show::parse(&finished.transcript));
-    Ok((show, finished))
+pub fn show(commands: &Commands) -> Task<'_, Result<Shown, Box<CommandError>>> {
+    Box::pin(async move {
+        let finished = commands.run(Program::new(PROGRAM, &["show", "-j"], SHORT)).await?;
+        let show = Show::parse(&finished.stdout).or_else(|| Show::parse(&finished.transcript));
+        Ok((show, finished))
+    })
 }
 
 /// The value of `proxy.url`; empty where it is not set, `None` where it cannot be read.

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::formats::percent;
 use crate::host::link_local::{self, LinkLocalError, LinkLocalReply};
+use crate::host::tasks::Task;
 use crate::model::secret::Secret;
 use crate::settings::Identity;
 
@@ -59,21 +60,21 @@ pub fn token_url(endpoint: &str, resource: &str, identity: &Identity) -> String 
 ///
 /// # Errors
 /// Transport errors; an HTTP error status is not an error.
-pub async fn request_token(
+pub fn request_token(
     endpoint: &str,
     resource: &str,
     identity: &Identity,
     limit: Duration,
-) -> Result<LinkLocalReply, LinkLocalError> {
-    link_local::get(&token_url(endpoint, resource, identity), limit).await
+) -> Task<'static, Result<LinkLocalReply, LinkLocalError>> {
+    link_local::get(token_url(endpoint, resource, identity), limit)
 }
 
 /// Requests the sidecar's health page; a reply of any status shows that the sidecar is reachable.
 ///
 /// # Errors
 /// Transport errors.
-pub async fn health(endpoint: &str, limit: Duration) -> Result<LinkLocalReply, LinkLocalError> {
-    link_local::get(&format!("{endpoint}/healthz"), limit).await
+pub fn health(endpoint: &str, limit: Duration) -> Task<'static, Result<LinkLocalReply, LinkLocalError>> {
+    link_local::get(format!("{endpoint}/healthz"), limit)
 }
 
 #[cfg(test)]
