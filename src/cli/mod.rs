@@ -342,6 +342,7 @@ fn did_you_mean(near: Option<&str>, dashes: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::condition::Condition;
     use crate::settings::Cloud;
     use table::TargetOption;
 
@@ -533,7 +534,10 @@ mod tests {
             assert!(text.starts_with(&format!("Usage: arc-enroll {}", subcommand.name)));
             assert!(subcommand.flags.iter().all(|flag| text.contains(&format!("  --{}", flag.name))));
         }
-        assert!(help(None).contains("\n  20  access             21  connected\n"));
+        for condition in Condition::ALL {
+            let code = condition.entry().exit_code;
+            assert!(help(None).contains(&format!("  {code}  {}", condition.name())), "{condition:?}");
+        }
         assert!(help(None).ends_with("\n  75  not yet: waiting longer can help\n"));
     }
 }
