@@ -15,7 +15,7 @@ use crate::bundle::{self, Bundle, Collected, Content, Part};
 use crate::cli::{Action, Invocation, Output};
 use crate::context::{value, Context, Mode};
 use crate::engine::Examination;
-use crate::formats::json::object;
+use crate::formats::json::{list, object};
 use crate::host::files::write_private;
 use crate::host::output;
 use crate::host::tasks::{join_all, Task};
@@ -221,13 +221,13 @@ fn archive_path(context: &Context, file: Option<&Path>, folder: &str) -> PathBuf
 }
 
 fn to_json(file: &str, bundle: &Bundle) -> Value {
-    let missing = bundle.missing.iter().map(|(name, why)| object! { "name": name, "why": why });
+    let mut missing = bundle.missing.iter().map(|(name, why)| object! { "name": name, "why": why });
     object! {
         "file": file,
         "bytes": bundle.bytes.len(),
         "entries": bundle.entries,
         "truncated": bundle.truncated,
-        "missing": missing.collect::<Vec<_>>(),
+        "missing": list(&mut missing),
     }
 }
 

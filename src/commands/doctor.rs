@@ -11,8 +11,9 @@ use crate::cli::{Invocation, Output};
 use crate::conditions::network_tests;
 use crate::context::Context;
 use crate::engine::{self, Examination};
-use crate::formats::json::object;
+use crate::formats::json::{list, object};
 use crate::host::output;
+use crate::host::tasks::Task;
 use crate::model::check::{exit_code, worst, CheckState};
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
@@ -51,7 +52,11 @@ pub fn limit(context: &mut Context) {
 }
 
 /// Observes every condition and runs every probe concurrently; `unread` lists what could not be read before.
-pub async fn examine(context: &Context, unread: Vec<String>) -> Examination {
+pub fn examine(context: &Context, unread: Vec<String>) -> Task<'_, Examination> {
+    Box::pin(examine_all(context, unread))
+}
+
+async fn examine_all(context: &Context, unread: Vec<String>) -> Examination {
     let (mut examination, tests) =
         tokio::join!(engine::examine(context, Condition::ALL), network_tests::run(context));
     examination.probes.extend(tests);
@@ -75,8 +80,8 @@ pub fn to_json(context: &Context, examination: &Examination) -> Value {
         "agent": env!("CARGO_PKG_VERSION"),
         "exit_code": exit_code(results),
         "worst": worst(results).map(Fault::code),
-        "conditions": results.iter().map(table::to_json).collect::<Vec<_>>(),
-        "network": examination.probes.iter().map(probe_to_json).collect::<Vec<_>>(),
+        "conditions": list(&mut results.iter().map(table::to_json)),
+        "network": list(&mut examination.probes.iter().map(probe_to_json)),
         "unseen": examination.not_checked,
         "vm": object! {
             "resource_name": context.resource_name(claims).map(|name| name.to_string()),

@@ -6,7 +6,7 @@ use super::{context, load_for_observation, Environment};
 use crate::catalogue;
 use crate::cli::{Invocation, Output};
 use crate::context::{value, Facts, Mode};
-use crate::formats::json::object;
+use crate::formats::json::{list, object};
 use crate::host::{output, Host};
 use crate::model::exit_code::USAGE;
 use crate::model::fault::FaultKind;
@@ -25,7 +25,7 @@ pub(super) fn run(invocation: &Invocation, environment: Environment<'_>, code: O
     let text = match (as_json, code) {
         (true, Some(_)) => kinds.iter().map(|kind| format!("{}\n", to_json(kind))).collect(),
         (true, None) => {
-            format!("{}\n", Json::from(kinds.iter().map(|kind| to_json(kind)).collect::<Vec<_>>()))
+            format!("{}\n", list(&mut kinds.iter().map(|kind| to_json(kind))))
         }
         (false, Some(_)) => kinds.iter().map(|kind| explain(invocation, environment, kind)).collect(),
         (false, None) => terminal::catalogue(&kinds),

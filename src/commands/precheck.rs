@@ -8,7 +8,7 @@ use super::shutdown::run_until_shutdown;
 use super::{context, load_or_report, Environment};
 use crate::cli::{Invocation, Output};
 use crate::context::Mode;
-use crate::formats::json::object;
+use crate::formats::json::{list, object};
 use crate::host::output;
 use crate::model::check::{exit_code, worst, CheckResult};
 use crate::model::exit_code::USAGE;
@@ -62,7 +62,7 @@ fn to_json(results: &[CheckResult]) -> Value {
     object! {
         "version": 1, "agent": env!("CARGO_PKG_VERSION"), "exit_code": exit_code(results),
         "worst": worst(results).map(Fault::code),
-        "conditions": results.iter().map(table::to_json).collect::<Vec<_>>(),
+        "conditions": list(&mut results.iter().map(table::to_json)),
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::signal::unix::{signal, SignalKind};
 
 use crate::catalogue;
 use crate::host::files::read_path;
+use crate::host::tasks::Task;
 use crate::host::{output, Host};
 
 /// Runs an observation, showing `status` meanwhile.
@@ -40,7 +41,11 @@ pub(super) async fn run_until_shutdown<T>(
 }
 
 /// Waits for a shutdown signal and returns its name.
-pub(super) async fn shutdown_signal() -> &'static str {
+pub(super) fn shutdown_signal() -> Task<'static, &'static str> {
+    Box::pin(first_signal())
+}
+
+async fn first_signal() -> &'static str {
     let ignored = ignored_signals();
     let kinds = [
         (SignalKind::terminate(), "SIGTERM"),

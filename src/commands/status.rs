@@ -12,7 +12,7 @@ use crate::cli::{Invocation, Output};
 use crate::clients::azcmagent::{self, show::Show};
 use crate::context::{Context, Mode};
 use crate::engine;
-use crate::formats::json::object;
+use crate::formats::json::{list, object};
 use crate::host::{output, system, Host};
 use crate::model::check::{CheckResult, CheckState};
 use crate::model::condition::Condition;
@@ -128,15 +128,11 @@ fn is_permission_error(fault: &Fault) -> bool {
 }
 
 fn to_json(status: &Status) -> Value {
-    let conditions: Vec<Value> = status
-        .results
-        .iter()
-        .map(|result| {
-            let (state, text) = describe(result);
-            let fault = result.fault().map(Fault::code);
-            object! { "condition": result.condition.name(), "state": state, "evidence": text, "fault": fault }
-        })
-        .collect();
+    let conditions = list(&mut status.results.iter().map(|result| {
+        let (state, text) = describe(result);
+        let fault = result.fault().map(Fault::code);
+        object! { "condition": result.condition.name(), "state": state, "evidence": text, "fault": fault }
+    }));
     let (state, place) = agent(status);
     object! {
         "last_run": status.record,

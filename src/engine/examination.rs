@@ -25,7 +25,11 @@ pub struct Examination {
 type Observed = (Condition, Observation, Duration);
 
 /// Observes these conditions concurrently, without changing anything.
-pub async fn examine(context: &Context, conditions: &[Condition]) -> Examination {
+pub fn examine<'a>(context: &'a Context, conditions: &'a [Condition]) -> Task<'a, Examination> {
+    Box::pin(examine_all(context, conditions))
+}
+
+async fn examine_all(context: &Context, conditions: &[Condition]) -> Examination {
     let mut examination = Examination::default();
     let mut waiting = conditions.to_vec();
     let mut running: Vec<Task<'_, Observed>> = Vec::new();

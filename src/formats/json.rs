@@ -26,6 +26,11 @@ pub fn object_of(members: &[(&str, &dyn Member)]) -> Value {
     Value::Object(object)
 }
 
+/// A list of these values; it takes a dyn iterator so that it is compiled only once.
+pub fn list(values: &mut dyn Iterator<Item = Value>) -> Value {
+    Value::Array(values.collect())
+}
+
 /// [`object_of`] in JSON syntax: `object! { "name": name, "vm": object! { "id": id } }`.
 macro_rules! object {
     ($($name:literal: $value:expr),* $(,)?) => {

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::context::Context;
 use crate::host::commands::{tail, Program};
 use crate::host::files::{FileError, Files, Readable};
+use crate::host::tasks::Task;
 use crate::host::{describe, system, Host};
 use crate::output::progress::Progress;
 use crate::output::terminal::{self, Mark, Style};
@@ -108,7 +109,11 @@ pub fn latest_run(settings: &Settings) -> Option<SystemTime> {
 ///
 /// # Errors
 /// The error message of systemctl.
-pub async fn query_state(host: &Host) -> Result<State, String> {
+pub fn query_state(host: &Host) -> Task<'_, Result<State, String>> {
+    Box::pin(query(host))
+}
+
+async fn query(host: &Host) -> Result<State, String> {
     let output = systemctl(host, &["show", PROPERTIES, NAME, SERVICE]).await?;
     let value = |name: &str| {
         output.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default().trim()
@@ -236,7 +241,11 @@ fn is_below(path: &str, directories: &[&str]) -> bool {
 }
 
 /// Runs systemctl; returns its standard output, or an error message with the end of its output.
-async fn systemctl(host: &Host, args: &[&str]) -> Result<String, String> {
+fn systemctl<'a>(host: &'a Host, args: &'a [&'a str]) -> Task<'a, Result<String, String>> {
+    Box::pin(run_systemctl(host, args))
+}
+
+async fn run_systemctl(host: &Host, args: &[&str]) -> Result<String, String> {
     let finished =
         host.commands.run(Program::new("systemctl", args, LIMIT)).await.map_err(|error| describe(&error))?;
     if finished.succeeded() {
