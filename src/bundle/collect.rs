@@ -85,7 +85,11 @@ pub struct Collected {
 }
 
 /// Collects the sources of the table, and the log where it is another file.
-pub async fn collect(host: &Host, log: Option<&str>) -> Collected {
+pub fn collect<'a>(host: &'a Host, log: Option<&'a str>) -> Task<'a, Collected> {
+    Box::pin(collect_all(host, log))
+}
+
+async fn collect_all(host: &Host, log: Option<&str>) -> Collected {
     let started = Instant::now();
     let mut parts = Vec::new();
     if let Some(log) = log {

@@ -97,11 +97,12 @@ async fn collect_until_shutdown(
     if is_watched {
         output::write_stderr("  collecting, at most 20 s …");
     }
+    let collecting: Task<'_, _> = Box::pin(collect(invocation, environment, context, unread));
     let collected = tokio::select! {
         // The signal handlers have to be installed before the first child process is started.
         biased;
         _name = shutdown_signal() => None,
-        collected = collect(invocation, environment, context, unread) => Some(collected),
+        collected = collecting => Some(collected),
     };
     if is_watched {
         output::write_stderr("\r\x1b[K");
@@ -141,11 +142,11 @@ async fn collect(
     let host = context.host.clone();
     let log = context.settings.log.file.display().to_string();
     let endpoint = context.settings.imds.endpoint.clone();
-    let examining = async {
+    let examining: Task<'_, _> = Box::pin(async {
         let started = Instant::now();
         let examination = doctor::examine(context, Vec::new()).await;
         (examination, started.elapsed())
-    };
+    });
     let asking =
         bundle::PAGES.iter().map(|page| Box::pin(bundle::fetch_page(&endpoint, page)) as Task<'_, _>);
     let log = Some(log.as_str()).filter(|log| *log != enroll::DEFAULT_LOG);

@@ -16,7 +16,7 @@ mod imds;
 mod proxy;
 
 use crate::assertions::{assert_stopped, met, with_windows};
-use crate::nexus::spec::Door;
+use crate::nexus::spec::PortState;
 use crate::nexus::vm::Vm;
 
 #[test]
@@ -24,7 +24,7 @@ fn the_deadline_of_the_run_is_shorter_than_every_window() {
     // The other windows exceed the test's limit, so only the deadline can end this run.
     let vm = Vm::new()
         .installed()
-        .imds(|imds| imds.door = Door::Closed)
+        .imds(|imds| imds.port_state = PortState::Closed)
         .config(&with_windows(&[("boot", "2s"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]))
         .start();
     let run = vm.run(&["enroll"]);

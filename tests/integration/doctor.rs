@@ -10,7 +10,7 @@ use crate::assertions::{assert_enrolled, with_windows};
 use crate::catalogue::machine::quiet;
 use crate::file_systems::without;
 use crate::nexus::run::{Mode, Run};
-use crate::nexus::spec::{Door, HttpAct, Outcome, Playbook, Unit};
+use crate::nexus::spec::{HttpAct, Outcome, Playbook, PortState, Unit};
 use crate::nexus::vm::{self, agent_program, config, Vm, CONFIG};
 
 fn hang() -> Playbook<Outcome> {
@@ -239,7 +239,9 @@ fn doctor_names_causes_and_not_their_consequences() {
 fn doctor_does_not_wait_for_what_is_down() {
     // The windows exceed the test's limit, so a wait would fail the test.
     let config = with_windows(&[("boot", "1h"), ("token", "1h"), ("access", "1h"), ("endpoint", "1h")]);
-    let vm = Vm::new().imds(|imds| imds.door = Door::Closed).csn(|csn| csn.door = Door::Closed);
+    let vm = Vm::new()
+        .imds(|imds| imds.port_state = PortState::Closed)
+        .csn(|csn| csn.port_state = PortState::Closed);
     let vm = vm.config(&config).start();
     let before = vm.tree();
     let run = vm.run(&["doctor"]);
@@ -263,7 +265,7 @@ fn doctor_runs_beside_another_run() {
 
 #[test]
 fn doctor_is_coloured_on_a_terminal_and_plain_elsewhere() {
-    let vm = Vm::new().imds(|imds| imds.door = Door::Closed).start();
+    let vm = Vm::new().imds(|imds| imds.port_state = PortState::Closed).start();
     let run = vm.agent(&["doctor"]).mode(Mode::Terminal).run();
     assert!(run.stdout.contains("\u{1b}[31mFAIL"), "{}", run.text());
     assert!(!vm.run(&["doctor"]).stdout.contains('\u{1b}'));

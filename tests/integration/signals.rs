@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use crate::assertions::{assert_enrolled, assert_stopped, with_windows};
 use crate::nexus::run::{wait_until, Mode, Run};
-use crate::nexus::spec::{Door, GuestPlan, Outcome, Playbook};
+use crate::nexus::spec::{GuestPlan, Outcome, Playbook, PortState};
 use crate::nexus::vm::{agent_program, Vm};
 
 /// Zombies count as gone: without an init nothing reaps them.
@@ -52,7 +52,7 @@ fn signal_during(vm: &Vm, call: &str, signal: Signal, mode: Mode) -> Run {
 fn sigterm_during_a_wait() {
     // The windows exceed the test's limit, so only the signal can end this run.
     let config = with_windows(&[("boot", "1h"), ("endpoint", "1h")]);
-    let vm = Vm::new().imds(|imds| imds.door = Door::Closed).config(&config).start();
+    let vm = Vm::new().imds(|imds| imds.port_state = PortState::Closed).config(&config).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
     going.signal(Signal::SIGTERM);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::assertions::{assert_enrolled, with_windows};
-use crate::nexus::spec::{machine_id, Door, GuestPlan, Outcome, Playbook, VM_NAME};
+use crate::nexus::spec::{machine_id, GuestPlan, Outcome, Playbook, PortState, VM_NAME};
 use crate::nexus::vm::{self, Vm, RECORD};
 
 fn state_of(text: &str, name: &str) -> Value {
@@ -91,8 +91,10 @@ fn status_of_an_enrolled_vm_has_the_next_timer_run() {
 
 #[test]
 fn status_of_a_vm_that_waits_names_fault_evidence_and_steps() {
-    let vm =
-        Vm::new().config(&with_windows(&[("endpoint", "1s")])).csn(|csn| csn.door = Door::Closed).start();
+    let vm = Vm::new()
+        .config(&with_windows(&[("endpoint", "1s")]))
+        .csn(|csn| csn.port_state = PortState::Closed)
+        .start();
     vm.run(&["enroll"]).assert_code(75);
     let (text, told) = status(&vm, 75);
     assert!(text.starts_with("Last run:   waiting: proxy.refused (exit code 75)\n"), "{text}");
@@ -198,8 +200,10 @@ fn status_without_root_lists_what_was_not_checked() {
 
 #[test]
 fn status_shows_the_last_run_and_azcmagent() {
-    let vm =
-        Vm::new().config(&with_windows(&[("endpoint", "1s")])).csn(|csn| csn.door = Door::Closed).start();
+    let vm = Vm::new()
+        .config(&with_windows(&[("endpoint", "1s")]))
+        .csn(|csn| csn.port_state = PortState::Closed)
+        .start();
     let run = vm.run(&["status"]);
     run.assert_code(75);
     assert!(run.stdout.contains("none") && run.stdout.contains("not installed"), "{}", run.text());

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::assertions::{assert_enrolled, assert_stopped, with_windows};
 use crate::file_systems::read_only;
 use crate::nexus::run::Run;
-use crate::nexus::spec::{Door, ImdsPlan, Outcome, Playbook, RESOURCE_GROUP, SUBSCRIPTION};
+use crate::nexus::spec::{ImdsPlan, Outcome, Playbook, PortState, RESOURCE_GROUP, SUBSCRIPTION};
 use crate::nexus::vm::{self, Vm};
 use nix::sys::signal::Signal;
 
@@ -56,7 +56,7 @@ fn position(run: &Run, event: &str) -> usize {
 
 #[test]
 fn timer_is_installed_before_any_wait() {
-    let vm = Vm::new().imds(|imds| imds.door = Door::Closed).start();
+    let vm = Vm::new().imds(|imds| imds.port_state = PortState::Closed).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
     assert_in_place(&vm);
@@ -345,7 +345,7 @@ fn a_temporary_configuration_installs_no_timer() {
 #[test]
 fn last_line_has_the_next_timer_run() {
     let config = with_windows(&[("endpoint", "1s")]);
-    let closed = || Vm::new().csn(|csn| csn.door = Door::Closed);
+    let closed = || Vm::new().csn(|csn| csn.port_state = PortState::Closed);
     let vm = closed().config(&config).start();
     let run = vm.run(&["enroll"]);
     assert_stopped(&vm, &run, 75, "proxy.refused");
@@ -362,7 +362,7 @@ fn last_line_has_the_next_timer_run() {
 
 #[test]
 fn if_idle_ends_at_once_beside_another_run() {
-    let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
+    let vm = Vm::new().installed().imds(|imds| imds.port_state = PortState::Closed).start();
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
     let before = vm.calls().len();
@@ -381,7 +381,7 @@ fn if_idle_ends_at_once_beside_another_run() {
 
 #[test]
 fn sigterm_while_waiting_for_another_run_keeps_its_record() {
-    let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
+    let vm = Vm::new().installed().imds(|imds| imds.port_state = PortState::Closed).start();
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
     let mut second = vm.agent(&["enroll"]).spawn();

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::nexus::spec::{Door, SYSTEM_OBJECT, TENANT, USER_CLIENT};
+use crate::nexus::spec::{PortState, SYSTEM_OBJECT, TENANT, USER_CLIENT};
 use crate::nexus::vm::{self, Vm};
 
 #[test]
@@ -35,7 +35,7 @@ fn missing_identity_is_an_error_without_output() {
 
 #[test]
 fn token_needs_no_configuration_and_waits_for_the_sidecar() {
-    let vm = Vm::new().imds(|imds| imds.door = Door::ClosedFor(4000)).start();
+    let vm = Vm::new().imds(|imds| imds.port_state = PortState::ClosedFor(4000)).start();
     fs::remove_file(vm.path(vm::CONFIG)).expect("a configuration");
     let run = vm.run(&["token"]);
     run.assert_code(0);

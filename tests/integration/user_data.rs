@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use serde_yaml::Value;
 
-use crate::nexus::spec::{Door, Playbook, Reply};
+use crate::nexus::spec::{Playbook, PortState, Reply};
 use crate::nexus::vm::{self, agent_program, Vm};
 
 /// The static program, if it was built and is named; the debug program exceeds every size limit.
@@ -209,9 +209,9 @@ fn fetched_through_the_proxy_of_the_network() {
     let url = ["--fetch-url", "https://mirror.example/arc-enroll", "--fetch-sha256", &digest];
     let output = folder.user_data(&agent_program(), &url);
     let script = written_file(&text(&output.stdout), "/usr/local/sbin/arc-enroll-fetch");
-    let run = |allowed: &str, door: Door| {
+    let run = |allowed: &str, port_state: PortState| {
         let vm = Vm::new()
-            .csn(|csn| (csn.additional, csn.door) = (vec![allowed.to_owned()], door))
+            .csn(|csn| (csn.additional, csn.port_state) = (vec![allowed.to_owned()], port_state))
             .azure(|azure| {
                 let reply = Reply::text(200, program).act();
                 azure.routes.insert("mirror.example".to_owned(), Playbook::new().forever(reply));
@@ -227,16 +227,16 @@ fn fetched_through_the_proxy_of_the_network() {
         let output = vm.command("sh").args(["-c", &script]).env("CURL_CA_BUNDLE", bundle).output();
         output.expect("the script runs")
     };
-    let refused = run("elsewhere.example", Door::Open);
+    let refused = run("elsewhere.example", PortState::Open);
     let log = text(&refused.stdout);
     assert_eq!(refused.status.code(), Some(17), "{log}");
     assert!(
         log.contains(r#""fault":"fetch.refused""#) && log.contains("refuses mirror.example:443"),
         "{log}"
     );
-    for door in [Door::Open, Door::ClosedFor(800)] {
-        let late = !matches!(door, Door::Open);
-        let fetched = run("mirror.example", door);
+    for port_state in [PortState::Open, PortState::ClosedFor(800)] {
+        let late = !matches!(port_state, PortState::Open);
+        let fetched = run("mirror.example", port_state);
         let log = text(&fetched.stdout);
         assert_eq!(fetched.status.code(), Some(0), "{log}{}", text(&fetched.stderr));
         assert!(log.ends_with("started: enroll\n") && log.contains("fetch.finished"), "{log}");

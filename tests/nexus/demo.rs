@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::nexus::run::Mode;
 use crate::nexus::seen::{Observed, Seen};
-use crate::nexus::spec::{Door, Playbook, Reply, VM_NAME};
+use crate::nexus::spec::{Playbook, PortState, Reply, VM_NAME};
 use crate::nexus::vm::{self, agent_program, Vm, CONFIG, LOG, RECORD};
 
 const WIDTH: usize = 78;
@@ -66,7 +66,7 @@ fn machine() -> vm::Builder {
         agent_program().parent().and_then(Path::parent).unwrap_or(Path::new("/tmp")).join("nexus-demo");
     Vm::new()
         .imds(|imds| {
-            imds.door = Door::ClosedFor(2500);
+            imds.port_state = PortState::ClosedFor(2500);
             imds.token = Playbook::new().times(2, Reply::named("imds-503").act());
         })
         .azure(|azure| azure.access.denials = 1)

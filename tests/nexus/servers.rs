@@ -8,7 +8,7 @@ use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::nexus::spec::Door;
+use crate::nexus::spec::PortState;
 use crate::world::{Server, World};
 use crate::{csn, http1, sidecar};
 
@@ -22,24 +22,24 @@ pub struct Addresses {
 /// Binds the ports that are to be open now, so that they accept connections on return, and serves in the background.
 pub async fn start(world: &World, tls: &TlsAcceptor, addresses: Addresses) -> io::Result<()> {
     for (server, address) in [(Server::Imds, addresses.imds), (Server::Csn, addresses.csn)] {
-        let listener = match door(world, server) {
-            Door::Open => Some(TcpListener::bind(address).await?),
-            Door::Closed | Door::ClosedFor(_) => None,
+        let listener = match port_state(world, server) {
+            PortState::Open => Some(TcpListener::bind(address).await?),
+            PortState::Closed | PortState::ClosedFor(_) => None,
         };
         tokio::spawn(keep(world.clone(), tls.clone(), server, address, listener));
     }
     Ok(())
 }
 
-fn door(world: &World, server: Server) -> Door {
+fn port_state(world: &World, server: Server) -> PortState {
     let state = world.state();
-    let door = match server {
-        Server::Imds => state.imds.door,
-        Server::Csn | Server::Azure => state.csn.door,
+    let port_state = match server {
+        Server::Imds => state.imds.port_state,
+        Server::Csn | Server::Azure => state.csn.port_state,
     };
-    match door {
-        Door::ClosedFor(ms) if world.elapsed_ms() >= ms => Door::Open,
-        door => door,
+    match port_state {
+        PortState::ClosedFor(ms) if world.elapsed_ms() >= ms => PortState::Open,
+        port_state => port_state,
     }
 }
 
@@ -52,15 +52,15 @@ async fn keep(
 ) {
     let mut changed = world.changed.subscribe();
     loop {
-        let door = door(&world, server);
-        if door != Door::Open {
+        let port_state = port_state(&world, server);
+        if port_state != PortState::Open {
             listener = None;
         } else if listener.is_none() {
             listener = TcpListener::bind(address).await.ok();
         }
-        let pause = match door {
-            Door::ClosedFor(ms) => Duration::from_millis(ms.saturating_sub(world.elapsed_ms()) + 1),
-            _ if listener.is_none() && door == Door::Open => Duration::from_millis(20),
+        let pause = match port_state {
+            PortState::ClosedFor(ms) => Duration::from_millis(ms.saturating_sub(world.elapsed_ms()) + 1),
+            _ if listener.is_none() && port_state == PortState::Open => Duration::from_millis(20),
             _ => Duration::from_secs(3600),
         };
         tokio::select! {

@@ -258,7 +258,7 @@ pub fn machine_id(name: &str) -> String {
 /// Whether a server's port takes connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Door {
+pub enum PortState {
     #[default]
     Open,
     /// Refuses connections for so many milliseconds after the start.
@@ -270,7 +270,7 @@ pub enum Door {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ImdsPlan {
-    pub door: Door,
+    pub port_state: PortState,
     pub identities: Vec<Identity>,
     pub tenant: String,
     pub token: Playbook<HttpAct>,
@@ -284,7 +284,7 @@ pub struct ImdsPlan {
 impl Default for ImdsPlan {
     fn default() -> Self {
         Self {
-            door: Door::Open,
+            port_state: PortState::Open,
             identities: vec![Identity::system()],
             tenant: TENANT.to_owned(),
             token: Playbook::new(),
@@ -299,7 +299,7 @@ impl Default for ImdsPlan {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CsnPlan {
-    pub door: Door,
+    pub port_state: PortState,
     /// `--enable-default-egress-endpoints`.
     pub default_egress: bool,
     /// `--additional-egress-endpoints`: names, or suffixes that begin with a dot.
@@ -318,7 +318,7 @@ pub struct CsnPlan {
 impl Default for CsnPlan {
     fn default() -> Self {
         Self {
-            door: Door::Open,
+            port_state: PortState::Open,
             default_egress: true,
             additional: vec!["packages.microsoft.com".to_owned()],
             refused: Vec::new(),

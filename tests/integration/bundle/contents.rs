@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{archive_of, JOURNALCTL};
-use crate::nexus::spec::{Door, HttpAct, Outcome, Playbook, SYSTEM_OBJECT, VM_NAME};
+use crate::nexus::spec::{HttpAct, Outcome, Playbook, PortState, SYSTEM_OBJECT, VM_NAME};
 use crate::nexus::vm::{self, Vm};
 
 const AGENT_LOG: &str = "time=\"2026-11-23T14:00:00Z\" level=info msg=\"fine\"\n\
@@ -146,8 +146,8 @@ fn folder_as_the_file_gets_the_archive_under_its_own_name() {
 #[test]
 fn bundle_of_an_empty_vm_lists_what_is_missing() {
     let vm = Vm::new()
-        .imds(|imds| imds.door = Door::Closed)
-        .csn(|csn| csn.door = Door::Closed)
+        .imds(|imds| imds.port_state = PortState::Closed)
+        .csn(|csn| csn.port_state = PortState::Closed)
         .system(|system| system.state = "offline".into())
         .start();
     for gone in ["etc/arc-enroll/config.yaml", "etc/environment", "etc/machine-id", vm::LOG] {

@@ -9,7 +9,7 @@ use super::{faults, Meet, Met};
 use crate::assertions::{assert_enrolled, evidence, with_windows};
 use crate::file_systems::{fill, read_only, small};
 use crate::nexus::run::Run;
-use crate::nexus::spec::{Door, Reply};
+use crate::nexus::spec::{PortState, Reply};
 use crate::nexus::vm::{agent_program, config, Builder, Vm, LOG};
 
 faults! {
@@ -105,7 +105,7 @@ pub fn with_short_windows() -> Builder {
 
 /// A VM on which a run waits for a long time.
 fn waiting() -> Builder {
-    Vm::new().installed().imds(|imds| imds.door = Door::Closed)
+    Vm::new().installed().imds(|imds| imds.port_state = PortState::Closed)
 }
 
 fn second_run(vm: &Vm) -> Run {

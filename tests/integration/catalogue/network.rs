@@ -3,11 +3,11 @@
 use super::machine::{quiet, with_short_windows};
 use super::{faults, Met};
 use crate::assertions::with_windows;
-use crate::nexus::spec::{Certificate, CsnPlan, Door, HttpAct, Playbook, Reply};
+use crate::nexus::spec::{Certificate, CsnPlan, HttpAct, Playbook, PortState, Reply};
 use crate::nexus::vm::{config, Builder, Vm};
 
 faults! {
-    imds_refused "imds.refused" => Met::by_doctor(quiet().imds(|imds| imds.door = Door::Closed))
+    imds_refused "imds.refused" => Met::by_doctor(quiet().imds(|imds| imds.port_state = PortState::Closed))
         .exit(75)
         .seen("http://169.254.169.254/healthz: connection refused")
         .remedy("curl -v --noproxy '*' --max-time 3 -H Metadata:true http://169.254.169.254/healthz");
@@ -52,7 +52,7 @@ faults! {
             .seen("HTTP 401")
             .remedy("ip route get 169.254.169.254");
 
-    proxy_refused "proxy.refused" => Met::by_doctor(csn(|csn| csn.door = Door::Closed))
+    proxy_refused "proxy.refused" => Met::by_doctor(csn(|csn| csn.port_state = PortState::Closed))
         .exit(75)
         .seen("http://169.254.0.11:3128, CONNECT management.azure.com:443")
         .seen("refused the connection")

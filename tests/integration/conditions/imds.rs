@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use nix::sys::signal::Signal;
 
 use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, waits, with_windows};
-use crate::nexus::spec::{Door, HttpAct, ImdsPlan, Playbook, Reply};
+use crate::nexus::spec::{HttpAct, ImdsPlan, Playbook, PortState, Reply};
 use crate::nexus::vm::{Builder, Vm};
 
 /// A VM whose token endpoint replies like this before it is healthy.
@@ -19,7 +19,7 @@ fn named(name: &str) -> HttpAct {
 
 #[test]
 fn a_late_sidecar_is_waited_for() {
-    let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
+    let vm = Vm::new().installed().imds(|imds| imds.port_state = PortState::Closed).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
     vm.set_imds(ImdsPlan::default());
@@ -36,7 +36,7 @@ fn a_late_sidecar_is_waited_for() {
 fn a_missing_sidecar_ends_with_a_retryable_fault() {
     let vm = Vm::new()
         .installed()
-        .imds(|imds| imds.door = Door::Closed)
+        .imds(|imds| imds.port_state = PortState::Closed)
         .config(&with_windows(&[("boot", "1h"), ("endpoint", "3s")]))
         .start();
     let run = vm.run(&["enroll"]);

@@ -1,12 +1,12 @@
 //! The CSN proxy: late, absent, refusing, asking for a password.
 
 use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, waits, with_windows};
-use crate::nexus::spec::{CsnPlan, Door, HttpAct, Playbook, Reply};
+use crate::nexus::spec::{CsnPlan, HttpAct, Playbook, PortState, Reply};
 use crate::nexus::vm::{config, Vm};
 
 #[test]
 fn a_late_proxy_is_waited_for() {
-    let vm = Vm::new().installed().csn(|csn| csn.door = Door::Closed).start();
+    let vm = Vm::new().installed().csn(|csn| csn.port_state = PortState::Closed).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
     vm.set_csn(CsnPlan::default());
@@ -19,7 +19,7 @@ fn a_late_proxy_is_waited_for() {
 fn a_missing_proxy_ends_with_a_retryable_fault() {
     let vm = Vm::new()
         .installed()
-        .csn(|csn| csn.door = Door::Closed)
+        .csn(|csn| csn.port_state = PortState::Closed)
         .config(&with_windows(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);

@@ -114,8 +114,8 @@ fn a_pipe_gets_text_and_the_log_file_gets_json() {
 
 #[test]
 fn a_terminal_gets_coloured_text_of_eighty_columns() {
-    use crate::nexus::spec::{Door, ImdsPlan};
-    let vm = Vm::new().installed().imds(|imds| imds.door = Door::Closed).start();
+    use crate::nexus::spec::{ImdsPlan, PortState};
+    let vm = Vm::new().installed().imds(|imds| imds.port_state = PortState::Closed).start();
     let mut going = vm.agent(&["enroll"]).mode(Mode::Terminal).spawn();
     going.wait_for_event("wait.started");
     vm.set_imds(ImdsPlan::default());

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::nexus::spec::{
-    Door, HttpAct, Identity, Playbook, Reply, TokenShape, SYSTEM_OBJECT, USER_CLIENT, USER_OBJECT,
+    HttpAct, Identity, Playbook, PortState, Reply, TokenShape, SYSTEM_OBJECT, USER_CLIENT, USER_OBJECT,
 };
 use crate::nexus::vm::Vm;
 
@@ -80,7 +80,7 @@ fn sidecar_plays_failures_and_then_is_healthy() {
 
 #[test]
 fn sidecar_opens_on_command() {
-    let vm = Vm::new().imds(|imds| imds.door = Door::ClosedFor(3000)).start();
+    let vm = Vm::new().imds(|imds| imds.port_state = PortState::ClosedFor(3000)).start();
     assert_eq!(imds(&vm, "/healthz", &[]).0, "000");
     let output = vm
         .command("curl")
