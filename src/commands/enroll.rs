@@ -299,11 +299,22 @@ fn report_verdict(
 fn should_record(context: &Context, ending: &mut Ending) -> bool {
     let is_busy = |fault: &Fault| fault.is(&catalogue::HOST_BUSY);
     let Some(fault) = ending.fault() else { return true };
+    // A shutdown may stop the timer's run as it begins. Having repaired nothing, that run knows nothing newer than the
+    // record of an enrolled VM.
+    if fault.is(&catalogue::RUN_INTERRUPTED) && ending.repairs.is_empty() && is_recorded_as_enrolled(context)
+    {
+        return false;
+    }
     // An unsuitable host has no record to keep. The run that holds the lock writes the record, so a run that was
     // stopped before it got the lock does not.
     fault.kind.resolution != Resolution::Unsuitable
         && !is_busy(fault)
         && !ending.session.claim(context).is_err_and(|held| is_busy(&held))
+}
+
+fn is_recorded_as_enrolled(context: &Context) -> bool {
+    let record = record::read(&context.host.files).ok().flatten();
+    record.is_some_and(|record| record.exit_code == OK)
 }
 
 /// The firmware id of the enrolled VM: of this one, or of the one in the record of an earlier run.

@@ -62,6 +62,11 @@ impl RepairLog {
         Some(done)
     }
 
+    /// Whether no repair was completed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The repairs in order, with secrets redacted.
     pub fn into_record(self, mask: &SharedMask) -> Vec<Repaired> {
         let masked = |(_, done): (Condition, Repaired)| Repaired {

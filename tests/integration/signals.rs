@@ -62,6 +62,21 @@ fn sigterm_during_a_wait() {
 }
 
 #[test]
+fn sigterm_before_any_repair_keeps_the_record_of_an_enrolled_vm() {
+    let vm = Vm::new().start();
+    assert_enrolled(&vm, &vm.run(&["enroll"]));
+    let record = vm.record();
+    let calls = [("azcmagent show".to_owned(), Playbook::new().forever(hang()))].into();
+    vm.set_guest(&GuestPlan { calls, ..GuestPlan::default() });
+    let earlier = vm.calls_of("azcmagent show").len();
+    let mut going = vm.agent(&["enroll"]).spawn();
+    going.wait_until("azcmagent show", |vm| vm.calls_of("azcmagent show").len() > earlier);
+    going.signal(Signal::SIGTERM);
+    going.finish().assert_code(75).assert_last("waiting", Some("run.interrupted"));
+    assert_eq!(vm.record(), record);
+}
+
+#[test]
 fn sigterm_while_connect_runs() {
     let vm = stuck("azcmagent connect", hang());
     let mut going = vm.agent(&["enroll"]).spawn();
