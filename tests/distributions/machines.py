@@ -7,6 +7,7 @@ import shutil
 from roots import Failure
 
 AGENT = "/usr/local/bin/arc-enroll"
+LOG = "/var/log/cloud-init-output.log"
 
 # The place in Azure that the simulated ARM knows (tests/nexus/spec.rs).
 TARGET = {
@@ -108,6 +109,8 @@ class Machine:
         ident = RELEASES[name][0]
         self.family = "zypper" if ident.startswith(("sles", "opensuse")) else "dnf"
         root.hide("/etc/os-release", "/usr/lib/os-release")
+        # The root begins as a view of this computer, where the agent may have run.
+        root.hide(LOG, "/etc/arc-enroll", "/var/lib/arc-enroll")
         root.write("/etc/os-release", release_text(name))
         root.write("/etc/hostname", "contoso-vm-01\n")
         # Debian keeps rpm's database in the home folder, no distribution of rpm's own does.
@@ -174,7 +177,7 @@ class Machine:
 
     def lines(self):
         """The agent's log so far."""
-        text = self.root.text("/var/log/cloud-init-output.log")
+        text = self.root.text(LOG)
         return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 
     def has_met(self, fault):
