@@ -91,6 +91,11 @@ impl Facts {
         }
     }
 
+    /// How often a repair was completed in this run.
+    pub fn times_run(&self, repair: RepairId) -> usize {
+        self.repaired.iter().filter(|done| **done == repair).count()
+    }
+
     /// Whether a repair was completed in this run.
     pub fn has_run(&self, repair: RepairId) -> bool {
         self.repaired.contains(&repair)

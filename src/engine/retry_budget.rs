@@ -1,19 +1,16 @@
-//! The limits of the control loop on waits and repairs, separate from it for testing.
+//! The limits of the control loop on waits, separate from it for testing.
 
 use std::time::{Duration, Instant};
 
 use crate::model::condition::Condition;
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::repair::RepairId;
-use crate::repairs::Repair;
 
-/// The waits and repairs of a run so far. Nothing is ever reset, so that every loop ends.
+/// The faults and waits of a run so far. Nothing is ever reset, so that every loop ends.
 #[derive(Debug)]
 pub struct RetryBudget {
     deadline: Instant,
     failing: Vec<Failing>,
     met: Vec<SeenFault>,
-    repaired: Vec<RepairId>,
 }
 
 /// A condition that has failed in this run.
@@ -38,7 +35,7 @@ struct SeenFault {
 impl RetryBudget {
     /// A budget until the deadline of the run.
     pub fn new(deadline: Instant) -> Self {
-        Self { deadline, failing: Vec::new(), met: Vec::new(), repaired: Vec::new() }
+        Self { deadline, failing: Vec::new(), met: Vec::new() }
     }
 
     /// Counts a fault, and returns how often it occurred in a row with the same evidence.
@@ -76,17 +73,6 @@ impl RetryBudget {
         self.met(fault).map_or(0, |met| met.repeat)
     }
 
-    /// Whether a repair may run: it has succeeded without effect less often than its bound.
-    pub fn may_repair(&self, repair: &Repair) -> bool {
-        let times = self.repaired.iter().filter(|done| **done == repair.id).count();
-        u32::try_from(times).unwrap_or(u32::MAX) < repair.bound
-    }
-
-    /// Records a completed repair.
-    pub fn repaired(&mut self, repair: RepairId) {
-        self.repaired.push(repair);
-    }
-
     /// The remaining time of a fault's retry window, within the run's deadline.
     pub fn left(&self, fault: &Fault, window: Duration) -> Duration {
         let now = Instant::now();
@@ -121,7 +107,6 @@ impl RetryBudget {
 mod tests {
     use super::*;
     use crate::catalogue;
-    use crate::repairs;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -172,19 +157,6 @@ mod tests {
         budget.count(&fault);
         assert_eq!(budget.delay(&fault, MINUTE * 5), Some(MINUTE));
         assert!(budget.delay(&fault, Duration::from_secs(10)).unwrap() <= Duration::from_secs(10));
-    }
-
-    #[test]
-    fn repairs_are_bounded() {
-        let mut budget = budget(MINUTE);
-        let mut times = 0;
-        let repair = repairs::find(RepairId::StartServices);
-        while budget.may_repair(repair) {
-            budget.repaired(repair.id);
-            times += 1;
-        }
-        assert_eq!(times, repair.bound);
-        assert!(budget.may_repair(repairs::find(RepairId::Connect)));
     }
 
     #[test]

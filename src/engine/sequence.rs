@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
     fn next_repair(&self, fault: &Fault) -> Option<&'static Repair> {
         let repair = repairs::find(fault.kind.repair?);
         let is_allowed = (repair.is_allowed)(&self.context.settings);
-        (is_allowed && self.budget.may_repair(repair)).then_some(repair)
+        (is_allowed && repair.is_within_bound(&self.session.facts)).then_some(repair)
     }
 
     async fn repair(&mut self, fault: &Fault, repair: &Repair) -> Result<(), Fault> {
@@ -192,7 +192,6 @@ impl<'a> Run<'a> {
         self.ahead = None;
         let running = execute_repair(self.context, &mut self.session, fault, repair);
         self.progress.during(running).instrument(condition_span(fault.kind.condition)).await?;
-        self.budget.repaired(repair.id);
         self.session.facts.repaired.push(repair.id);
         self.repairs.begin(repair.action, fault);
         Ok(())

@@ -19,7 +19,7 @@ mod step_clock;
 use std::time::Duration;
 
 use crate::catalogue;
-use crate::context::{Context, Session};
+use crate::context::{Context, Facts, Session};
 use crate::host::commands::{Finished, Program};
 use crate::host::tasks::Task;
 use crate::model::fault::Fault;
@@ -37,13 +37,20 @@ pub struct Repair {
     pub action: &'static str,
     /// How often it may succeed in one run without resolving the fault. A failed repair is a fault with its own retry
     /// window and does not count.
-    pub bound: u32,
+    pub bound: usize,
     /// The time limit of each of its commands.
     pub limit: Duration,
     /// Whether the configuration allows it.
     pub is_allowed: fn(&Settings) -> bool,
     /// Runs it. An error is the fault that prevents it.
     pub run: for<'a> fn(&'a Context, &'a mut Session) -> Running<'a>,
+}
+
+impl Repair {
+    /// Whether it may run again: it was completed less often than its bound.
+    pub fn is_within_bound(&self, facts: &Facts) -> bool {
+        facts.times_run(self.id) < self.bound
+    }
 }
 
 /// The repair with this identifier.
@@ -81,4 +88,22 @@ async fn run_systemctl(context: &Context, args: &[&str]) -> Result<Box<Finished>
     let run = Program::new("systemctl", args, context.within(SERVICE_LIMIT));
     let finished = context.host.commands.run(run).await;
     finished.map_err(|error| catalogue::AGENT_SERVICE_DOWN.with_evidence(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repairs_are_bounded() {
+        let mut facts = Facts::default();
+        let mut times = 0;
+        let repair = find(RepairId::StartServices);
+        while repair.is_within_bound(&facts) {
+            facts.repaired.push(repair.id);
+            times += 1;
+        }
+        assert_eq!(times, repair.bound);
+        assert!(find(RepairId::Connect).is_within_bound(&facts));
+    }
 }
