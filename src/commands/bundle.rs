@@ -6,13 +6,13 @@ use std::time::{Instant, SystemTime};
 
 use serde_json::Value;
 
-use super::shutdown::shutdown_signal;
+use super::shutdown::until_shutdown;
 use super::{
-    configuration_path, context, describe, doctor, enroll, load_for_observation, load_without_file,
-    Environment, Loaded,
+    configuration_path, context, describe, doctor, load_for_observation, load_without_file, Environment,
+    Loaded,
 };
 use crate::bundle::{self, Bundle, Collected, Content, Part};
-use crate::cli::{Action, Invocation, Output};
+use crate::cli::{Invocation, Output};
 use crate::context::{value, Context, Mode};
 use crate::engine::Examination;
 use crate::formats::json::{list, object};
@@ -21,7 +21,7 @@ use crate::host::output;
 use crate::host::tasks::{join_all, Task};
 use crate::model::exit_code::INTERNAL;
 use crate::output::terminal::{self, paragraph};
-use crate::settings::{Overrides, Problem, ProxyUrl, Settings};
+use crate::settings::{Overrides, Problem, ProxyUrl, Settings, DEFAULT_LOG};
 
 /// The default directory of the archive; it exists on every distribution and survives a reboot.
 const FOLDER: &str = "/var/tmp";
@@ -44,10 +44,10 @@ pub(super) async fn run(invocation: &Invocation, environment: Environment<'_>, f
     let unread = loaded.unread.take();
     let mut context = context(invocation, environment, loaded, Mode::Observe);
     doctor::limit(&mut context);
-    let Some((collected, examination)) =
-        collect_until_shutdown(invocation, environment, &context, unread).await
-    else {
-        context.host.commands.reap().await;
+    let status = std::io::stderr().is_terminal().then(|| "  collecting, at most 20 s …".to_owned());
+    let collecting: Task<'_, _> = Box::pin(collect(invocation, environment, &context, unread));
+    let collected = until_shutdown(&context.host, status, output::write_stderr, collecting).await;
+    let Ok((collected, examination)) = collected else {
         output::write_stderr("arc-enroll: stopped by a signal; no archive was written\n");
         return INTERNAL;
     };
@@ -86,30 +86,6 @@ fn report_not_written(reason: &str) -> u8 {
     INTERNAL
 }
 
-/// Collects the content, with a notice on a terminal; `None` when a shutdown signal arrived.
-async fn collect_until_shutdown(
-    invocation: &Invocation,
-    environment: Environment<'_>,
-    context: &Context,
-    unread: Option<String>,
-) -> Option<(Collected, Examination)> {
-    let is_watched = std::io::stderr().is_terminal();
-    if is_watched {
-        output::write_stderr("  collecting, at most 20 s …");
-    }
-    let collecting: Task<'_, _> = Box::pin(collect(invocation, environment, context, unread));
-    let collected = tokio::select! {
-        // The signal handlers have to be installed before the first child process is started.
-        biased;
-        _name = shutdown_signal() => None,
-        collected = collecting => Some(collected),
-    };
-    if is_watched {
-        output::write_stderr("\r\x1b[K");
-    }
-    collected
-}
-
 /// Loads the settings; with an invalid configuration, the defaults. Its problems become content of the bundle.
 fn load_or_default(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
     let problems = match load_for_observation(invocation) {
@@ -121,16 +97,8 @@ fn load_or_default(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
         why.push_str(&format!("{problem}\n"));
     }
     // The problem may also be a flag or an environment variable.
-    let plain = Invocation {
-        command: Action::Doctor,
-        root: invocation.root.clone(),
-        config: None,
-        output: None,
-        verbose: 0,
-        overrides: Overrides::default(),
-    };
-    let loaded = load_without_file(invocation, why.clone()).or_else(|_| load_without_file(&plain, why));
-    loaded.map_err(|_| problems)
+    let loaded = load_without_file(&invocation.overrides, why.clone());
+    loaded.or_else(|_| load_without_file(&Overrides::default(), why)).map_err(|_| problems)
 }
 
 async fn collect(
@@ -139,7 +107,6 @@ async fn collect(
     context: &Context,
     unread: Option<String>,
 ) -> (Collected, Examination) {
-    let host = context.host.clone();
     let log = context.settings.log.file.display().to_string();
     let endpoint = context.settings.imds.endpoint.clone();
     let examining: Task<'_, _> = Box::pin(async {
@@ -149,9 +116,9 @@ async fn collect(
     });
     let asking =
         bundle::PAGES.iter().map(|page| Box::pin(bundle::fetch_page(&endpoint, page)) as Task<'_, _>);
-    let log = Some(log.as_str()).filter(|log| *log != enroll::DEFAULT_LOG);
+    let log = Some(log.as_str()).filter(|log| *log != DEFAULT_LOG);
     let (mut collected, answers, (examination, elapsed)) =
-        tokio::join!(bundle::collect(&host, log), join_all(asking.collect()), examining);
+        tokio::join!(bundle::collect(&context.host, log), join_all(asking.collect()), examining);
     let doctor = Content::Json(doctor::to_json(context, &examination));
     let mut doctor = Part::new("doctor.json", "arc-enroll doctor --output json", doctor);
     doctor.elapsed = elapsed;
@@ -162,7 +129,7 @@ async fn collect(
         Part::new("configuration/config.yaml", &from, bundle::read_file(&configured)),
         bundle::identity_part(context, &examination.facts, answers),
     ];
-    let places = bundle::list_proxy_settings(&host.files, environment);
+    let places = bundle::list_proxy_settings(&context.host.files, environment);
     for (name, from, text) in [
         (
             "configuration/in-force.txt",

@@ -14,7 +14,7 @@ use crate::context::{value, Context, Mode, Session};
 use crate::engine::{RepairLog, Run};
 use crate::host::files::Files;
 use crate::host::tasks::Task;
-use crate::host::{describe, output, Host, SharedMask};
+use crate::host::{describe, output, SharedMask};
 use crate::model::backoff;
 use crate::model::check::Evidence;
 use crate::model::condition::Condition;
@@ -26,11 +26,8 @@ use crate::output::log::{self, Destination, Sink};
 use crate::output::progress::{self, Progress};
 use crate::output::record::{self, Record};
 use crate::output::terminal::{self, Style};
-use crate::settings::{Level, Problem, DEFAULT_PATH};
+use crate::settings::{Level, Problem, DEFAULT_LOG, DEFAULT_PATH};
 use crate::timer::{self, Repeat};
-
-/// The log file when the configuration is invalid.
-pub(super) const DEFAULT_LOG: &str = "/var/log/cloud-init-output.log";
 
 /// The start time and id of a run.
 struct Start {
@@ -321,7 +318,7 @@ fn is_recorded_as_enrolled(context: &Context) -> bool {
 fn enrolled_vm(context: &Context, outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Enrolled(_) => Some(context.firmware_id().unwrap_or_default()),
-        Outcome::Stopped(_) | Outcome::Yielded(_) => context.recorded_vm.clone(),
+        Outcome::Stopped(_) | Outcome::Yielded(_) => context.recorded_vm(),
     }
 }
 
@@ -355,9 +352,9 @@ fn log_finished(outcome: &str, fault: Option<&Fault>, exit_code: u8, since: Inst
 
 /// Reports an invalid configuration on standard error and in the log, and returns the exit code.
 fn reject_configuration(invocation: &Invocation, start: &Start, problems: &[Problem]) -> u8 {
-    let host = Host::new(invocation.root.clone(), "", Vec::new());
+    let files = Files::new(invocation.root.clone());
     let log_file = DEFAULT_LOG.as_ref();
-    start_log(invocation, &host.files, log_file, tracing::Level::INFO, start, SharedMask::default());
+    start_log(invocation, &files, log_file, tracing::Level::INFO, start, SharedMask::default());
     for problem in problems {
         error!(event = "configuration.fault", place = %problem.place, key = %problem.key, "{problem}");
         output::write_stderr(&format!("{problem}\n"));

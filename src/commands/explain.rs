@@ -7,7 +7,8 @@ use crate::catalogue;
 use crate::cli::{Invocation, Output};
 use crate::context::{value, Facts, Mode};
 use crate::formats::json::{list, object};
-use crate::host::{output, Host};
+use crate::host::files::Files;
+use crate::host::output;
 use crate::model::exit_code::USAGE;
 use crate::model::fault::FaultKind;
 use crate::model::step::RenderedStep;
@@ -44,13 +45,11 @@ fn report_unknown_code(code: &str) -> u8 {
 
 /// The explanation, with the values of this VM if the last run recorded this fault or the target is configured.
 fn explain(invocation: &Invocation, environment: Environment<'_>, kind: &FaultKind) -> String {
-    let host = Host::new(invocation.root.clone(), "", Vec::new());
-    let record = record::read(&host.files).ok().flatten();
+    let record = record::read(&Files::new(invocation.root.clone())).ok().flatten();
     if let Some(record) = record.filter(|record| record.fault.as_deref() == Some(kind.code)) {
-        let seen = format!("{}, {}", record.finished, record.evidence.unwrap_or_default());
-        let steps: Vec<RenderedStep> =
-            record.remedy.iter().map(|step| RenderedStep::parse_marked(step)).collect();
-        return terminal::explanation(kind, &steps) + &terminal::paragraph("  Last seen here: ", &seen);
+        let seen = format!("{}, {}", record.finished, record.evidence.as_deref().unwrap_or_default());
+        return terminal::explanation(kind, &record.steps())
+            + &terminal::paragraph("  Last seen here: ", &seen);
     }
     let known = load_for_observation(invocation).ok().filter(|loaded| loaded.has_target);
     let steps = match known.map(|loaded| context(invocation, environment, loaded, Mode::Observe)) {

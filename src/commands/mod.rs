@@ -22,9 +22,8 @@ use crate::host::tasks::Task;
 use crate::host::{describe, output, system, Host};
 use crate::model::exit_code::{OK, USAGE};
 use crate::model::pairs::Pairs;
-use crate::output::record;
-use crate::proxy_files::{self, DesiredProxy};
-use crate::settings::{self, Problem, Settings, DEFAULT_PATH};
+use crate::proxy_files::{self, DesiredProxy, NO_PROXY_NAMES};
+use crate::settings::{self, Overrides, Problem, Settings, DEFAULT_PATH};
 use crate::timer::Repeat;
 
 /// Environment variables that name the trust store; they are passed on to child processes.
@@ -80,7 +79,7 @@ const NO_TARGET: &str =
 
 /// The path of the configuration file: the named one, or the default one below the root.
 fn configuration_path(invocation: &Invocation, named: Option<&PathBuf>) -> PathBuf {
-    let files = Host::new(invocation.root.clone(), "", Vec::new()).files;
+    let files = Files::new(invocation.root.clone());
     match named.or(invocation.config.as_ref()) {
         // A path is resolved below the root if the file exists there, otherwise it is used unchanged.
         Some(named) => {
@@ -114,24 +113,24 @@ fn load(invocation: &Invocation, named: Option<&PathBuf>) -> Result<Loaded, Vec<
 
 /// Like [`load`], for observing subcommands: they continue without a file that only root may read.
 fn load_for_observation(invocation: &Invocation) -> Result<Loaded, Vec<Problem>> {
-    let loaded = load(invocation, None);
-    let host = Host::new(invocation.root.clone(), "", Vec::new());
+    let problems = match load(invocation, None) {
+        Ok(loaded) => return Ok(loaded),
+        Err(problems) => problems,
+    };
     // `token` and `env` do not depend on the target.
     let needs_target = !matches!(invocation.command, Action::Token { .. } | Action::Env);
-    let unread = match (&loaded, host.files.read(DEFAULT_PATH)) {
-        (Err(_), Err(error)) if error.source.kind() == std::io::ErrorKind::PermissionDenied => {
-            describe(&error)
-        }
-        (Err(_), Ok(None)) if invocation.config.is_none() && !needs_target => "there is none".to_owned(),
-        _ => return loaded,
+    let unread = match Files::new(invocation.root.clone()).read(DEFAULT_PATH) {
+        Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => describe(&error),
+        Ok(None) if invocation.config.is_none() && !needs_target => "there is none".to_owned(),
+        _ => return Err(problems),
     };
-    load_without_file(invocation, unread)
+    load_without_file(&invocation.overrides, unread)
 }
 
 /// The settings from flags, environment and defaults only; `unread` is the reason why the file is not used.
-fn load_without_file(invocation: &Invocation, unread: String) -> Result<Loaded, Vec<Problem>> {
+fn load_without_file(overrides: &Overrides, unread: String) -> Result<Loaded, Vec<Problem>> {
     let path = DEFAULT_PATH.to_owned();
-    let with = |text| settings::load(text, &path, &invocation.overrides);
+    let with = |text| settings::load(text, &path, overrides);
     let (settings, has_target) = match with(None) {
         Ok(settings) => (settings, true),
         Err(_) => (with(Some(NO_TARGET)).map_err(|problems| problems.as_slice().to_vec())?, false),
@@ -175,29 +174,24 @@ fn host(invocation: &Invocation, environment: Environment<'_>, settings: &Settin
 
 /// The current values of NO_PROXY, in `/etc/environment` and in the environment of this process.
 fn existing_no_proxy(environment: Environment<'_>, host: &Host) -> Vec<String> {
-    let text = host.files.read("/etc/environment").ok().flatten().unwrap_or_default();
+    let text = host.text("/etc/environment").unwrap_or_default();
     let stored = proxy_files::effective(&text);
-    let names = ["NO_PROXY", "no_proxy"];
-    let in_file = names.iter().filter_map(|name| stored.get(name).cloned());
-    in_file.chain(names.iter().filter_map(|name| environment(name))).collect()
+    let in_file = NO_PROXY_NAMES.iter().filter_map(|name| stored.get(name).cloned());
+    in_file.chain(NO_PROXY_NAMES.iter().filter_map(|name| environment(name))).collect()
 }
 
 /// How the proxy variables of the calling shell differ from the desired ones; empty when it sets none.
 fn compare_shell_proxy(environment: Environment<'_>, settings: &Settings) -> String {
     let desired = DesiredProxy::from(&settings.proxy);
-    let variables: Pairs = proxy_files::variables(&desired, &[])
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.reveal().to_owned()))
-        .collect();
-    let found: Pairs = variables.keys().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
-    proxy_files::compare(&found, &variables, &desired.no_proxy).1
+    let right = desired.environment();
+    let found: Pairs = right.keys().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
+    proxy_files::compare(&found, &right, &desired.no_proxy).1
 }
 
 /// The context of a run.
 fn context(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded, mode: Mode) -> Context {
     let settings = loaded.settings;
     let host = host(invocation, environment, &settings);
-    let recorded_vm = record::read(&host.files).ok().flatten().and_then(|record| record.vm);
     Context {
         run_id: run_id(),
         verbose: invocation.verbose > 0,
@@ -206,7 +200,6 @@ fn context(invocation: &Invocation, environment: Environment<'_>, loaded: Loaded
         config: loaded.path,
         has_target: loaded.has_target,
         is_first_boot: false,
-        recorded_vm,
         shell_mismatch: String::new(),
         host,
         settings,

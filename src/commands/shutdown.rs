@@ -18,8 +18,24 @@ pub(super) async fn run_until_shutdown<T>(
     status: Option<String>,
     observation: impl Future<Output = T>,
 ) -> Result<T, u8> {
+    until_shutdown(host, status, output::print, observation).await.map_err(|signal| {
+        output::write_stderr(&format!("arc-enroll: stopped by {signal}\n"));
+        catalogue::RUN_INTERRUPTED.exit_code()
+    })
+}
+
+/// Runs an observation, showing `status` meanwhile by `print`.
+///
+/// # Errors
+/// The name of the shutdown signal that arrived; child processes have been ended then.
+pub(super) async fn until_shutdown<T>(
+    host: &Host,
+    status: Option<String>,
+    print: fn(&str),
+    observation: impl Future<Output = T>,
+) -> Result<T, &'static str> {
     if let Some(status) = &status {
-        output::print(status);
+        print(status);
     }
     let found = tokio::select! {
         // The signal handlers have to be installed before the first child process is started.
@@ -28,16 +44,12 @@ pub(super) async fn run_until_shutdown<T>(
         found = observation => Ok(found),
     };
     if status.is_some() {
-        output::print("\r\x1b[K");
+        print("\r\x1b[K");
     }
-    match found {
-        Ok(found) => Ok(found),
-        Err(signal) => {
-            host.commands.reap().await;
-            output::write_stderr(&format!("arc-enroll: stopped by {signal}\n"));
-            Err(catalogue::RUN_INTERRUPTED.exit_code())
-        }
+    if found.is_err() {
+        host.commands.reap().await;
     }
+    found
 }
 
 /// Waits for a shutdown signal and returns its name.

@@ -17,7 +17,6 @@ use crate::host::{output, system, Host};
 use crate::model::check::{CheckResult, CheckState};
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
-use crate::model::step::RenderedStep;
 use crate::output::record::{self, Record};
 use crate::output::terminal::{self, Mark, Style};
 use crate::timer::{self, State};
@@ -219,9 +218,7 @@ fn last_run(record: &Record) -> String {
     }
     if !record.remedy.is_empty() {
         text.push_str("What a person does:\n");
-        let steps: Vec<RenderedStep> =
-            record.remedy.iter().map(|step| RenderedStep::parse_marked(step)).collect();
-        text.push_str(&terminal::steps(&steps, 4));
+        text.push_str(&terminal::steps(&record.steps(), 4));
     }
     text
 }

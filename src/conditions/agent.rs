@@ -8,7 +8,7 @@ use tracing::warn;
 use super::{probe, proxy_environment, Notes, Observation};
 use crate::catalogue;
 use crate::clients::azcmagent::{self, AZURE_VM_OVERRIDE, MAIN_SERVICE, PROGRAM, SERVICES};
-use crate::clients::packages;
+use crate::clients::{imds, packages};
 use crate::context::{AgentFacts, Context, Facts, Learned, Mode};
 use crate::host::commands::Program;
 use crate::host::link_local;
@@ -23,10 +23,6 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Time limit of the Azure VM probe; a missing answer decides nothing.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
-
-/// The path that the install script and `azcmagent connect` request to detect an Azure VM (install script, "Azure VM"
-/// test).
-const AZURE_VM: &str = "/metadata/instance/compute";
 
 /// The first version whose `connect` reads a configuration file (release notes of 1.4).
 const OLDEST: (u32, u32) = (1, 4);
@@ -146,8 +142,10 @@ async fn probe_azure_vm(context: &Context, facts: &Facts) -> AzureVmTest {
         return AzureVmTest { outcome: Ok(String::new()), probe: None, is_allowed };
     }
     let started = Instant::now();
-    let target = format!("{}{AZURE_VM}", context.settings.imds.endpoint);
-    let url = format!("{target}?api-version=2019-06-01");
+    let endpoint = &context.settings.imds.endpoint;
+    let path = imds::AZURE_VM.split('?').next().unwrap_or_default();
+    let target = format!("{endpoint}{path}");
+    let url = format!("{endpoint}{}", imds::AZURE_VM);
     let (seen, is_taken) = match link_local::get(url, context.within(PROBE_LIMIT)).await {
         Ok(reply) => (format!("HTTP {}", reply.status), Some((200..300).contains(&reply.status))),
         Err(error) => (error.to_string(), None),
@@ -158,7 +156,7 @@ async fn probe_azure_vm(context: &Context, facts: &Facts) -> AzureVmTest {
         None => (ProbeState::Information, Ok(())),
         Some(true) if is_allowed || is_onboarded(context).await => (ProbeState::Information, Ok(())),
         Some(true) => {
-            let evidence = format!("the sidecar answers {AZURE_VM} with {seen}, as the IMDS of an Azure VM");
+            let evidence = format!("the sidecar answers {path} with {seen}, as the IMDS of an Azure VM");
             (ProbeState::Fails, Err(catalogue::AGENT_AZURE_VM.with_evidence(evidence)))
         }
     };

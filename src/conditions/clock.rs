@@ -41,8 +41,7 @@ async fn evaluate(context: &Context, facts: &Facts) -> Result<Evidence, Fault> {
 async fn endpoint_clock(context: &Context) -> (&'static str, Option<(SystemTime, SystemTime)>) {
     let host = arm::host(context.settings.azure.cloud);
     let url = format!("https://{host}/");
-    let request =
-        HttpsRequest { method: "HEAD", ..HttpsRequest::get(&url, context.within(LIMIT).min(LIMIT)) };
+    let request = HttpsRequest { method: "HEAD", ..HttpsRequest::get(&url, context.within(LIMIT)) };
     let reply = https::send(&context.host.commands, context.settings.proxy.url.as_ref(), request).await;
     let date = reply.ok().and_then(|reply| httpdate::parse_http_date(reply.field("date")?).ok());
     (host, date.map(|theirs| (theirs, SystemTime::now())))

@@ -162,8 +162,7 @@ async fn detect_clone(
     {
         return None;
     }
-    let recorded = context.recorded_vm.clone();
-    let mut is_this = |vm_of_record: String| {
+    let mut is_this = |vm_of_record: &str| {
         let own = context.firmware_id();
         if own.is_none() && !vm_of_record.is_empty() {
             let what = "whether this VM is the one that enrolled: its firmware id cannot be read".to_owned();
@@ -172,8 +171,8 @@ async fn detect_clone(
         // If either id is unknown, the existence of the record is sufficient.
         vm_of_record.is_empty() || own.is_none_or(|own| own == vm_of_record)
     };
-    let certainty = match recorded {
-        Some(recorded) if is_this(recorded.clone()) => return None,
+    let certainty = match context.recorded_vm() {
+        Some(recorded) if is_this(&recorded) => return None,
         Some(_) => Certainty::Sure,
         None => Certainty::Likely,
     };

@@ -12,7 +12,7 @@ use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 
 /// Time limit of a lookup; a slower name server is of no use.
-const LIMIT: Duration = Duration::from_secs(5);
+pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn observe(context: &Context) -> Observation {
     evaluate(context).await.into()

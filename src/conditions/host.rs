@@ -11,15 +11,13 @@ use crate::host::system;
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 use crate::model::var::{one, Var};
+use crate::output::record;
 
 /// Free bytes below which the installation of azcmagent (85 MB packed, more unpacked) would fail.
 const LEAST_FREE: u64 = 300 << 20;
 
 /// Free bytes that the record and the log of a run need.
 const OWN_NEED: u64 = 256 << 10;
-
-/// The path of the record.
-const RECORD: &str = "/var/lib/arc-enroll/status.json";
 
 /// Time limit of a systemctl query.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -58,7 +56,7 @@ async fn evaluate(context: &Context, who: &str) -> Result<Evidence, Fault> {
         }
     }
     // A run that cannot write its record leaves no state for the next run.
-    let path = context.host.files.path(RECORD);
+    let path = context.host.files.path(record::PATH);
     if let Some(free) = system::free_bytes(&path, true).filter(|free| *free < OWN_NEED) {
         return Err(disk_full(&path, free));
     }

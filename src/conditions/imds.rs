@@ -22,7 +22,7 @@ pub(super) async fn observe(context: &Context) -> Observation {
         Err(error) => (ProbeState::Fails, error.to_string()),
     };
     let mut notes = Notes::default();
-    let target = format!("{}/healthz", context.settings.imds.endpoint);
+    let target = format!("{}{}", context.settings.imds.endpoint, imds::HEALTH);
     notes.probes.push(probe(context, "IMDS health", target, state, &words, started));
     let clocks = reply.as_ref().ok().filter(|reply| imds::proxy_headers(reply).is_none()).and_then(clocks);
     notes.learned = Learned::Sidecar(SidecarFacts { clocks, health: health(&reply) });

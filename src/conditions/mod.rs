@@ -16,11 +16,10 @@ pub mod network_tests;
 mod proxy;
 pub mod proxy_environment;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Instant;
 
 use crate::context::{Context, Facts, Learned};
+use crate::host::tasks::Task;
 use crate::model::check::{Evidence, Probe, ProbeState};
 use crate::model::condition::Condition;
 use crate::model::fault::Fault;
@@ -60,11 +59,7 @@ impl Notes {
 }
 
 /// Observes a condition.
-pub fn observe<'a>(
-    condition: Condition,
-    context: &'a Context,
-    facts: &'a Facts,
-) -> Pin<Box<dyn Future<Output = Observation> + 'a>> {
+pub fn observe<'a>(condition: Condition, context: &'a Context, facts: &'a Facts) -> Task<'a, Observation> {
     match condition {
         Condition::Host => Box::pin(host::observe(context)),
         Condition::ProxyEnvironment => Box::pin(proxy_environment::observe(context, facts)),

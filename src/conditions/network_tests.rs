@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{egress, probe};
+use super::{dns, egress, probe};
 use crate::clients::azcmagent;
 use crate::context::Context;
 use crate::host::https::{self, HttpsRequest};
@@ -71,7 +71,7 @@ async fn reach_imds(context: &Context) -> Vec<Probe> {
 
 async fn resolve(context: &Context, name: String) -> Vec<Probe> {
     let started = Instant::now();
-    let found = names::resolve(&context.host.commands, &name, Duration::from_secs(5)).await;
+    let found = names::resolve(&context.host.commands, &name, dns::LIMIT).await;
     // With a proxy the name is resolved there, so the VM need not resolve it.
     let (state, detail) = match (found, &context.settings.proxy.url) {
         (Ok(address), _) => (ProbeState::Ok, address.to_string()),

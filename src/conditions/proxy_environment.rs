@@ -8,7 +8,7 @@ use crate::catalogue;
 use crate::context::{not_writable, Context, Facts};
 use crate::host::commands::Program;
 use crate::host::files::{FileError, Files};
-use crate::host::system;
+use crate::host::{describe, system};
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
 use crate::model::pairs::Pairs;
@@ -85,8 +85,7 @@ pub async fn manager(context: &Context, facts: &Facts) -> Option<Finding> {
     }
     let found = manager_environment(context).await?;
     let wanted = DesiredProxy::from(&context.settings.proxy);
-    let right = proxy_files::variables(&wanted, &[]).into_iter();
-    let right: Pairs = right.map(|(name, value)| (name.to_owned(), value.reveal().to_owned())).collect();
+    let right = wanted.environment();
     let (mismatch, detail) = proxy_files::compare(&found, &right, &wanted.no_proxy);
     let is_right = detail.is_empty() && right.keys().any(|name| found.contains_key(name));
     // The manager always has some variables, so an empty listing is not evidence.
@@ -182,7 +181,7 @@ fn read(
 ) -> Result<Option<Option<String>>, Fault> {
     match context.host.files.read(path) {
         Err(error) if !context.makes_changes() && error.source.kind() == ErrorKind::PermissionDenied => {
-            not_checked.push(format!("{error}: {}", error.source));
+            not_checked.push(describe(&error));
             Ok(None)
         }
         other => other.map(Some).map_err(|error| not_writable(&error)),

@@ -15,6 +15,7 @@ use crate::clients::arm::{self, Arm};
 use crate::clients::imds::Claims;
 use crate::host::{system, Host};
 use crate::model::secret::Secret;
+use crate::output::record;
 use crate::settings::{ResourceName, Settings};
 
 /// The mode of a run.
@@ -54,8 +55,6 @@ pub struct Context {
     pub has_target: bool,
     /// Whether cloud-init runs this for the first time on this VM.
     pub is_first_boot: bool,
-    /// The firmware id of the enrolled VM from the record: empty if it could not be read then, none without an enrollment.
-    pub recorded_vm: Option<String>,
     /// How the proxy variables of the calling shell differ from the settings; empty if they do not.
     pub shell_mismatch: String,
 }
@@ -83,6 +82,11 @@ impl Context {
     pub fn firmware_id(&self) -> Option<String> {
         let text = self.host.text("/sys/class/dmi/id/product_uuid")?;
         Some(text.trim().to_ascii_lowercase()).filter(|id| !id.is_empty())
+    }
+
+    /// The firmware id of the enrolled VM from the record: empty if it could not be read then, none without an enrollment.
+    pub fn recorded_vm(&self) -> Option<String> {
+        record::read(&self.host.files).ok().flatten()?.vm
     }
 
     /// A client of Azure Resource Manager with this token.

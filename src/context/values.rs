@@ -1,16 +1,16 @@
 //! The values of the catalogue's variables, from this VM and from faults.
 
-use std::error::Error as _;
 use std::io::ErrorKind;
 
 use super::{Context, Facts};
 use crate::catalogue;
-use crate::clients::packages;
+use crate::clients::{imds, packages};
 use crate::formats::egress_list;
 use crate::host::files::FileError;
-use crate::host::{lock, system};
+use crate::host::{describe, lock, system};
 use crate::model::fault::Fault;
 use crate::model::var::{one, Var, Word, Words};
+use crate::settings::Identity;
 
 /// The value of a variable in this run, if it is known.
 pub fn value(context: &Context, facts: &Facts, var: Var) -> Option<Words> {
@@ -28,7 +28,10 @@ pub fn value(context: &Context, facts: &Facts, var: Var) -> Option<Words> {
         Var::PrincipalId => claims.oid.clone(),
         Var::Imds => Some(settings.imds.endpoint.clone()),
         Var::ImdsHost => settings.imds.host().map(str::to_owned),
-        Var::TokenUrl => Some(token_url(&settings.imds.endpoint)),
+        Var::TokenUrl => {
+            // The guide's request, which the operator can compare with.
+            Some(imds::token_url(&settings.imds.endpoint, "https://management.azure.com/", &Identity::System))
+        }
         Var::ProxyHost => proxy.map(|url| url.host().to_owned()),
         Var::Proxy => proxy.map(|url| url.without_credentials()),
         Var::ProxyAddress => proxy.map(|url| format!("{}:{}", url.host(), url.port())),
@@ -45,14 +48,6 @@ pub fn value(context: &Context, facts: &Facts, var: Var) -> Option<Words> {
     text.map(one)
 }
 
-/// The URL of the guide's token request, for comparison by the operator.
-fn token_url(endpoint: &str) -> String {
-    format!(
-        "{endpoint}/metadata/identity/oauth2/token?api-version=2018-02-01\
-         &resource=https%3A%2F%2Fmanagement.azure.com%2F"
-    )
-}
-
 /// The fault with the endpoints that it concerns as values for its steps.
 pub fn about_endpoints(fault: Fault, hosts: &[String]) -> Fault {
     let Some(first) = hosts.first() else { return fault };
@@ -66,12 +61,12 @@ pub fn about_endpoints(fault: Fault, hosts: &[String]) -> Fault {
 
 /// The fault of a file that cannot be written: the disk is full, or the file system does not allow it.
 pub fn not_writable(error: &FileError) -> Fault {
-    let source = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let seen = describe(error);
     let fault = if error.source.kind() == ErrorKind::StorageFull {
         let free = system::free_bytes(&error.path, true).unwrap_or_default() >> 20;
-        catalogue::HOST_DISK_FULL.with_evidence(format!("{error}{source}; {free} MiB free"))
+        catalogue::HOST_DISK_FULL.with_evidence(format!("{seen}; {free} MiB free"))
     } else {
-        catalogue::HOST_READ_ONLY.with_evidence(format!("{error}{source}"))
+        catalogue::HOST_READ_ONLY.with_evidence(seen)
     };
     fault.with_arg(Var::Path, one(error.path.display().to_string()))
 }

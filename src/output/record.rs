@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{json, Value};
 
 use crate::host::files::{FileError, Files, Readable};
+use crate::model::step::RenderedStep;
 
 /// Path of the record, below `--root`.
 pub const PATH: &str = "/var/lib/arc-enroll/status.json";
@@ -102,6 +103,11 @@ impl Record {
             next: text("next")?,
             vm: text("vm").ok(),
         })
+    }
+
+    /// The remediation's steps.
+    pub fn steps(&self) -> Vec<RenderedStep> {
+        self.remedy.iter().map(|step| RenderedStep::parse_marked(step)).collect()
     }
 
     /// Writes the record atomically.

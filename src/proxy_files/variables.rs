@@ -1,6 +1,7 @@
 //! The desired proxy settings, and the environment variables that hold them.
 
 use super::no_proxy::merge_no_proxy;
+use crate::model::pairs::Pairs;
 use crate::model::secret::Secret;
 use crate::settings::{Proxy, ProxyUrl};
 
@@ -35,6 +36,12 @@ impl From<&Proxy> for DesiredProxy {
 }
 
 impl DesiredProxy {
+    /// The desired environment without any other NO_PROXY entries, for comparison; the URL's credentials are in it.
+    pub fn environment(&self) -> Pairs {
+        let right = variables(self, &[]).into_iter();
+        right.map(|(name, value)| (name.to_owned(), value.reveal().to_owned())).collect()
+    }
+
     /// The text of the URL, for the formats that write it.
     pub(super) fn url(&self) -> Option<&str> {
         self.url.as_ref().map(Secret::reveal)

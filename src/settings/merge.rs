@@ -341,7 +341,7 @@ impl Merge<'_> {
             parse_one_of(text, &levels)
         });
         Log {
-            file: file.unwrap_or_else(|| PathBuf::from("/var/log/cloud-init-output.log")),
+            file: file.unwrap_or_else(|| PathBuf::from(super::DEFAULT_LOG)),
             level: level.valid().unwrap_or(Level::Info),
         }
     }

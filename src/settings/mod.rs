@@ -32,6 +32,9 @@ use crate::model::pairs::Pairs;
 /// The default path of the configuration file, below `--root`; `--config` overrides it.
 pub const DEFAULT_PATH: &str = "/etc/arc-enroll/config.yaml";
 
+/// The log file unless the configuration names another one: cloud-init's own (guide, "Validate VM instance logs").
+pub const DEFAULT_LOG: &str = "/var/log/cloud-init-output.log";
+
 /// Where user-data installs the program. `/usr/local/bin` is in every PATH and exists on every distribution; unlike
 /// `/tmp`, `/var/tmp` and `/opt`, it is not mounted `noexec` or cleaned at boot.
 pub const BINARY_PATH: &str = "/usr/local/bin/arc-enroll";
