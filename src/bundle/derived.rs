@@ -16,7 +16,7 @@ use crate::proxy_files::{NO_PROXY_NAMES, PROXY_FILES, PROXY_NAMES};
 
 /// The sidecar's pages besides the token: its health page, and the page by which azcmagent's install script detects an
 /// Azure VM.
-pub const PAGES: [&str; 2] = ["/healthz", "/metadata/instance/compute?api-version=2019-06-01"];
+pub const PAGES: [&str; 2] = [imds::HEALTH, imds::AZURE_VM];
 
 /// Patterns of error lines in azcmagent's log.
 const ERRORS: [&str; 5] = ["level=fatal", "level=error", "AZCM", "FATAL", "ERROR"];

@@ -6,6 +6,7 @@ use super::{Content, Part, LARGEST_ENTRY, LARGEST_WHOLE};
 use crate::context::{value, Context, Facts};
 use crate::formats::json::object;
 use crate::model::step::{workstation, Step, Who};
+use crate::output::table::millis;
 
 /// Data that is not visible inside the VM, and the commands that show it; from the guide's sections on the cloud
 /// services network and on the permissions of the identity.
@@ -44,7 +45,7 @@ const NO_AZ: &str =
 pub fn render(context: &Context, facts: &Facts, elapsed: Duration, parts: &[Part]) -> String {
     let (mut entries, mut missing) = (Vec::new(), Vec::new());
     for part in parts {
-        let (name, from, elapsed) = (&part.name, &part.from, milliseconds(part.elapsed));
+        let (name, from, elapsed) = (&part.name, &part.from, millis(part.elapsed));
         match &part.content {
             Content::Text(text, status, is_cut) => entries.push(object! {
                 "name": name, "from": from, "elapsed_ms": elapsed, "bytes": text.len(), "truncated": is_cut,
@@ -65,7 +66,7 @@ pub fn render(context: &Context, facts: &Facts, elapsed: Duration, parts: &[Part
         "version": 1,
         "agent": env!("CARGO_PKG_VERSION"),
         "created": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        "elapsed_ms": milliseconds(elapsed),
+        "elapsed_ms": millis(elapsed),
         "as_root": crate::host::system::is_root(),
         "secrets": "redacted; *** replaces each one",
         "largest_entry": LARGEST_ENTRY,
@@ -74,8 +75,4 @@ pub fn render(context: &Context, facts: &Facts, elapsed: Duration, parts: &[Part
         "missing": missing,
     };
     format!("{manifest:#}\n")
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    time.as_millis().try_into().unwrap_or(u64::MAX)
 }

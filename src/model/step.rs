@@ -1,7 +1,5 @@
 //! Remediation steps. Variables are rendered and quoted only in [`Step::render`].
 
-use std::fmt::Write as _;
-
 use super::var::{Var, Word, Words};
 
 /// Where a step is carried out.
@@ -177,8 +175,7 @@ fn fill(template: &str, value: &dyn Fn(Var) -> String) -> String {
         text.push_str(before);
         match after.split_once('}').and_then(|(name, behind)| Some((Var::named(name)?, behind))) {
             Some((var, behind)) => {
-                // Writing to a String cannot fail.
-                let _infallible = write!(text, "{}", value(var));
+                text.push_str(&value(var));
                 rest = behind;
             }
             None => {

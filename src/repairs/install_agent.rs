@@ -121,13 +121,15 @@ async fn from_package(context: &Context, package: &Package) -> Result<(), Fault>
         }
     };
     let digest = || context.host.files.sha256(&path).map_err(|error| not_writable(&error));
+    let mut found = digest()?;
     if let PackageSource::Url(url) = &package.source {
         // A file that an earlier attempt fetched is reused.
-        if digest()?.as_ref() != Some(&package.sha256) {
+        if found.as_ref() != Some(&package.sha256) {
             fetch(context, url, &path, LIMIT).await?;
+            found = digest()?;
         }
     }
-    let result = match digest()? {
+    let result = match found {
         Some(found) if found == package.sha256 => install_file(context, &path).await,
         Some(found) => {
             let evidence = format!("{} has {found}, expected {}", path.display(), package.sha256);
@@ -135,7 +137,7 @@ async fn from_package(context: &Context, package: &Package) -> Result<(), Fault>
         }
         None => Err(catalogue::AGENT_DIGEST.with_evidence(format!("there is no file {}", path.display()))),
     };
-    let is_reusable = result.as_ref().is_err_and(|fault| fault.code() != catalogue::AGENT_DIGEST.code);
+    let is_reusable = result.as_ref().is_err_and(|fault| !fault.is(&catalogue::AGENT_DIGEST));
     if matches!(package.source, PackageSource::Url(_)) && !is_reusable {
         let _left_for_the_next_run = context.host.files.remove(&path);
     }

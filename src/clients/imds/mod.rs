@@ -20,6 +20,13 @@ use crate::settings::Identity;
 /// The api-version that is documented for Operator Nexus.
 const API_VERSION: &str = "2018-02-01";
 
+/// The path of the sidecar's health page.
+pub const HEALTH: &str = "/healthz";
+
+/// The page that the install script and `azcmagent connect` request to detect an Azure VM (install script, "Azure VM"
+/// test).
+pub const AZURE_VM: &str = "/metadata/instance/compute?api-version=2019-06-01";
+
 /// An access token with its expiry and claims.
 #[derive(Clone, Debug)]
 pub struct Token {
@@ -74,7 +81,7 @@ pub fn request_token(
 /// # Errors
 /// Transport errors.
 pub fn health(endpoint: &str, limit: Duration) -> Task<'static, Result<LinkLocalReply, LinkLocalError>> {
-    link_local::get(format!("{endpoint}/healthz"), limit)
+    link_local::get(format!("{endpoint}{HEALTH}"), limit)
 }
 
 #[cfg(test)]
