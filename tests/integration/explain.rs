@@ -2,6 +2,7 @@
 
 use crate::command_line::agent;
 
+use arc_enroll::model::condition::Condition;
 use serde_json::Value;
 
 use crate::assertions::with_windows;
@@ -12,16 +13,23 @@ use crate::nexus::vm::Vm;
 fn every_fault_is_listed_and_explained() {
     let (code, list, _) = agent(&["explain"]);
     assert_eq!(code, 0);
+    let headings: Vec<&str> = list.lines().filter(|line| !line.starts_with("   ")).map(str::trim).collect();
+    let conditions = Condition::ALL.iter();
+    let numbered = conditions.map(|condition| format!("{}  {}", condition.number(), condition.name()));
+    assert_eq!(headings, numbered.collect::<Vec<_>>());
     let (code, text, _) = agent(&["explain", "--output", "json"]);
     assert_eq!(code, 0);
     let entries: Value = serde_json::from_str(&text).expect("it is JSON");
     let entries = entries.as_array().expect("a list");
     assert!(entries.len() > 40, "{}", entries.len());
-    for entry in entries {
+    assert_eq!(entries.len(), arc_enroll::catalogue::all().count());
+    for (entry, kind) in entries.iter().zip(arc_enroll::catalogue::all()) {
         let name = entry["code"].as_str().expect("a code");
         assert!(list.contains(name), "{name}");
         let persons = entry["person"].as_array().map(Vec::len).unwrap_or_default();
         assert!(persons > 0 && entry["means"].is_string() && entry["guide"].is_string(), "{entry}");
+        let told = ["code", "means", "agent", "guide"].map(|member| &entry[member]);
+        assert_eq!(told, [kind.code, kind.summary, kind.automatic, kind.guide], "{entry}");
     }
     let (code, text, _) = agent(&["explain", "identity.none"]);
     assert!(code == 0 && text.starts_with("identity.none (condition identity, exit code 18)"), "{text}");

@@ -60,6 +60,7 @@ fn the_way_is_not_walked_again_where_the_goal_is_reached() {
     run.assert_code(0).assert_last("enrolled", None);
     let holding = run.events("condition.holds").into_iter();
     let walked: Vec<&str> = holding.map(|line| line["condition"].as_str().expect("a condition")).collect();
+    assert_eq!(walked, ["host", "proxy-environment", "agent", "connected"], "{}", run.text());
     let needed = Condition::ALL.iter().filter(|condition| !condition.entry().is_prerequisite);
     assert_eq!(walked, needed.map(|condition| condition.name()).collect::<Vec<_>>(), "{}", run.text());
 }
