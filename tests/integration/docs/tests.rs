@@ -1,19 +1,14 @@
-//! `tests/README.md`: its folders, commands and boot matrix are those of the repository.
+//! `tests/README.md`: its folders, commands, limit and variables are those of the repository.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
-use super::{repository, spans, table, text};
-
-fn page() -> String {
-    text("tests/README.md")
-}
+use super::{repository, spans, table, text, TESTS};
 
 #[test]
 fn every_folder_of_the_tests_is_named() {
-    let page = page();
+    let page = text(TESTS);
     for entry in fs::read_dir(repository().join("tests")).expect("a folder").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.path().is_dir() {
@@ -24,7 +19,7 @@ fn every_folder_of_the_tests_is_named() {
 
 #[test]
 fn every_command_of_the_levels_can_be_run() {
-    for row in table(&page(), "level") {
+    for row in table(&text(TESTS), "level") {
         let command = spans(&row[1])[0];
         if let Some(arguments) = command.strip_prefix("cargo ") {
             assert!(arguments.starts_with("test "), "{command}");
@@ -37,28 +32,13 @@ fn every_command_of_the_levels_can_be_run() {
 
 #[test]
 fn the_limit_and_the_variables_are_where_the_page_says() {
+    let page = text(TESTS);
+    for name in ["HANG_LIMIT", "NEXUS_KEEP", "ARC_ENROLL_STATIC"] {
+        assert!(page.contains(name), "tests/README.md does not name {name}");
+    }
     assert!(text("tests/nexus/run.rs").contains("pub const HANG_LIMIT"));
     assert!(text("tests/nexus/vm.rs").contains("\"NEXUS_KEEP\""));
     assert!(text("tests/integration/docs/commands.rs").contains("\"ARC_ENROLL_STATIC\""));
-}
-
-#[test]
-fn the_boot_matrix_is_that_of_the_scenarios() {
-    let output = Command::new("python3").arg(repository().join("tests/vm/run")).arg("--list").output();
-    let listed = String::from_utf8(output.expect("python3 runs").stdout).expect("UTF-8");
-    let known: BTreeSet<[String; 3]> = listed
-        .lines()
-        .map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            [words[0], words[1], if words[2] == "ci" { "yes" } else { "" }].map(str::to_owned)
-        })
-        .collect();
-    assert!(!known.is_empty(), "the scenarios are not listed");
-    let shown: BTreeSet<[String; 3]> = table(&page(), "scenario")
-        .iter()
-        .map(|row| [row[0].trim_matches('`').to_owned(), row[1].clone(), row[2].clone()])
-        .collect();
-    assert_eq!(shown, known);
 }
 
 #[test]
