@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::Value;
 
 use crate::nexus::run::Run;
-use crate::nexus::spec::VM_NAME;
-use crate::nexus::vm::{config, Vm};
+use crate::nexus::spec::{PortState, VM_NAME};
+use crate::nexus::vm::{config, Builder, Vm};
 
 /// The conditions by name, in their order.
 pub const CONDITIONS: [&str; 11] = [
@@ -32,6 +32,12 @@ pub fn with_windows(windows: &[(&str, &str)]) -> String {
         *line = format!("{start}{value}");
     }
     lines.join("\n") + "\n"
+}
+
+/// A VM without its sidecar, on which a run waits for longer than the test's limit.
+pub fn waiting() -> Builder {
+    let config = with_windows(&[("boot", "1h"), ("endpoint", "1h")]);
+    Vm::new().installed().imds(|imds| imds.port_state = PortState::Closed).config(&config)
 }
 
 /// A configuration with more members below `azure:`.

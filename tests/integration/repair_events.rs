@@ -1,9 +1,9 @@
 use serde_json::Value;
 
-use crate::assertions::assert_enrolled;
+use crate::assertions::{assert_enrolled, with_windows};
 use crate::nexus::run::Run;
 use crate::nexus::spec::{Outcome, Playbook, Unit};
-use crate::nexus::vm::{config, Vm};
+use crate::nexus::vm::Vm;
 
 fn himds(unit: Unit) -> impl FnOnce(&mut crate::nexus::spec::System) {
     move |system| {
@@ -41,12 +41,11 @@ fn a_repair_that_helped_is_logged_with_before_and_after() {
 
 #[test]
 fn a_repair_that_does_not_help_is_logged_and_bounded() {
-    let text = config().replace("endpoint: 20s", "endpoint: 1s");
     let vm = Vm::new()
         .installed()
         .system(himds(Unit::failed()))
         .call("systemctl start", Playbook::new().forever(Outcome::exit(0, "")))
-        .config(&text)
+        .config(&with_windows(&[("endpoint", "1s")]))
         .start();
     let run = vm.run(&["enroll"]);
     run.assert_code(75).assert_last("waiting", Some("agent.service-down"));

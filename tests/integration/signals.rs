@@ -31,9 +31,14 @@ fn assert_interrupted(vm: &Vm, run: &Run, signal: &str) {
     assert_all_gone(vm);
 }
 
+/// A configuration whose windows exceed the test's limit, so that only the signal can end a run.
+fn endless() -> String {
+    with_windows(&[("boot", "1h"), ("endpoint", "1h")])
+}
+
 /// A VM on which this call of a stand-in hangs.
 fn stuck(call: &str, outcome: Outcome) -> Vm {
-    Vm::new().call(call, Playbook::new().forever(outcome)).start()
+    Vm::new().config(&endless()).call(call, Playbook::new().forever(outcome)).start()
 }
 
 fn hang() -> Outcome {
@@ -50,9 +55,7 @@ fn signal_during(vm: &Vm, call: &str, signal: Signal, mode: Mode) -> Run {
 
 #[test]
 fn sigterm_during_a_wait() {
-    // The windows exceed the test's limit, so only the signal can end this run.
-    let config = with_windows(&[("boot", "1h"), ("endpoint", "1h")]);
-    let vm = Vm::new().imds(|imds| imds.port_state = PortState::Closed).config(&config).start();
+    let vm = Vm::new().imds(|imds| imds.port_state = PortState::Closed).config(&endless()).start();
     let mut going = vm.agent(&["enroll"]).spawn();
     going.wait_for_event("wait.started");
     going.signal(Signal::SIGTERM);
@@ -63,7 +66,7 @@ fn sigterm_during_a_wait() {
 
 #[test]
 fn sigterm_before_any_repair_keeps_the_record_of_an_enrolled_vm() {
-    let vm = Vm::new().start();
+    let vm = Vm::new().config(&endless()).start();
     assert_enrolled(&vm, &vm.run(&["enroll"]));
     let record = vm.record();
     let calls = [("azcmagent show".to_owned(), Playbook::new().forever(hang()))].into();
@@ -74,6 +77,7 @@ fn sigterm_before_any_repair_keeps_the_record_of_an_enrolled_vm() {
     going.signal(Signal::SIGTERM);
     going.finish().assert_code(75).assert_last("waiting", Some("run.interrupted"));
     assert_eq!(vm.record(), record);
+    assert_all_gone(&vm);
 }
 
 #[test]
@@ -133,6 +137,7 @@ fn sighup_ends_the_run_cleanly() {
 #[test]
 fn sigterm_at_first_boot_leaves_the_last_line_in_cloud_inits_log() {
     let vm = Vm::new()
+        .config(&endless())
         .file("etc/machine-id", "00000000000000000000000000000000\n")
         .call("azcmagent connect", Playbook::new().forever(hang()))
         .start();

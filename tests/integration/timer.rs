@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::assertions::{assert_enrolled, assert_stopped, with_windows};
+use crate::assertions::{assert_enrolled, assert_stopped, waiting, with_windows};
 use crate::file_systems::read_only;
 use crate::nexus::run::Run;
 use crate::nexus::spec::{ImdsPlan, Outcome, Playbook, PortState, RESOURCE_GROUP, SUBSCRIPTION};
@@ -362,7 +362,7 @@ fn last_line_has_the_next_timer_run() {
 
 #[test]
 fn if_idle_ends_at_once_beside_another_run() {
-    let vm = Vm::new().installed().imds(|imds| imds.port_state = PortState::Closed).start();
+    let vm = waiting().start();
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
     let before = vm.calls().len();
@@ -381,7 +381,7 @@ fn if_idle_ends_at_once_beside_another_run() {
 
 #[test]
 fn sigterm_while_waiting_for_another_run_keeps_its_record() {
-    let vm = Vm::new().installed().imds(|imds| imds.port_state = PortState::Closed).start();
+    let vm = waiting().start();
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
     let mut second = vm.agent(&["enroll"]).spawn();

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use serde_yaml::Value;
 
+use crate::assertions::with_windows;
 use crate::nexus::spec::{Playbook, PortState, Reply};
 use crate::nexus::vm::{self, agent_program, Vm};
 
@@ -205,7 +206,7 @@ fn fetched_through_the_proxy_of_the_network() {
     let program = "#!/bin/sh\n[ \"$1\" = --version ] || echo \"started: $*\"\n";
     let folder = Folder::new();
     let digest = sha256(&folder.write("arc-enroll", program));
-    folder.write("nexus.yaml", &vm::config().replace("boot: 60s", "boot: 4s"));
+    folder.write("nexus.yaml", &with_windows(&[("boot", "4s")]));
     let url = ["--fetch-url", "https://mirror.example/arc-enroll", "--fetch-sha256", &digest];
     let output = folder.user_data(&agent_program(), &url);
     let script = written_file(&text(&output.stdout), "/usr/local/sbin/arc-enroll-fetch");

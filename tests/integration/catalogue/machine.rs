@@ -6,10 +6,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{faults, Meet, Met};
-use crate::assertions::{assert_enrolled, evidence, with_windows};
+use crate::assertions::{assert_enrolled, evidence, waiting, with_windows};
 use crate::file_systems::{fill, read_only, small};
 use crate::nexus::run::Run;
-use crate::nexus::spec::{PortState, Reply};
+use crate::nexus::spec::Reply;
 use crate::nexus::vm::{agent_program, config, Builder, Vm, LOG};
 
 faults! {
@@ -98,14 +98,9 @@ pub fn quiet() -> Builder {
     Vm::new().enrolled().config(&(config() + "proxy:\n  persist: false\n"))
 }
 
-/// The same with short windows.
+/// A fresh VM with short windows.
 pub fn with_short_windows() -> Builder {
     Vm::new().config(&with_windows(&[("endpoint", "1s"), ("token", "1s"), ("access", "1s")]))
-}
-
-/// A VM on which a run waits for a long time.
-fn waiting() -> Builder {
-    Vm::new().installed().imds(|imds| imds.port_state = PortState::Closed)
 }
 
 fn second_run(vm: &Vm) -> Run {

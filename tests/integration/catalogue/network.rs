@@ -182,7 +182,8 @@ fn quiet_with(more: &str) -> Builder {
     Vm::new().enrolled().config(&(config() + "proxy:\n  persist: false\n" + more))
 }
 
-/// A VM with a window of ten seconds, so that a hanging request is not retried.
+/// A VM whose run may take two seconds, and so the ten that a request of `enroll` has at least: one that hangs is not
+/// retried.
 fn short() -> Builder {
     Vm::new().installed().config(&with_windows(&[("boot", "2s")]))
 }

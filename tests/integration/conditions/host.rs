@@ -7,18 +7,14 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, with_windows};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, waiting, with_windows};
 use crate::nexus::run::Run;
-use crate::nexus::spec::{ImdsPlan, PortState};
+use crate::nexus::spec::ImdsPlan;
 use crate::nexus::vm::{agent_program, Vm};
 
 #[test]
 fn another_active_run_is_waited_for_and_named() {
-    let vm = Vm::new()
-        .installed()
-        .imds(|imds| imds.port_state = PortState::Closed)
-        .config(&with_windows(&[("boot", "60s"), ("endpoint", "20s")]))
-        .start();
+    let vm = waiting().start();
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
     vm.write("etc/arc-enroll/config.yaml", &with_windows(&[("endpoint", "2s")]));
@@ -36,7 +32,7 @@ fn another_active_run_is_waited_for_and_named() {
 
 #[test]
 fn a_run_continues_after_the_other_one_ends() {
-    let vm = Vm::new().installed().imds(|imds| imds.port_state = PortState::Closed).start();
+    let vm = waiting().start();
     let mut first = vm.agent(&["enroll"]).spawn();
     first.wait_for_event("wait.started");
     let mut second = vm.agent(&["enroll"]).spawn();

@@ -2,7 +2,7 @@
 
 use super::{assert_ended, config, connecting, connects};
 
-use crate::assertions::{assert_enrolled, waits, with_windows};
+use crate::assertions::{assert_enrolled, met, waits, with_windows};
 use crate::nexus::spec::{Outcome, Playbook, VM_NAME};
 use crate::nexus::vm::Vm;
 
@@ -93,5 +93,6 @@ fn rejected_token_is_replaced_at_once() {
     let run = vm.run(&["enroll"]);
     assert_enrolled(&vm, &run);
     assert_eq!((vm.observed().tokens.len(), connects(&vm)), (2, 2));
+    assert_eq!(met(&run, "identity.token-rejected").len(), 1, "{}", run.text());
     assert!(waits(&run, "identity.token-rejected").is_empty(), "{}", run.text());
 }

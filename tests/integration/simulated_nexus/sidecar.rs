@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::nexus::spec::{
-    HttpAct, Identity, Playbook, PortState, Reply, TokenShape, SYSTEM_OBJECT, USER_CLIENT, USER_OBJECT,
+    HttpAct, Identity, ImdsPlan, Playbook, PortState, Reply, TokenShape, SYSTEM_OBJECT, USER_CLIENT,
+    USER_OBJECT,
 };
 use crate::nexus::vm::Vm;
 
@@ -80,8 +81,9 @@ fn sidecar_plays_failures_and_then_is_healthy() {
 
 #[test]
 fn sidecar_opens_on_command() {
-    let vm = Vm::new().imds(|imds| imds.port_state = PortState::ClosedFor(3000)).start();
+    let vm = Vm::new().imds(|imds| imds.port_state = PortState::Closed).start();
     assert_eq!(imds(&vm, "/healthz", &[]).0, "000");
+    vm.set_imds(ImdsPlan::default());
     let output = vm
         .command("curl")
         .args(["-sS", "--noproxy", "*", "--retry", "20", "--retry-delay", "1", "--retry-connrefused"])
