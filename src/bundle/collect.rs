@@ -1,4 +1,4 @@
-//! Collects the sources of the table: files, folders and commands; concurrently, each with a limit.
+//! Collects the sources of the table: files and folders, and commands concurrently, each with a limit.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;

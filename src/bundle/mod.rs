@@ -1,6 +1,6 @@
 //! The support bundle: one archive with the data that support asks for (guide, "If you're still experiencing issues").
 //!
-//! [`TABLE`] lists the sources; [`collect`] reads them concurrently; [`crate::host::redaction`] redacts secrets;
+//! [`TABLE`] lists the sources; [`collect`] reads them, running commands concurrently; [`crate::host::redaction`] redacts secrets;
 //! [`manifest`] lists the entries, and the missing ones with the reason.
 
 mod archive;

@@ -127,7 +127,7 @@ entries! {
             cause("The VM is shutting down."),
             cause("An operator or a service manager stopped it."),
         ],
-        automatic: "Ends its child processes, removes secrets and writes the record; the next run continues.",
+        automatic: "Ends its child processes and removes secrets; the next run continues.",
         recheck_from: Condition::Host,
         steps: &[as_root("Run it again:", "{rerun}")],
         guide: "Examine the cloud-init logs",

@@ -296,8 +296,8 @@ fn report_verdict(
 fn should_record(context: &Context, ending: &mut Ending) -> bool {
     let is_busy = |fault: &Fault| fault.is(&catalogue::HOST_BUSY);
     let Some(fault) = ending.fault() else { return true };
-    // A shutdown may stop the timer's run as it begins. Having repaired nothing, that run knows nothing newer than the
-    // record of an enrolled VM.
+    // A shutdown may stop the timer's run as it begins. What it met may be due to the shutdown, so as long as it has
+    // repaired nothing, the record of an enrolled VM is kept.
     if fault.is(&catalogue::RUN_INTERRUPTED) && ending.repairs.is_empty() && is_recorded_as_enrolled(context)
     {
         return false;

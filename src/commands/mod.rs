@@ -117,6 +117,10 @@ fn load_for_observation(invocation: &Invocation) -> Result<Loaded, Vec<Problem>>
         Ok(loaded) => return Ok(loaded),
         Err(problems) => problems,
     };
+    // Only the default file may be left out, not one that was named.
+    if configuration_path(invocation, None) != Files::new(invocation.root.clone()).path(DEFAULT_PATH) {
+        return Err(problems);
+    }
     // `token` and `env` do not depend on the target.
     let needs_target = !matches!(invocation.command, Action::Token { .. } | Action::Env);
     let unread = match Files::new(invocation.root.clone()).read(DEFAULT_PATH) {

@@ -1,7 +1,7 @@
 //! The observers, one file per condition: each turns context and facts into an [`Observation`].
 //!
-//! An observer changes nothing, neither on this VM nor in this process. It returns its facts to the engine, which passes
-//! them to later conditions as [`Facts`].
+//! An observer changes nothing on this VM, and in this process only which secrets are redacted from now on. It returns its
+//! facts to the engine, which passes them to later conditions as [`Facts`].
 
 mod access;
 mod agent;

@@ -1,7 +1,6 @@
 //! Delays between attempts: named backoff sequences and servers' Retry-After values.
 //!
-//! The engine's loop is the only retry layer. It reads plain values from here, so the sequences can be tested without a
-//! clock.
+//! The engine's loop and `token` retry; both read plain values from here, so the sequences can be tested without a clock.
 
 use std::time::{Duration, SystemTime};
 

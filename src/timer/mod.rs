@@ -80,15 +80,11 @@ pub async fn configure(context: &Context, repeat: &Repeat, progress: &Progress) 
     let is_active = is_wanted && result.is_ok();
     match result {
         Ok(false) => {}
-        Ok(true) => {
+        Ok(true) if is_wanted => {
             let every_s = context.settings.repair.every.as_secs();
-            let (event, what) = if is_wanted {
-                ("timer.installed", "is set up to repeat enroll on this VM")
-            } else {
-                ("timer.removed", "is removed, as the configuration says")
-            };
-            info!(event, every_s, "{NAME} {what}");
+            info!(event = "timer.installed", every_s, "{NAME} is set up to repeat enroll on this VM");
         }
+        Ok(true) => info!(event = "timer.removed", "{NAME} is removed, as the configuration says"),
         Err(reason) => {
             let reason = context.host.mask.apply(&reason);
             warn!(event = "timer.not-installed", reason, "{NAME} is not set up: {reason}");

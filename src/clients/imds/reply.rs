@@ -193,15 +193,22 @@ fn parse_expiry(value: &Value) -> Option<SystemTime> {
     let (month, day, year) = (parts.next()?, parts.next()?, parts.next()?);
     let mut words = rest.split(' ');
     let clock = words.next()?;
-    let afternoon = words.next().is_some_and(|word| word.eq_ignore_ascii_case("pm"));
+    let half = words.next();
     let (hour, minutes) = clock.split_once(':')?;
     let hour: u32 = hour.parse().ok()?;
-    let hour = if afternoon && hour < 12 { hour + 12 } else { hour };
+    // Without AM or PM the hours are those of a day.
+    let hour = match half {
+        Some(half) if half.eq_ignore_ascii_case("pm") => hour % 12 + 12,
+        Some(half) if half.eq_ignore_ascii_case("am") => hour % 12,
+        _ => hour,
+    };
     humantime::parse_rfc3339_weak(&format!("{year:0>4}-{month:0>2}-{day:0>2} {hour:02}:{minutes}")).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> LinkLocalReply {
@@ -297,6 +304,16 @@ mod tests {
             let body = format!(r#"{{"access_token":"opaque","expires_on":{shape},"unknown":[1]}}"#);
             let token = read_token(&reply(200, &[], &body), SystemTime::now()).unwrap();
             assert_eq!(token.expires, at, "{shape}");
+        }
+    }
+
+    #[test]
+    fn twelve_o_clock_is_read_with_its_half_of_the_day() {
+        for (shape, clock) in
+            [("12:05:00 AM", "00:05:00"), ("12:05:00 PM", "12:05:00"), ("1:05:00 PM", "13:05:00")]
+        {
+            let at = humantime::parse_rfc3339(&format!("2025-10-10T{clock}Z")).ok();
+            assert_eq!(parse_expiry(&json!(format!("10/10/2025 {shape} +00:00"))), at, "{shape}");
         }
     }
 
