@@ -170,7 +170,7 @@ fn files(page: &mut Page) {
 
 fn examples(page: &mut Page) {
     page.heading("EXAMPLES");
-    for command in &SUBCOMMANDS {
+    for command in SUBCOMMANDS {
         page.item([bold(command.example)], command.summary);
     }
     page.paragraph(IMAGE);
