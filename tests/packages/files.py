@@ -246,7 +246,7 @@ class FileChecks(Fixture):
         config = self.scratch / "nexus.yaml"
         config.write_text(CONFIGURED)
         words = ["dist/arc-enroll", "user-data", "--without-binary", "--config", config]
-        user_data = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
+        user_data = subprocess.run(words, check=True, capture_output=True, text=True).stdout
         self.boots_from_the_image(user_data, "edge-rg")
 
     def commands_of_the_workstation(self):
