@@ -18,7 +18,7 @@
 //! | [`timer`] | the systemd units that run enroll again |
 //! | [`engine`] | the loop: conditions in sequence for `enroll`, at the same time for `doctor` and `status` |
 //! | [`bundle`] | the archive for support |
-//! | [`operator`] | what runs on the workstation: precheck, user-data |
+//! | [`operator`] | what runs on the workstation: precheck, user-data; only with the feature of this name |
 //! | [`cli`] | the command line, as data and parsed; help |
 //! | [`commands`] | the subcommands, one file each |
 //!
@@ -35,6 +35,7 @@ pub mod engine;
 pub mod formats;
 pub mod host;
 pub mod model;
+#[cfg(feature = "operator")]
 pub mod operator;
 pub mod output;
 pub mod proxy_files;

@@ -1,6 +1,7 @@
 //! Prints what packages ship about the command line: the man page, and the completions of bash, zsh and fish.
 //!
-//! All of it is generated from the table that the program itself uses, so that both agree. It is an example target,
+//! All of it is generated from the table that the program itself uses, so that both agree: with the feature `operator`
+//! for the workstation's build, without it for the VM's, which is what packages ship. It is an example target,
 //! because its dependencies must not be in the binary that user-data embeds.
 
 mod command;

@@ -2,7 +2,9 @@
 
 use std::io::{Error, Write};
 
-use arc_enroll::cli::table::{Subcommand, CONDITION_FAILS, EXIT_CODES, PRECEDENCE, SUBCOMMANDS, TARGETS};
+use arc_enroll::cli::table::{
+    Subcommand, CONDITION_FAILS, EXIT_CODES, ON_WORKSTATION, PRECEDENCE, SUBCOMMANDS, TARGETS,
+};
 use arc_enroll::model::condition::Condition;
 use clap_mangen::roff::{bold, italic, roman, Inline, Roff};
 use clap_mangen::Man;
@@ -66,7 +68,7 @@ Arc machine in Azure. To end the enrollment, run azcmagent disconnect first.";
 
 const IMAGE: &str = "\
 With the package in the image, the user-data of a VM only contains the configuration and starts the \
-program. arc-enroll user-data --without-binary writes it; a manual version is:";
+program. arc-enroll user-data --without-binary, on the workstation, writes it; a manual version is:";
 
 const CLOUD_CONFIG: &str = "\
 #cloud-config
@@ -81,6 +83,9 @@ write_files:
 runcmd:
 - arc-enroll enroll
 ";
+
+/// Where the commands are that the VM's build lacks.
+const WORKSTATION: &str = "they are run on the operator's workstation, with the build for it.";
 
 /// The page, with its date in the form 2026-11-23.
 pub fn page(date: &str) -> Result<Vec<u8>, Error> {
@@ -99,6 +104,10 @@ pub fn page(date: &str) -> Result<Vec<u8>, Error> {
     page.generated("", |text| man.render_description_section(text))?;
     page.heading("COMMANDS");
     SUBCOMMANDS.iter().try_for_each(|of| command(&mut page, of))?;
+    if !cfg!(feature = "operator") {
+        let names = ON_WORKSTATION.join(" and ");
+        page.paragraph(&format!("{names} are not in this build, which is for VMs; {WORKSTATION}"));
+    }
     page.heading("OPTIONS");
     page.add(Roff::new().text([roman("Every command takes these.")]));
     page.generated(".SH OPTIONS\n", |text| man.render_options_section(text))?;
@@ -170,7 +179,7 @@ fn files(page: &mut Page) {
 
 fn examples(page: &mut Page) {
     page.heading("EXAMPLES");
-    for command in &SUBCOMMANDS {
+    for command in SUBCOMMANDS {
         page.item([bold(command.example)], command.summary);
     }
     page.paragraph(IMAGE);

@@ -9,6 +9,7 @@ mod egress;
 mod host;
 mod identity;
 mod imds;
+#[cfg(feature = "operator")]
 mod operator;
 mod proxy;
 mod proxy_environment;
@@ -25,6 +26,7 @@ pub use egress::*;
 pub use host::*;
 pub use identity::*;
 pub use imds::*;
+#[cfg(feature = "operator")]
 pub use operator::*;
 pub use proxy::*;
 pub use proxy_environment::*;
@@ -79,6 +81,7 @@ pub fn all() -> impl Iterator<Item = &'static FaultKind> {
         AGENT,
         ACCESS,
         CONNECTED,
+        #[cfg(feature = "operator")]
         OPERATOR,
     ];
     files.into_iter().flatten().copied()

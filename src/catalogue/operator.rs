@@ -1,20 +1,74 @@
 //! Faults that `precheck` finds from the workstation: az, the cluster, the cloud services network, the identities and
-//! their roles.
+//! their roles. With the steps of their own, of which `precheck` omits those that do not apply.
 
-use super::steps::{
-    ADD_ENDPOINTS_IN_PORTAL, ADD_MISSING_ENDPOINTS, ASSIGN_LIST_ACCESS, ASSIGN_RESOURCE_MANAGER, AZ_UPGRADE,
-    DELETE_VM, ENABLE_DEFAULT_ENDPOINTS, EXTENSION_ADD, EXTENSION_UPDATE, MAKE_CSN, MAKE_IDENTITY,
-    RERUN_PRECHECK, SHOW_ROLES, SIGN_IN,
-};
+use super::steps::{ASSIGN_LIST_ACCESS, ASSIGN_RESOURCE_MANAGER, SHOW_ROLES};
 use super::{entries, COMMON};
 use crate::model::backoff::Backoff;
 use crate::model::condition::Condition;
 use crate::model::fault::{cause, FaultKind, Resolution};
-use crate::model::step::{workstation, Who};
+use crate::model::step::{ask, workstation, Step, Who};
 
 /// Defaults of these entries: arc-enroll does nothing about them.
 const PRECHECK: FaultKind =
     FaultKind { resolution: Resolution::Manual, automatic: "Nothing: precheck changes nothing.", ..COMMON };
+
+/// Run `precheck` again, on the workstation.
+pub const RERUN_PRECHECK: Step = workstation(Who::SignedIn, "Then run:", "{precheck}");
+
+/// Sign in to az.
+pub const SIGN_IN: Step = workstation(Who::SignedIn, "Sign in:", "az login {tenant_option}");
+
+/// Upgrade az; omitted if it is new enough.
+pub const AZ_UPGRADE: Step = workstation(Who::Anyone, "Upgrade az:", "az upgrade");
+
+/// Add the networkcloud extension; omitted if it is installed.
+pub const EXTENSION_ADD: Step =
+    workstation(Who::Anyone, "Add the extension:", "az extension add --name networkcloud");
+
+/// Update the networkcloud extension; omitted if it is absent or new enough.
+pub const EXTENSION_UPDATE: Step =
+    workstation(Who::Anyone, "Update the extension:", "az extension update --name networkcloud");
+
+/// Create the user-assigned identity; omitted if its name is not known.
+pub const MAKE_IDENTITY: Step = workstation(
+    Who::IdentityContributor,
+    "Create it:",
+    "az identity create {identity_at} --location {location}",
+);
+
+/// Create a cloud services network; omitted if there is one.
+pub const MAKE_CSN: Step = workstation(
+    Who::NetworkOwner,
+    "Or create one:",
+    "az networkcloud cloudservicesnetwork create {csn_at} --location {location} --extended-location name=\"$CUSTOM_LOCATION_ID\" type=CustomLocation --enable-default-egress-endpoints True",
+);
+
+/// Enable the platform's default endpoints; omitted if they are enabled.
+pub const ENABLE_DEFAULT_ENDPOINTS: Step = workstation(
+    Who::NetworkOwner,
+    "Enable the platform's default endpoints:",
+    "az networkcloud cloudservicesnetwork update {csn_at} --enable-default-egress-endpoints True",
+);
+
+/// Add the missing endpoints to the list; omitted if none is missing, or if the list is not safe in a command.
+pub const ADD_MISSING_ENDPOINTS: Step = workstation(
+    Who::NetworkOwner,
+    "Add what is missing; this replaces the list, and what it already has is kept in it:",
+    "az networkcloud cloudservicesnetwork update {csn_at} --additional-egress-endpoints {csn_egress_json}",
+);
+
+/// Add the missing endpoints in the portal; omitted if a command can do it.
+pub const ADD_ENDPOINTS_IN_PORTAL: Step = ask(
+    Who::NetworkOwner,
+    "Its list has characters that are not safe in a shell command; add these in the portal: {endpoints}",
+);
+
+/// Delete the VM.
+pub const DELETE_VM: Step = workstation(
+    Who::VmContributor,
+    "Delete the VM, including its data:",
+    "az networkcloud virtualmachine delete {vm_at}",
+);
 
 entries! {
     OPERATOR;
@@ -341,4 +395,33 @@ entries! {
         guide: "Verify Managed Identity permissions",
         ..PRECHECK
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::{
+        ACCESS_PROVIDER, REGISTER_GUEST_CONFIGURATION, REGISTER_HYBRID_COMPUTE, REGISTER_HYBRID_CONNECTIVITY,
+    };
+
+    #[test]
+    fn steps_that_precheck_omits_are_steps_of_their_faults() {
+        for (kind, step) in [
+            (&HOST_AZ_EXTENSION, AZ_UPGRADE),
+            (&HOST_AZ_EXTENSION, EXTENSION_ADD),
+            (&HOST_AZ_EXTENSION, EXTENSION_UPDATE),
+            (&ACCESS_PROVIDER, REGISTER_HYBRID_COMPUTE),
+            (&ACCESS_PROVIDER, REGISTER_GUEST_CONFIGURATION),
+            (&ACCESS_PROVIDER, REGISTER_HYBRID_CONNECTIVITY),
+            (&IDENTITY_USER_MISSING, MAKE_IDENTITY),
+            (&PROXY_CSN_UNKNOWN, MAKE_CSN),
+            (&EGRESS_CSN, ENABLE_DEFAULT_ENDPOINTS),
+            (&EGRESS_CSN, ADD_MISSING_ENDPOINTS),
+            (&EGRESS_CSN, ADD_ENDPOINTS_IN_PORTAL),
+            (&ACCESS_UNASSIGNED, ASSIGN_RESOURCE_MANAGER),
+            (&ACCESS_UNASSIGNED, ASSIGN_LIST_ACCESS),
+        ] {
+            assert!(kind.steps.contains(&step), "{}: {}", kind.code, step.text);
+        }
+    }
 }

@@ -1,12 +1,9 @@
-//! Steps that several faults share, and steps that `precheck` omits if they do not apply.
+//! Steps that several faults share.
 
 use crate::model::step::{as_root, ask, on_vm, workstation, Step, Who};
 
 /// Run the same command again, on the VM.
 pub const RERUN: Step = as_root("Then run:", "{rerun}");
-
-/// Run `precheck` again, on the workstation.
-pub const RERUN_PRECHECK: Step = workstation(Who::SignedIn, "Then run:", "{precheck}");
 
 /// Create the archive for a support request.
 pub const REPORT: Step = as_root(
@@ -185,59 +182,4 @@ pub const DELETE_ARC_MACHINE: Step = workstation(
     Who::ArcAdministrator,
     "Delete the Arc machine:",
     "az connectedmachine delete --name {resource_name} --resource-group {resource_group} --subscription {subscription_id}",
-);
-
-/// Sign in to az.
-pub const SIGN_IN: Step = workstation(Who::SignedIn, "Sign in:", "az login {tenant_option}");
-
-/// Upgrade az; omitted if it is new enough.
-pub const AZ_UPGRADE: Step = workstation(Who::Anyone, "Upgrade az:", "az upgrade");
-
-/// Add the networkcloud extension; omitted if it is installed.
-pub const EXTENSION_ADD: Step =
-    workstation(Who::Anyone, "Add the extension:", "az extension add --name networkcloud");
-
-/// Update the networkcloud extension; omitted if it is absent or new enough.
-pub const EXTENSION_UPDATE: Step =
-    workstation(Who::Anyone, "Update the extension:", "az extension update --name networkcloud");
-
-/// Create the user-assigned identity; omitted if its name is not known.
-pub const MAKE_IDENTITY: Step = workstation(
-    Who::IdentityContributor,
-    "Create it:",
-    "az identity create {identity_at} --location {location}",
-);
-
-/// Create a cloud services network; omitted if there is one.
-pub const MAKE_CSN: Step = workstation(
-    Who::NetworkOwner,
-    "Or create one:",
-    "az networkcloud cloudservicesnetwork create {csn_at} --location {location} --extended-location name=\"$CUSTOM_LOCATION_ID\" type=CustomLocation --enable-default-egress-endpoints True",
-);
-
-/// Enable the platform's default endpoints; omitted if they are enabled.
-pub const ENABLE_DEFAULT_ENDPOINTS: Step = workstation(
-    Who::NetworkOwner,
-    "Enable the platform's default endpoints:",
-    "az networkcloud cloudservicesnetwork update {csn_at} --enable-default-egress-endpoints True",
-);
-
-/// Add the missing endpoints to the list; omitted if none is missing, or if the list is not safe in a command.
-pub const ADD_MISSING_ENDPOINTS: Step = workstation(
-    Who::NetworkOwner,
-    "Add what is missing; this replaces the list, and what it already has is kept in it:",
-    "az networkcloud cloudservicesnetwork update {csn_at} --additional-egress-endpoints {csn_egress_json}",
-);
-
-/// Add the missing endpoints in the portal; omitted if a command can do it.
-pub const ADD_ENDPOINTS_IN_PORTAL: Step = ask(
-    Who::NetworkOwner,
-    "Its list has characters that are not safe in a shell command; add these in the portal: {endpoints}",
-);
-
-/// Delete the VM.
-pub const DELETE_VM: Step = workstation(
-    Who::VmContributor,
-    "Delete the VM, including its data:",
-    "az networkcloud virtualmachine delete {vm_at}",
 );

@@ -196,24 +196,3 @@ fn quotes_are_tracked_like_a_shell() {
     }
     assert_eq!(names("%{time_total} {a:b} {'c'} {vm} {No} {"), [("%{time_total} {a:b} {'c'} ", "vm")]);
 }
-
-#[test]
-fn steps_that_precheck_omits_are_steps_of_their_faults() {
-    for (kind, step) in [
-        (&HOST_AZ_EXTENSION, AZ_UPGRADE),
-        (&HOST_AZ_EXTENSION, EXTENSION_ADD),
-        (&HOST_AZ_EXTENSION, EXTENSION_UPDATE),
-        (&ACCESS_PROVIDER, REGISTER_HYBRID_COMPUTE),
-        (&ACCESS_PROVIDER, REGISTER_GUEST_CONFIGURATION),
-        (&ACCESS_PROVIDER, REGISTER_HYBRID_CONNECTIVITY),
-        (&IDENTITY_USER_MISSING, MAKE_IDENTITY),
-        (&PROXY_CSN_UNKNOWN, MAKE_CSN),
-        (&EGRESS_CSN, ENABLE_DEFAULT_ENDPOINTS),
-        (&EGRESS_CSN, ADD_MISSING_ENDPOINTS),
-        (&EGRESS_CSN, ADD_ENDPOINTS_IN_PORTAL),
-        (&ACCESS_UNASSIGNED, ASSIGN_RESOURCE_MANAGER),
-        (&ACCESS_UNASSIGNED, ASSIGN_LIST_ACCESS),
-    ] {
-        assert!(kind.steps.contains(&step), "{}: {}", kind.code, step.text);
-    }
-}

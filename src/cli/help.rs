@@ -3,7 +3,8 @@
 use crate::model::condition::Condition;
 
 use super::table::{
-    Flag, Subcommand, CONDITION_FAILS, EVERYWHERE, EXIT_CODES, PRECEDENCE, SUBCOMMANDS, SUMMARY, TARGETS,
+    Flag, Subcommand, CONDITION_FAILS, EVERYWHERE, EXIT_CODES, ON_WORKSTATION, PRECEDENCE, SUBCOMMANDS,
+    SUMMARY, TARGETS,
 };
 
 /// The help text of a subcommand or of the program, at most 80 columns wide.
@@ -32,10 +33,14 @@ fn subcommand_help(of: &Subcommand) -> String {
 fn main_help() -> String {
     let mut text = format!("{SUMMARY}\n\nUsage: arc-enroll [OPTIONS] COMMAND\n");
     let mut rows = Rows::default();
-    for command in &SUBCOMMANDS {
+    for command in SUBCOMMANDS {
         rows.add(with_argument(command), command.summary.to_owned());
     }
     rows.write("\nCommands:\n", &mut text);
+    if !cfg!(feature = "operator") {
+        let names = ON_WORKSTATION.join(", ");
+        text.push_str(&format!("\nOn the workstation, with the build for it: {names}\n"));
+    }
     let mut rows = Rows::default();
     EVERYWHERE.iter().for_each(|flag| rows.add_flag(flag));
     rows.write("\nOptions everywhere:\n", &mut text);

@@ -1,9 +1,13 @@
 //! Parses the command line into an [`Invocation`].
 
 mod help;
+#[cfg(feature = "operator")]
+mod operator;
 pub mod table;
 
 pub use help::help;
+#[cfg(feature = "operator")]
+pub use operator::UserData;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,7 +15,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::settings::{nearest, Identity, Overrides};
-use table::{Flag, Subcommand, EVERYWHERE, SUBCOMMANDS, TARGETS};
+use table::{Flag, Subcommand, EVERYWHERE, ON_WORKSTATION, SUBCOMMANDS, TARGETS};
 
 /// A parsed command line.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,8 +71,10 @@ pub enum Action {
         file: Option<PathBuf>,
     },
     /// Write user-data.
+    #[cfg(feature = "operator")]
     UserData(UserData),
     /// Check the Azure side from the operator's workstation.
+    #[cfg(feature = "operator")]
     Precheck {
         /// Name or id of the cloud services network.
         csn: Option<String>,
@@ -79,23 +85,6 @@ pub enum Action {
     Help(Option<&'static Subcommand>),
     /// Show the version.
     Version,
-}
-
-/// The options of `user-data`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserData {
-    /// Write the base64 string for Azure.
-    pub base64: bool,
-    /// Compress the user-data.
-    pub gzip: bool,
-    /// The user's own user-data to include.
-    pub include: Option<PathBuf>,
-    /// The URL from which the VM fetches the binary; when absent, the user-data embeds it.
-    pub fetch_url: Option<String>,
-    /// SHA-256 of the binary at the URL; when absent, that of this program.
-    pub fetch_sha256: Option<String>,
-    /// Neither embed nor fetch the binary, since it is already installed.
-    pub without_binary: bool,
 }
 
 /// The output formats.
@@ -232,28 +221,13 @@ impl Read {
                 return Err(UsageError::new(message.to_owned()));
             }
             "validate" => Action::Validate { file },
+            #[cfg(feature = "operator")]
             "user-data" => Action::UserData(self.user_data()?),
+            #[cfg(feature = "operator")]
             "precheck" => Action::Precheck { csn: self.text("csn")?, vm: self.text("vm")? },
             // Unreachable: a test runs every subcommand of the table.
             other => return Err(unknown_command(other)),
         })
-    }
-
-    /// The options of `user-data`, of which some exclude each other.
-    fn user_data(&self) -> Result<UserData, UsageError> {
-        let wanted = UserData {
-            base64: self.has("base64"),
-            gzip: self.has("gzip"),
-            include: self.path("include")?,
-            fetch_url: self.text("fetch-url")?,
-            fetch_sha256: self.text("fetch-sha256")?,
-            without_binary: self.has("without-binary"),
-        };
-        if wanted.fetch_url.is_some() && wanted.without_binary {
-            let message = "--fetch-url and --without-binary exclude each other";
-            return Err(UsageError::new(message.to_owned()));
-        }
-        Ok(wanted)
     }
 
     /// Rejects options of other subcommands.
@@ -315,7 +289,7 @@ fn all_flags() -> Vec<&'static Flag> {
     for target in TARGETS.iter().filter(|target| !target.flag.name.is_empty()) {
         all.push(&target.flag);
     }
-    for subcommand in &SUBCOMMANDS {
+    for subcommand in SUBCOMMANDS {
         all.extend(subcommand.flags);
     }
     all
@@ -331,7 +305,15 @@ fn find_flag(name: &str) -> Result<&'static Flag, UsageError> {
 }
 
 fn unknown_command(word: &str) -> UsageError {
-    let names: Vec<&str> = SUBCOMMANDS.iter().map(|subcommand| subcommand.name).collect();
+    // Those of this build were found before.
+    if ON_WORKSTATION.contains(&word) {
+        return UsageError::new(format!(
+            "{word} is not in the VM's build of arc-enroll: run it on the workstation, with the build that \
+             packaging/build-static puts at dist/arc-enroll"
+        ));
+    }
+    let names = SUBCOMMANDS.iter().map(|subcommand| subcommand.name).chain(ON_WORKSTATION);
+    let names: Vec<&str> = names.collect();
     UsageError::new(format!("unknown command {word:?}{}", did_you_mean(nearest(word, &names), "")))
 }
 
@@ -358,7 +340,7 @@ mod tests {
 
     #[test]
     fn every_command_is_known_by_its_name() {
-        for subcommand in &SUBCOMMANDS {
+        for subcommand in SUBCOMMANDS {
             let name = subcommand.name;
             assert!(run(name).is_ok(), "{name}");
             assert_eq!(command(&format!("{name} --help")), Action::Help(Some(subcommand)));
@@ -413,26 +395,6 @@ mod tests {
         assert_eq!(command(&format!("--identity {GUID} --resource r token")), expected);
         let system = Action::Token { resource: None, identity: Some(Identity::System) };
         assert_eq!(command("token --identity system"), system);
-        let include = Some(PathBuf::from("f"));
-        assert_eq!(
-            command("user-data --gzip --include f"),
-            Action::UserData(UserData { gzip: true, include, ..UserData::default() })
-        );
-        assert_eq!(
-            command("user-data --base64"),
-            Action::UserData(UserData { base64: true, ..UserData::default() })
-        );
-        let (fetch_url, fetch_sha256) = (Some("u".to_owned()), Some("d".to_owned()));
-        assert_eq!(
-            command("user-data --fetch-url u --fetch-sha256 d"),
-            Action::UserData(UserData { fetch_url, fetch_sha256, ..UserData::default() })
-        );
-        assert_eq!(
-            command("user-data --without-binary"),
-            Action::UserData(UserData { without_binary: true, ..UserData::default() })
-        );
-        let (csn, vm) = (Some("c".to_owned()), Some("v".to_owned()));
-        assert_eq!(command("precheck --csn c --vm=v"), Action::Precheck { csn, vm });
         assert_eq!(command("explain"), Action::Explain { code: None });
         assert_eq!(command("explain some-code"), Action::Explain { code: Some("some-code".to_owned()) });
         assert_eq!(command("bundle"), Action::Bundle { file: None });
@@ -450,7 +412,6 @@ mod tests {
             ("userdata", "did you mean user-data?"),
             ("bundel", "did you mean bundle?"),
             ("prechek", "did you mean precheck?"),
-            ("doctor --vm x", "--vm belongs to precheck, not to doctor"),
             ("enroll --locaton x", "did you mean --location?"),
             ("enroll --subscription x", "did you mean --subscription-id?"),
             ("enroll --conf x", "did you mean --config?"),
@@ -463,11 +424,8 @@ mod tests {
             ("enroll --output jsn", "did you mean json?"),
             ("enroll now", "does not take the argument \"now\""),
             ("doctor --if-idle", "--if-idle belongs to enroll, not to doctor"),
-            ("enroll --gzip", "--gzip belongs to user-data, not to enroll"),
             ("--resource x doctor", "--resource belongs to token"),
             ("token --identity me", "--identity: \"me\" is none of"),
-            ("user-data --fetch-url u --without-binary", "exclude each other"),
-            ("enroll --fetch-url u", "--fetch-url belongs to user-data, not to enroll"),
             ("validate a b", "does not take the argument \"b\""),
             ("validate a --config b", "one file"),
         ] {
@@ -476,6 +434,20 @@ mod tests {
             let lines: Vec<&str> = error.lines().collect();
             assert_eq!((lines.len(), lines[1]), (2, "Try 'arc-enroll --help'"), "{error}");
         }
+    }
+
+    #[cfg(not(feature = "operator"))]
+    #[test]
+    fn the_build_of_the_vm_says_where_the_other_commands_are() {
+        for name in ON_WORKSTATION {
+            for line in ["NAME", "NAME --help", "help NAME", "NAME --config f --base64", "-v NAME --csn c"] {
+                let error = run(&line.replace("NAME", name)).expect_err(line).to_string();
+                assert!(error.starts_with(&format!("{name} is not in the VM's build")), "{error}");
+                assert!(error.contains("run it on the workstation"), "{error}");
+            }
+        }
+        let told = format!("On the workstation, with the build for it: {}\n", ON_WORKSTATION.join(", "));
+        assert!(help(None).contains(&told), "{}", help(None));
     }
 
     #[test]
@@ -490,7 +462,7 @@ mod tests {
 
     #[test]
     fn every_option_of_the_table_is_read() {
-        for subcommand in &SUBCOMMANDS {
+        for subcommand in SUBCOMMANDS {
             for flag in subcommand.flags {
                 let value = if flag.name == "identity" { "system" } else { "x" };
                 let with = match flag.value {
@@ -528,7 +500,7 @@ mod tests {
             assert!(text.lines().all(|line| line.chars().count() <= 80 && line.trim_end() == line), "{text}");
             assert!(text.ends_with('\n') && !text.contains("\n\n\n"));
         }
-        for subcommand in &SUBCOMMANDS {
+        for subcommand in SUBCOMMANDS {
             let text = help(Some(subcommand));
             assert!(text.contains("\nExample:\n"), "{text}");
             assert!(text.starts_with(&format!("Usage: arc-enroll {}", subcommand.name)));

@@ -3,6 +3,9 @@
 //! `packaging/pages` generates man page and completions for packages, so that they are not part of the binary in
 //! user-data. Line breaks in texts are those of the help output.
 
+#[cfg(feature = "operator")]
+mod operator;
+
 pub use crate::settings::targets::{Flag, TargetOption, TARGETS};
 
 /// A subcommand.
@@ -53,8 +56,8 @@ pub static EXIT_CODES: [(u8, &str); 5] = [
     (75, "not yet: waiting longer can help"),
 ];
 
-/// Every subcommand, in the order of the help.
-pub static SUBCOMMANDS: [Subcommand; 10] = [
+/// Every subcommand of this build, in the order of the help.
+pub static SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
         name: "enroll",
         argument: "",
@@ -164,50 +167,11 @@ and line.
         flags: &[],
         example: "arc-enroll validate nexus.yaml",
     },
-    Subcommand {
-        name: "user-data",
-        argument: "",
-        about_argument: "",
-        summary: "write the user-data that embeds this program",
-        about: "\
-Writes cloud-config that installs this program with the configuration and starts
-it. The configuration is checked first; the size and the command to use are
-printed to stderr.
-",
-        flags: &[
-            Flag::new("base64", "", "write the string for --user-data-content"),
-            Flag::new("gzip", "", "compress the user-data"),
-            Flag::new("include", "FILE", "include your own user-data"),
-            Flag::new(
-                "fetch-url",
-                "URL",
-                "the VM fetches this program from URL through its\nproxy, and checks its SHA-256",
-            ),
-            Flag::new("fetch-sha256", "HEX", "digest of the file at URL (default: this program's)"),
-            Flag::new("without-binary", "", "the program is already in the image or a package"),
-        ],
-        example: "arc-enroll user-data --config nexus.yaml --base64 > user-data.b64",
-    },
-    Subcommand {
-        name: "precheck",
-        argument: "",
-        about_argument: "",
-        summary: "check network, identity and roles with az, off the VM",
-        about: "\
-Runs on the operator's workstation, not as root, with a signed-in az CLI.
-Checks az and its networkcloud extension, the cluster's version, the
-cloud services network's egress endpoints, the VM's identity, its roles, the
-resource group and the resource providers; changes nothing. It works before the
-VM exists, and after. The exit code is that of the worst row.
-",
-        flags: &[
-            Flag::new(
-                "csn",
-                "NAME",
-                "cloud services network, by name or id (default: the VM's own,\nor the only one of the resource group)",
-            ),
-            Flag::new("vm", "NAME", "VM, by name or id (default: that of azure.resource_name)"),
-        ],
-        example: "arc-enroll precheck --config nexus.yaml --vm web-1",
-    },
+    #[cfg(feature = "operator")]
+    operator::USER_DATA,
+    #[cfg(feature = "operator")]
+    operator::PRECHECK,
 ];
+
+/// The subcommands that only the workstation's build has; the VM's build says so when it is asked for one of them.
+pub const ON_WORKSTATION: [&str; 2] = ["user-data", "precheck"];

@@ -38,7 +38,12 @@ pub(super) fn run(invocation: &Invocation, environment: Environment<'_>, code: O
 fn report_unknown_code(code: &str) -> u8 {
     let near = nearest(code, &catalogue::all().map(|kind| kind.code).collect::<Vec<_>>());
     let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-    let text = format!("arc-enroll: there is no fault {code:?}{hint}\nTry 'arc-enroll explain'\n");
+    let elsewhere = if cfg!(feature = "operator") {
+        ""
+    } else {
+        "\nThose that only precheck meets are explained by the workstation's build"
+    };
+    let text = format!("arc-enroll: there is no fault {code:?}{hint}{elsewhere}\nTry 'arc-enroll explain'\n");
     output::write_stderr(&text);
     USAGE
 }

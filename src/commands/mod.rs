@@ -5,10 +5,12 @@ mod doctor;
 mod enroll;
 mod env;
 mod explain;
+#[cfg(feature = "operator")]
 mod precheck;
 mod shutdown;
 mod status;
 mod token;
+#[cfg(feature = "operator")]
 mod user_data;
 mod validate;
 
@@ -46,6 +48,7 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
         Action::Explain { code } => return explain::run(invocation, environment, code.as_deref()),
         Action::Env => return env::run(invocation, environment),
         Action::Validate { file } => return validate::run(invocation, file.as_ref()),
+        #[cfg(feature = "operator")]
         Action::UserData(options) => return user_data::run(invocation, options),
         Action::Enroll { if_idle } => Box::pin(enroll::run(invocation, environment, *if_idle)),
         Action::Doctor => Box::pin(doctor::run(invocation, environment)),
@@ -54,6 +57,7 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
             Box::pin(token::run(invocation, environment, resource.as_deref(), identity.as_ref()))
         }
         Action::Bundle { file } => Box::pin(bundle::run(invocation, environment, file.as_deref())),
+        #[cfg(feature = "operator")]
         Action::Precheck { csn, vm } => {
             Box::pin(precheck::run(invocation, environment, csn.as_deref(), vm.as_deref()))
         }
@@ -64,6 +68,7 @@ pub async fn run(invocation: &Invocation, environment: Environment<'_>) -> u8 {
 /// The settings, with the text and path of the configuration file.
 struct Loaded {
     settings: Settings,
+    #[cfg_attr(not(feature = "operator"), expect(dead_code, reason = "user-data embeds it"))]
     text: String,
     /// The path of the file, which may not exist.
     path: String,

@@ -88,33 +88,54 @@ fn is_guid(text: &str) -> bool {
 }
 
 macro_rules! vars {
-    ($($(#[$doc:meta])* $id:ident = $name:literal, $form:ident, $placeholder:literal;)*) => {
+    (
+        $($(#[$doc:meta])* $id:ident = $name:literal, $form:ident, $placeholder:literal;)*
+        @workstation
+        $($(#[$own_doc:meta])* $own_id:ident = $own_name:literal, $own_form:ident, $own_placeholder:literal;)*
+    ) => {
         /// A variable of a step.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Var { $($(#[$doc])* $id),* }
+        pub enum Var {
+            $($(#[$doc])* $id,)*
+            $($(#[$own_doc])* #[cfg(feature = "operator")] $own_id,)*
+        }
 
         impl Var {
             /// Every variable.
-            pub const ALL: &'static [Self] = &[$(Self::$id),*];
+            pub const ALL: &'static [Self] =
+                &[$(Self::$id,)* $(#[cfg(feature = "operator")] Self::$own_id,)*];
 
             /// The variable with this name in a template.
             pub fn named(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$id),)* _ => None }
+                match name {
+                    $($name => Some(Self::$id),)*
+                    $(#[cfg(feature = "operator")] $own_name => Some(Self::$own_id),)*
+                    _ => None,
+                }
             }
 
             /// The variable in a template, with its braces.
             pub fn template(self) -> &'static str {
-                match self { $(Self::$id => concat!("{", $name, "}")),* }
+                match self {
+                    $(Self::$id => concat!("{", $name, "}"),)*
+                    $(#[cfg(feature = "operator")] Self::$own_id => concat!("{", $own_name, "}"),)*
+                }
             }
 
             /// The form that its value must have.
             pub fn form(self) -> Form {
-                match self { $(Self::$id => Form::$form),* }
+                match self {
+                    $(Self::$id => Form::$form,)*
+                    $(#[cfg(feature = "operator")] Self::$own_id => Form::$own_form,)*
+                }
             }
 
             /// Its replacement if there is no value, for the operator's shell to expand.
             fn placeholder(self) -> &'static str {
-                match self { $(Self::$id => $placeholder),* }
+                match self {
+                    $(Self::$id => $placeholder,)*
+                    $(#[cfg(feature = "operator")] Self::$own_id => $own_placeholder,)*
+                }
             }
         }
     };
@@ -167,10 +188,13 @@ vars! {
     Cloud = "cloud", Name, "AzureCloud";
     /// `--tenant ID`, or nothing.
     TenantOption = "tenant_option", Text, "";
-    /// The command that creates the VM.
-    Create = "create", Text, "az networkcloud virtualmachine create …";
     /// The arc-enroll command to run again.
     Rerun = "rerun", Text, "arc-enroll enroll";
+
+    // Only precheck knows these.
+    @workstation
+    /// The command that creates the VM.
+    Create = "create", Text, "az networkcloud virtualmachine create …";
     /// The precheck command to run again.
     Precheck = "precheck", Text, "arc-enroll precheck";
     /// The az command that failed.

@@ -62,6 +62,7 @@ def main():
             "enroll_says_what_is_missing",
             "golden_image",
             "golden_image_by_user_data",
+            "commands_of_the_workstation",
         ):
             if not sys.argv[1:] or name in sys.argv[1:]:
                 checks.run(name.replace("_", " "), getattr(checks, name))

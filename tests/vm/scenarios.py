@@ -189,7 +189,7 @@ def perform(scenario, folder, shared, report):
     wrong = []
     with Nexus(shared.nexus, folder, shared.site, scenario.plan) as nexus:
         vm = Vm(folder, nexus, shared.images[scenario.suite])
-        data = vm.user_data(shared.agent, shared.fingerprint, scenario)
+        data = vm.user_data(shared.program, shared.options, shared.fingerprint, scenario)
         for boot in scenario.boots:
             seconds = vm.start(boot, data)
             ended = "was cut" if boot.cut else "took"

@@ -60,18 +60,18 @@ class Vm:
     def answers_of(self, boot):
         return self.folder / "guest" / "vm-probe" / f"boot-{boot}"
 
-    def user_data(self, agent, fingerprint, scenario):
+    def user_data(self, program, more, fingerprint, scenario):
         """The user-data of the VM, created by the operator's command."""
         config = self.folder / "config.yaml"
         config.write_text(configuration(fingerprint, scenario.settings))
-        words = ["--config", config, *scenario.options]
+        words = ["--config", config, *scenario.options, *more]
         if scenario.include:
             own = self.folder / "own-user-data"
             own.write_text(scenario.include)
             words += ["--include", own]
         target = self.folder / "user-data"
         with target.open("wb") as file:
-            run(agent, "user-data", *words, into=file)
+            run(program, "user-data", *words, into=file)
         self.facts["user-data"] = f"{target.stat().st_size} bytes"
         return target.read_bytes()
 

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::{names, steps};
-use crate::catalogue::{RERUN, SIGN_IN};
-use crate::model::step::Step;
+use crate::catalogue::RERUN;
+use crate::model::step::{workstation, Step, Who};
 use crate::model::var::{Var, Word, Words};
 
 /// The programs of the commands.
@@ -281,7 +281,8 @@ fn values_of_several_words_arrive_unchanged() {
 #[test]
 fn an_empty_option_is_not_an_argument() {
     let shell = Shell::new();
-    let command = SIGN_IN.render(&|_| None).command;
+    let step = workstation(Who::SignedIn, "Sign in:", "az login {tenant_option}");
+    let command = step.render(&|_| None).command;
     assert_eq!(command, "az login");
     assert_eq!(shell.run(&command, 0), [["az", "login"]]);
 }
