@@ -1,6 +1,6 @@
 //! Splits URLs into their parts (RFC 3986, section 3), without copying.
 //!
-//! A URL crate would add tables for non-ASCII names, which the settings do not accept.
+//! The crate that reqwest uses normalizes what it reads, and the settings keep a value as it is written.
 
 use std::net::Ipv6Addr;
 

@@ -1,15 +1,17 @@
 //! Plain HTTP to a link-local address: no proxy, no redirects, small bodies.
 //!
-//! This is a minimal HTTP/1.1 client because of the size limit of user-data: reqwest, in its smallest configuration,
-//! adds 243,700 bytes and exceeds it. The tests compare the client with reqwest. It sends one request per
-//! connection; the body is delimited by length, chunks or the end of the connection.
+//! reqwest is the client, configured for a neighbour of the VM: without TLS, proxies, redirects and retries, which the
+//! callers do by their own rules, and with one connection per request. Names are never looked up: the host of a URL is
+//! an address or `localhost`. In the static binary the resolver of the C library is therefore a stub.
 #![expect(clippy::disallowed_methods, reason = "this module is the I/O boundary that the ban points to")]
 
+use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use reqwest::header::{HeaderMap, HeaderValue, CONNECTION};
+use reqwest::{redirect, retry, Client, Response};
 use tokio::net::TcpStream;
 
 use super::tasks::Task;
@@ -24,7 +26,8 @@ pub const EXCHANGE: Duration = Duration::from_secs(15);
 /// Largest body that is read, in bytes: a token reply has 2 to 8 KiB.
 const LARGEST_BODY: usize = 64 << 10;
 
-/// Largest header that is read, in bytes.
+/// Largest header that is accepted, in bytes of names and values. hyper gives up at 100 fields, and at 400 KiB, for which
+/// reqwest has no option.
 const LARGEST_HEADER: usize = 16 << 10;
 
 /// Why there was no response.
@@ -89,18 +92,17 @@ pub fn get(url: String, limit: Duration) -> Task<'static, Result<LinkLocalReply,
 }
 
 async fn get_logged(url: String, limit: Duration) -> Result<LinkLocalReply, LinkLocalError> {
-    let url = url.as_str();
-    let started = super::http_started("GET", url);
-    let result = match tokio::time::timeout(limit, exchange(url)).await {
+    let started = super::http_started("GET", &url);
+    let result = match tokio::time::timeout(limit, exchange(&url)).await {
         Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(error)) => Err(classify_error(url, &error, started.elapsed())),
-        Err(_) => Err(LinkLocalError::Timeout { url: url.to_owned(), after: started.elapsed() }),
+        Ok(Err(error)) => Err(classify_error(&url, &*error, started.elapsed())),
+        Err(_) => Err(LinkLocalError::Timeout { url: url.clone(), after: started.elapsed() }),
     };
     let (status, message) = match &result {
         Ok(reply) => (reply.status.to_string(), format!("GET {url}: {}", reply.status)),
         Err(error) => ("none".to_owned(), error.to_string()),
     };
-    super::http_finished(url, &status, started, &message);
+    super::http_finished(&url, &status, started, &message);
     result
 }
 
@@ -116,190 +118,105 @@ pub async fn probe(url: &str) -> Result<(), LinkLocalError> {
     }
 }
 
-/// The connection, and the authority and the target for the request.
-async fn connect(url: &str) -> io::Result<(TcpStream, &str, &str)> {
-    let invalid = |what| io::Error::new(ErrorKind::InvalidInput, what);
-    let (authority, target) = split(url).ok_or_else(|| invalid("not an http:// URL"))?;
-    let (host, port) = split_port(authority).map_err(invalid)?;
+async fn connect(url: &str) -> io::Result<TcpStream> {
+    let (address, _) = split(url)?;
+    tokio::time::timeout(CONNECT, TcpStream::connect(address)).await?
+}
+
+async fn exchange(url: &str) -> Result<LinkLocalReply, Box<dyn Error>> {
+    let (address, target) = split(url)?;
+    let request = client()?.get(format!("http://{address}{target}"));
+    let mut response = request.header("Metadata", "true").header(CONNECTION, "close").send().await?;
+    let headers = read_headers(response.headers())?;
+    let body = read_body(&mut response).await?;
+    Ok(LinkLocalReply { status: response.status().as_u16(), headers, body })
+}
+
+fn client() -> reqwest::Result<Client> {
+    Client::builder()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .pool_max_idle_per_host(0)
+        .connect_timeout(CONNECT)
+        // Some sidecars compare the names of fields with their usual spelling.
+        .http1_title_case_headers()
+        .build()
+}
+
+/// The address and the request target of an `http://` URL.
+fn split(url: &str) -> io::Result<(SocketAddr, &str)> {
+    let is_clean = url.bytes().all(|byte| byte.is_ascii_graphic());
+    let url = Url::split(url)
+        .filter(|url| is_clean && url.scheme == "http" && url.credentials.is_none())
+        .ok_or_else(|| invalid("not an http:// URL"))?;
+    let (host, port) = split_port(url.authority).map_err(invalid)?;
     // The settings accept addresses and this one name.
     let host = if host == "localhost" { "127.0.0.1" } else { host };
     let address: IpAddr = host.parse().map_err(|_| invalid("its host is not an address"))?;
-    let address = SocketAddr::new(address, port.unwrap_or(80));
-    let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
-    Ok((stream, authority, target))
+    Ok((SocketAddr::new(address, port.unwrap_or(80)), url.target))
 }
 
-async fn exchange(url: &str) -> io::Result<LinkLocalReply> {
-    let (mut stream, authority, target) = connect(url).await?;
-    let request = format!(
-        "GET {target} HTTP/1.1\r\nHost: {authority}\r\nMetadata: true\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await?;
-    let mut received = Vec::new();
-    let (mut reply, framing, body_at) = loop {
-        if read_more(&mut stream, &mut received).await? == 0 {
-            return Err(broken(if received.is_empty() {
-                "closed without a response"
-            } else {
-                "the response is incomplete"
-            }));
-        }
-        if let Some(head) = parse_head(&mut received)? {
-            break head;
-        }
-        if received.len() > LARGEST_HEADER {
-            return Err(broken("the header is too large"));
-        }
-    };
-    let mut raw = received.split_off(body_at);
-    let body = loop {
-        if let Some(body) = framing.body(&raw)? {
-            break body;
-        }
-        if read_more(&mut stream, &mut raw).await? == 0 {
-            break framing.body_at_end(raw)?;
-        }
-    };
-    reply.body = String::from_utf8_lossy(body.get(..LARGEST_BODY).unwrap_or(&body)).into_owned();
-    Ok(reply)
-}
-
-async fn read_more(stream: &mut TcpStream, into: &mut Vec<u8>) -> io::Result<usize> {
-    let mut chunk = [0; 4096];
-    let read = stream.read(&mut chunk).await?;
-    into.extend_from_slice(chunk.get(..read).unwrap_or_default());
-    Ok(read)
-}
-
-/// `host[:port]` and the request target of an `http://` URL.
-fn split(url: &str) -> Option<(&str, &str)> {
-    let is_clean = url.bytes().all(|byte| byte.is_ascii_graphic());
-    let url = Url::split(url).filter(|url| is_clean && url.scheme == "http" && url.credentials.is_none())?;
-    let target = if url.target.is_empty() { "/" } else { url.target };
-    (!url.authority.is_empty() && target.starts_with('/')).then_some((url.authority, target))
-}
-
-/// How the end of a body is marked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
-    Length(usize),
-    Chunks,
-    Close,
-}
-
-impl Framing {
-    /// The body, once it is complete or has reached the size limit.
-    fn body(self, raw: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        match self {
-            Self::Length(length) => Ok(raw.get(..length.min(LARGEST_BODY)).map(<[u8]>::to_vec)),
-            Self::Chunks => join_chunks(raw),
-            Self::Close => Ok(raw.get(..LARGEST_BODY).map(<[u8]>::to_vec)),
-        }
+/// The fields as text, names in lower case.
+fn read_headers(fields: &HeaderMap) -> io::Result<Vec<(String, String)>> {
+    let size: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > LARGEST_HEADER {
+        return Err(io::Error::new(ErrorKind::InvalidData, "the header is too large"));
     }
-
-    /// The body when the connection is closed.
-    fn body_at_end(self, raw: Vec<u8>) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Close => Ok(raw),
-            Self::Length(_) | Self::Chunks => Err(broken("the response is incomplete")),
-        }
-    }
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    Ok(fields.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect())
 }
 
-/// Removes interim responses (1xx); returns the response without its body, and the offset of the body.
-fn parse_head(received: &mut Vec<u8>) -> io::Result<Option<(LinkLocalReply, Framing, usize)>> {
-    loop {
-        let mut fields = [httparse::EMPTY_HEADER; 64];
-        let mut response = httparse::Response::new(&mut fields);
-        let httparse::Status::Complete(end) = response.parse(received).map_err(broken)? else {
-            return Ok(None);
-        };
-        let status = response.code.unwrap_or_default();
-        if (100..200).contains(&status) {
-            received.drain(..end);
-            continue;
-        }
-        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        let headers =
-            response.headers.iter().map(|field| (field.name.to_ascii_lowercase(), text(field.value)));
-        let reply = LinkLocalReply { status, headers: headers.collect(), body: String::new() };
-        let framing = framing(&reply)?;
-        return Ok(Some((reply, framing, end)));
-    }
-}
-
-fn framing(reply: &LinkLocalReply) -> io::Result<Framing> {
-    if matches!(reply.status, 204 | 304) {
-        return Ok(Framing::Length(0));
-    }
-    if reply.header("transfer-encoding").is_some_and(|coding| coding.to_ascii_lowercase().contains("chunked"))
-    {
-        return Ok(Framing::Chunks);
-    }
-    match reply.header("content-length") {
-        Some(length) => {
-            length.trim().parse().map(Framing::Length).map_err(|_| broken("the Content-Length is invalid"))
-        }
-        None => Ok(Framing::Close),
-    }
-}
-
-fn join_chunks(mut raw: &[u8]) -> io::Result<Option<Vec<u8>>> {
+/// The body, until it ends or has reached the size limit.
+async fn read_body(response: &mut Response) -> reqwest::Result<String> {
     let mut body = Vec::new();
     while body.len() < LARGEST_BODY {
-        let (start, length) = match httparse::parse_chunk_size(raw) {
-            Ok(httparse::Status::Complete((_, 0))) => break,
-            Ok(httparse::Status::Complete((start, length))) => {
-                (start, usize::try_from(length).unwrap_or(usize::MAX))
-            }
-            Ok(httparse::Status::Partial) => return Ok(None),
-            Err(_) => return Err(broken("a chunk has no valid size")),
-        };
-        let rest = raw.get(start..).unwrap_or_default();
-        let Some(chunk) = rest.get(..length) else {
-            // The rest of the chunk is not needed once the size limit is reached.
-            body.extend_from_slice(rest);
-            return Ok((body.len() >= LARGEST_BODY).then_some(body));
-        };
-        body.extend_from_slice(chunk);
-        raw = match rest.get(length..) {
-            Some([b'\r', b'\n', next @ ..]) => next,
-            Some([] | [b'\r']) | None => return Ok(None),
-            Some(_) => return Err(broken("a chunk is longer than its size")),
-        };
+        let Some(chunk) = response.chunk().await? else { break };
+        body.extend_from_slice(&chunk);
     }
-    Ok(Some(body))
+    body.truncate(LARGEST_BODY);
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-fn broken(detail: impl ToString) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, detail.to_string())
+fn invalid(detail: impl ToString) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, detail.to_string())
 }
 
-fn classify_error(url: &str, error: &io::Error, after: Duration) -> LinkLocalError {
-    let url = url.to_owned();
-    match error.kind() {
-        ErrorKind::ConnectionRefused => LinkLocalError::Refused { url },
-        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => {
-            LinkLocalError::NoRoute { url, detail: error.to_string() }
+/// Classifies by the error of the operating system, which reqwest has at the end of its chain of causes.
+fn classify_error(url: &str, error: &(dyn Error + 'static), after: Duration) -> LinkLocalError {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    let is_late = error.downcast_ref().is_some_and(reqwest::Error::is_timeout);
+    let kind = if is_late { Some(ErrorKind::TimedOut) } else { root.downcast_ref().map(io::Error::kind) };
+    let (url, detail) = (url.to_owned(), root.to_string());
+    match kind {
+        Some(ErrorKind::ConnectionRefused) => LinkLocalError::Refused { url },
+        Some(ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown) => {
+            LinkLocalError::NoRoute { url, detail }
         }
-        ErrorKind::TimedOut => LinkLocalError::Timeout { url, after },
-        _ => LinkLocalError::Broken { url, detail: error.to_string() },
+        Some(ErrorKind::TimedOut) => LinkLocalError::Timeout { url, after },
+        _ => LinkLocalError::Broken { url, detail },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::task::JoinHandle;
 
     use super::*;
 
-    /// Serves one request with these pieces; returns the reply and the request.
-    async fn exchange_pieces(
-        pieces: &'static [&'static [u8]],
-    ) -> (Result<LinkLocalReply, LinkLocalError>, String) {
+    /// What a server writes as its response.
+    type Pieces = &'static [&'static [u8]];
+
+    /// Starts a server of one request; returns a URL of it, and the request once the response is written. Where
+    /// `is_endless`, it repeats the last piece until the client closes the connection.
+    async fn serve(pieces: Pieces, is_endless: bool) -> (String, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url =
-            format!("http://{}/metadata/x?api-version=1&resource=a%2Fb", listener.local_addr().unwrap());
+        let url = format!("http://{}/metadata/x?v=1&resource=a%2Fb", listener.local_addr().unwrap());
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = vec![0; 1024];
@@ -309,104 +226,200 @@ mod tests {
                 stream.write_all(piece).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
+            while is_endless && stream.write_all(pieces.last().unwrap()).await.is_ok() {
+                // A short piece is trickled.
+                if pieces.last().unwrap().len() == 1 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
             String::from_utf8(request).unwrap()
         });
-        (get(url, EXCHANGE).await, server.await.unwrap())
+        (url, server)
+    }
+
+    async fn exchange_pieces(pieces: Pieces) -> Result<LinkLocalReply, LinkLocalError> {
+        let (url, server) = serve(pieces, false).await;
+        let result = get(url, EXCHANGE).await;
+        server.await.unwrap();
+        result
+    }
+
+    /// The result with a server that writes until the client closes the connection, which it therefore does.
+    async fn exchange_endless(pieces: Pieces, limit: Duration) -> Result<LinkLocalReply, LinkLocalError> {
+        let (url, server) = serve(pieces, true).await;
+        let result = get(url, limit).await;
+        server.await.unwrap();
+        result
     }
 
     #[tokio::test]
-    async fn bodies_are_delimited_by_length_chunks_or_end_of_connection() {
-        let by_length: &[&[u8]] =
-            &[b"HTTP/1.1 200 OK\r\nContent-", b"Length: 5\r\nServer: IMDS\r\n\r\nhe", b"llo and more"];
-        let (reply, request) = exchange_pieces(by_length).await;
-        let reply = reply.unwrap();
-        assert_eq!((reply.status, reply.body.as_str(), reply.header("server")), (200, "hello", Some("IMDS")));
-        assert!(
-            request.starts_with("GET /metadata/x?api-version=1&resource=a%2Fb HTTP/1.1\r\nHost: 127.0.0.1:")
-        );
-        assert!(request.contains("\r\nMetadata: true\r\n"));
-
-        let chunks: &[&[u8]] = &[
-            b"HTTP/1.1 400 Bad\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nhe",
-            b"l\r",
-            b"\n2;x\r\nlo\r\n",
-            b"0\r\n\r\n",
-        ];
-        let reply = exchange_pieces(chunks).await.0.unwrap();
-        assert_eq!((reply.status, reply.body.as_str()), (400, "hello"));
-
-        let to_the_end: &[&[u8]] = &[b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 503 Later\r\n\r\nhel", b"lo"];
-        let reply = exchange_pieces(to_the_end).await.0.unwrap();
-        assert_eq!((reply.status, reply.body.as_str()), (503, "hello"));
-    }
-
-    /// The same response as reqwest reads it, configured like this client.
-    async fn read_by_reqwest(answer: &'static [u8]) -> Option<(u16, String)> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _read = stream.read(&mut [0; 1024]).await.unwrap();
-            stream.write_all(answer).await.unwrap();
-        });
-        let redirects = reqwest::redirect::Policy::none();
-        let client = reqwest::Client::builder().no_proxy().redirect(redirects).build().unwrap();
-        let response = client.get(url).send().await.ok()?;
-        let status = response.status().as_u16();
-        Some((status, response.text().await.ok()?))
+    async fn requests_have_the_usual_names_of_fields_and_the_target_as_written() {
+        let (url, server) =
+            serve(&[b"HTTP/1.1 204 No Content\r\nServer: IMDS\r\nX: \xff\r\n\r\n"], false).await;
+        let authority = url["http://".len()..].split('/').next().unwrap().to_owned();
+        let reply = get(url, EXCHANGE).await.unwrap();
+        assert_eq!((reply.status, reply.body.as_str(), reply.header("server")), (204, "", Some("IMDS")));
+        assert_eq!(reply.header("x"), Some("\u{fffd}"));
+        let request = server.await.unwrap();
+        let mut lines = request.split("\r\n");
+        assert_eq!(lines.next(), Some("GET /metadata/x?v=1&resource=a%2Fb HTTP/1.1"));
+        let mut fields: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+        fields.sort_unstable();
+        let host = format!("Host: {authority}");
+        assert_eq!(fields, ["Accept: */*", "Connection: close", &host, "Metadata: true"]);
     }
 
     #[tokio::test]
-    async fn responses_are_read_as_reqwest_reads_them() {
-        const ANSWERS: [&[&[u8]]; 14] = [
-            &[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"],
-            &[b"HTTP/1.1 200 OK\r\ncontent-length:5\r\nX: \xff\r\n\r\nhello"],
-            &[b"HTTP/1.0 200 OK\r\n\r\nto the end"],
-            &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\n\r\n"],
-            &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n0\r\nTrailer: x\r\n\r\n"],
-            &[b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno"],
-            &[b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"],
-            &[b"HTTP/1.1 204 No Content\r\n\r\n"],
-            &[b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"],
-            &[b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"],
-            &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"],
-            &[b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nhello"],
-            &[b"HTTP/1.1 200 OK\r\nContent-"],
-            &[b"SSH-2.0-OpenSSH_9.2\r\n"],
+    async fn complete_responses_are_read() {
+        const RESPONSES: [(Pieces, u16, &str); 16] = [
+            (&[b"HTTP/1.1 200 OK\r\nContent-", b"Length: 5\r\n\r\nhe", b"llo and more"], 200, "hello"),
+            (&[b"HTTP/1.1 200 OK\r\ncontent-length:5\r\nX: \xff\r\n\r\nhello"], 200, "hello"),
+            (&[b"HTTP/1.0 200 OK\r\n\r\nto the", b" end"], 200, "to the end"),
+            (
+                &[
+                    b"HTTP/1.1 400 Bad\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nhe",
+                    b"l\r",
+                    b"\n2;x\r\nlo\r\n",
+                    b"0\r\n\r\n",
+                ],
+                400,
+                "hello",
+            ),
+            (
+                &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\n\r\n"],
+                200,
+                "hello",
+            ),
+            (
+                &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n0\r\nTrailer: x\r\n\r\n"],
+                200,
+                "he",
+            ),
+            (
+                &[b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n0\r\n\r\n"],
+                200,
+                "he",
+            ),
+            (
+                &[b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno"],
+                503,
+                "no",
+            ),
+            (&[b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n", b"HTTP/1.0 503 Later\r\n\r\nhel", b"lo"], 503, "hello"),
+            (&[b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nbody"], 101, ""),
+            (&[b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"], 302, ""),
+            (&[b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 2\r\n\r\nto"], 307, "to"),
+            (&[b"HTTP/1.1 204 No Content\r\n\r\nignored"], 204, ""),
+            (&[b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"], 304, ""),
+            (&[b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"], 410, ""),
+            (&[b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xfe"], 200, "\u{fffd}\u{fffd}"),
         ];
-        for answer in ANSWERS {
-            let ours = exchange_pieces(answer).await.0.ok().map(|reply| (reply.status, reply.body));
-            let theirs = read_by_reqwest(answer[0]).await;
-            assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(answer[0]));
+        for (pieces, status, body) in RESPONSES {
+            let reply = exchange_pieces(pieces).await.unwrap();
+            assert_eq!((reply.status, reply.body.as_str()), (status, body), "{pieces:?}");
         }
     }
 
     #[tokio::test]
-    async fn an_incomplete_response_is_an_error() {
-        let halves: [&'static [&'static [u8]]; 5] = [
+    async fn incomplete_and_malformed_responses_are_errors() {
+        const RESPONSES: [Pieces; 16] = [
             &[],
+            &[b"HTTP/1.1 200 OK\r\nContent-"],
             &[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"],
             &[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"],
+            &[b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nhello"],
+            &[b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nhello"],
+            &[b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nhello"],
+            &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"],
             &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"],
+            &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello6\r\n0\r\n\r\n"],
+            &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nhello\r\n"],
+            &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nhello\r\n"],
+            &[b"HTTP/1.1 100 Continue\r\n\r\n"],
+            &[b"HTTP/2.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"],
             &[b"SSH-2.0-OpenSSH_9.2\r\n"],
+            &[b"just text"],
         ];
-        for pieces in halves {
-            assert!(
-                matches!(exchange_pieces(pieces).await.0, Err(LinkLocalError::Broken { .. })),
-                "{pieces:?}"
-            );
+        for pieces in RESPONSES {
+            let result = exchange_pieces(pieces).await;
+            assert!(matches!(result, Err(LinkLocalError::Broken { .. })), "{pieces:?}: {result:?}");
         }
     }
 
-    #[test]
-    fn bodies_are_truncated_at_the_limit() {
-        let long = vec![b'x'; LARGEST_BODY + 10];
-        assert_eq!(Framing::Close.body(&long).unwrap().unwrap().len(), LARGEST_BODY);
-        assert_eq!(Framing::Length(usize::MAX).body(&long).unwrap().unwrap().len(), LARGEST_BODY);
-        let mut chunked = b"fffffff\r\n".to_vec();
-        chunked.extend_from_slice(&long);
-        assert!(join_chunks(&chunked).unwrap().unwrap().len() >= LARGEST_BODY);
-        assert!(join_chunks(b"5\r\nhello6\r\n").is_err());
+    #[tokio::test]
+    async fn large_headers_are_errors() {
+        const FIELD: &[u8] = &[b'x'; LARGEST_HEADER / 2];
+        let two = exchange_pieces(&[b"HTTP/1.1 204 No\r\nA: ", FIELD, b"\r\nB: ", FIELD, b"\r\n\r\n"]).await;
+        assert!(two.unwrap_err().to_string().ends_with(": the header is too large"));
+        let one = exchange_pieces(&[b"HTTP/1.1 204 No\r\nA: ", FIELD, b"\r\n\r\n"]).await.unwrap();
+        assert_eq!(one.header("a").map(str::len), Some(FIELD.len()));
+        const ENDLESS: [Pieces; 3] = [
+            &[b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"],
+            &[b"HTTP/1.1 200 OK\r\nA: ", FIELD],
+            &[b"HTTP/1.1 200 ", FIELD],
+        ];
+        for pieces in ENDLESS {
+            let result = exchange_endless(pieces, EXCHANGE).await;
+            assert!(matches!(result, Err(LinkLocalError::Broken { .. })), "{pieces:?}: {result:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_are_truncated_at_the_limit() {
+        const PART: &[u8] = &[b'x'; 1000];
+        const ENDLESS: [Pieces; 3] = [
+            &[b"HTTP/1.1 200 OK\r\n\r\n", PART],
+            &[b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", PART],
+            &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", PART],
+        ];
+        for pieces in ENDLESS {
+            let reply = exchange_endless(pieces, EXCHANGE).await.unwrap();
+            assert_eq!((reply.status, reply.body.len()), (200, LARGEST_BODY), "{:?}", pieces[0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_end_is_a_timeout() {
+        const LIMIT: Duration = Duration::from_millis(200);
+        const ENDLESS: [Pieces; 4] = [
+            &[b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n", b"x"],
+            &[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n", b"x"],
+            &[b"HTTP/1.1 200 OK\r\nA: ", b"x"],
+            &[b"HTTP/1.1 100 Continue\r\n\r\n"],
+        ];
+        for pieces in ENDLESS {
+            let result = exchange_endless(pieces, LIMIT).await;
+            assert!(matches!(result, Err(LinkLocalError::Timeout { .. })), "{pieces:?}: {result:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_not_accepted_is_a_timeout() {
+        // The queue of this listener has one place, and the system drops what comes after.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _first = TcpStream::connect(address).await.unwrap();
+        let url = format!("http://{address}");
+        // EXCHANGE is longer than CONNECT, so it is the limit of the connection that ends the request.
+        let (result, probed) = tokio::join!(get(url.clone(), EXCHANGE), probe(&url));
+        assert!(
+            matches!(result, Err(LinkLocalError::Timeout { after, .. }) if after < EXCHANGE),
+            "{result:?}"
+        );
+        assert!(matches!(probed, Err(LinkLocalError::Timeout { .. })), "{probed:?}");
+    }
+
+    #[tokio::test]
+    async fn an_address_without_a_route_is_told_apart() {
+        // Linux has no route for TCP to a multicast group.
+        let result = get("http://224.0.0.1:9/".to_owned(), EXCHANGE).await;
+        let error = result.unwrap_err();
+        assert!(
+            matches!(&error, LinkLocalError::NoRoute { detail, .. } if detail.starts_with("Network is unreachable")),
+            "{error:?}"
+        );
     }
 
     #[tokio::test]
@@ -414,16 +427,25 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        assert!(matches!(get(url, EXCHANGE).await, Err(LinkLocalError::Refused { .. })));
+        assert!(matches!(get(url.clone(), EXCHANGE).await, Err(LinkLocalError::Refused { .. })));
+        assert!(matches!(probe(&url).await, Err(LinkLocalError::Refused { .. })));
     }
 
     #[test]
     fn urls_are_split() {
-        assert_eq!(split("http://169.254.169.254"), Some(("169.254.169.254", "/")));
-        assert_eq!(split("http://[fe80::1]:80/a?b=c/d"), Some(("[fe80::1]:80", "/a?b=c/d")));
-        assert_eq!(split("https://169.254.169.254/"), None);
-        assert_eq!(split("http://a/b\r\nX: y"), None);
-        assert_eq!(split("http://a?b"), None);
-        assert_eq!(split("http://u@a/b"), None);
+        let split = |url| split(url).ok().map(|(address, target)| (address.to_string(), target));
+        let right = |address: &str, target| Some((address.to_owned(), target));
+        assert_eq!(split("http://169.254.169.254"), right("169.254.169.254:80", ""));
+        assert_eq!(split("http://[fe80::1]:81/a?b=c/d"), right("[fe80::1]:81", "/a?b=c/d"));
+        assert_eq!(split("http://localhost:8080/x"), right("127.0.0.1:8080", "/x"));
+        for wrong in [
+            "https://169.254.169.254/",
+            "http://127.0.0.1/b\r\nX: y",
+            "http://a/b",
+            "http://u@127.0.0.1/b",
+            "http://",
+        ] {
+            assert_eq!(split(wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The I/O boundary: files below `--root`, programs, the link-local HTTP client, tunnels through the proxy, HTTPS
 //! through the host's curl, and facts from the kernel.
 //!
-//! A lint bans `std::fs`, `Command::new` and HTTP clients elsewhere.
+//! A lint bans `std::fs`, `Command::new`, connections and HTTP clients elsewhere.
 
 pub mod commands;
 pub mod files;

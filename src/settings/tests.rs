@@ -300,6 +300,7 @@ fn wrong_values() {
         ("proxy: {persist: 1}\n", "proxy.persist", "is a number"),
         ("proxy: x\n", "proxy", "a mapping is needed, with url"),
         ("imds: {endpoint: 'http://a/b'}\n", "imds.endpoint", "path"),
+        ("imds: {endpoint: 'http://metadata.local'}\n", "imds.endpoint", "is not an address"),
         ("imds: {resource: ''}\n", "imds.resource", "is empty"),
         ("agent: {install: packge}\n", "agent.install", "did you mean package?"),
         ("agent: {install: package}\n", "agent.package", "is missing"),

@@ -25,6 +25,16 @@ fn token_is_printed_on_standard_output_and_nowhere_else() {
 }
 
 #[test]
+fn proxies_of_the_environment_are_not_used() {
+    let vm = Vm::new().start();
+    let names = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+    let run =
+        names.iter().fold(vm.agent(&["token"]), |agent, name| agent.env(name, "http://127.0.0.1:9")).run();
+    run.assert_code(0);
+    assert_eq!(run.stdout, format!("{}\n", vm.observed().tokens[0].token));
+}
+
+#[test]
 fn missing_identity_is_an_error_without_output() {
     let vm = Vm::new().start();
     let run = vm.run(&["token", "--identity", USER_CLIENT]);

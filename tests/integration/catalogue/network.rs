@@ -24,7 +24,7 @@ faults! {
 
     imds_broken "imds.broken" => Met::by_doctor(quiet().imds(|imds| imds.healthz = always(HttpAct::Close)))
         .exit(75)
-        .seen("closed without a response")
+        .seen("http://169.254.169.254/healthz: connection closed before message completed")
         .remedy("curl -v --noproxy '*' --max-time 3 -H Metadata:true http://169.254.169.254/healthz");
 
     imds_proxied "imds.proxied" => Met::by_doctor(quiet().imds(|imds| {
