@@ -67,7 +67,7 @@ from cloudinit import util
 theirs = util.load_yaml(open("/theirs").read())
 merged = util.load_yaml(open("/var/lib/cloud/instance/cloud-config.txt").read())
 theirs.pop("merge_how")
-merged["write_files"] = merged["write_files"][2:]
+merged["write_files"] = merged["write_files"][3:]
 for key in sorted(set(theirs) | set(merged)):
     sent, arrived = (pprint.pformat(side.get(key)) for side in (theirs, merged))
     if sent != arrived:
