@@ -1,10 +1,10 @@
 #!/bin/sh
-# A user-data script that carries the binary in itself, for those who use scripts and not cloud-config.
+# A user-data script that carries the program in itself, for those who use scripts and not cloud-config.
 #
 #   1. Replace the values marked below.
-#   2. Append the binary:
+#   2. Append the VM's program, dist/vm/arc-enroll:
 #
-#      { cat script.sh; gzip -9nc arc-enroll | base64; } > user-data
+#      { cat script.sh; xz --check=crc32 --x86 --lzma2=preset=9e,lc=4,pb=0 -c arc-enroll | base64; } > user-data
 #
 #   3. Give Azure the base64 of that: base64 < user-data | tr -d '\n' > user-data.b64
 #      and create the VM with `--user-data-content @user-data.b64`. Keep that within 1,000,000 bytes.
@@ -24,13 +24,21 @@ identity: system
 END_OF_CONFIGURATION
 )
 
-# Renamed into place, so that a run that is cut short leaves no half of a binary under its name.
+unpack() {
+    if command -v xz > /dev/null; then
+        xz -dc
+    else
+        python3 -c 'import lzma, shutil, sys; shutil.copyfileobj(lzma.open(sys.stdin.buffer), sys.stdout.buffer)'
+    fi
+}
+
+# Renamed into place, so that a run that is cut short leaves no half of a program under its name.
 new=/usr/local/bin/.arc-enroll.new
-sed '1,/^END_OF_SCRIPT$/d' "$0" | base64 -d | gzip -dc > "$new"
+sed '1,/^END_OF_SCRIPT$/d' "$0" | base64 -d | unpack > "$new"
 chmod 0755 "$new"
 mv "$new" /usr/local/bin/arc-enroll
 
-# The shell reads no further than this line; what comes after it is the binary.
+# The shell reads no further than this line; what comes after it is the program.
 # shellcheck disable=SC2093
 exec /usr/local/bin/arc-enroll enroll
 END_OF_SCRIPT

@@ -15,10 +15,12 @@ pub struct UserData {
     pub include: Option<PathBuf>,
     /// The URL from which the VM fetches the binary; when absent, the user-data embeds it.
     pub fetch_url: Option<String>,
-    /// SHA-256 of the binary at the URL; when absent, that of this program.
+    /// SHA-256 of the binary at the URL; when absent, that of the VM's program.
     pub fetch_sha256: Option<String>,
     /// Neither embed nor fetch the binary, since it is already installed.
     pub without_binary: bool,
+    /// The VM's program; when absent, the one that this program carries.
+    pub agent: Option<PathBuf>,
 }
 
 impl Read {
@@ -31,12 +33,14 @@ impl Read {
             fetch_url: self.text("fetch-url")?,
             fetch_sha256: self.text("fetch-sha256")?,
             without_binary: self.has("without-binary"),
+            agent: self.path("agent")?,
         };
-        if wanted.fetch_url.is_some() && wanted.without_binary {
-            let message = "--fetch-url and --without-binary exclude each other";
-            return Err(UsageError::new(message.to_owned()));
+        let exclusive =
+            [["fetch-url", "without-binary"], ["agent", "without-binary"], ["agent", "fetch-sha256"]];
+        match exclusive.into_iter().find(|both| both.iter().all(|name| self.has(name))) {
+            Some([one, other]) => Err(UsageError::new(format!("--{one} and --{other} exclude each other"))),
+            None => Ok(wanted),
         }
-        Ok(wanted)
     }
 }
 
@@ -70,6 +74,10 @@ mod tests {
             Action::UserData(UserData { fetch_url, fetch_sha256, ..UserData::default() })
         );
         assert_eq!(
+            command("user-data --agent f"),
+            Action::UserData(UserData { agent: Some("f".into()), ..UserData::default() })
+        );
+        assert_eq!(
             command("user-data --without-binary"),
             Action::UserData(UserData { without_binary: true, ..UserData::default() })
         );
@@ -82,7 +90,16 @@ mod tests {
         for (line, word) in [
             ("doctor --vm x", "--vm belongs to precheck, not to doctor"),
             ("enroll --gzip", "--gzip belongs to user-data, not to enroll"),
-            ("user-data --fetch-url u --without-binary", "exclude each other"),
+            (
+                "user-data --fetch-url u --without-binary",
+                "--fetch-url and --without-binary exclude each other",
+            ),
+            ("user-data --agent f --without-binary", "--agent and --without-binary exclude each other"),
+            (
+                "user-data --agent f --fetch-url u --fetch-sha256 d",
+                "--agent and --fetch-sha256 exclude each other",
+            ),
+            ("user-data --agent=", "--agent needs a path"),
             ("enroll --fetch-url u", "--fetch-url belongs to user-data, not to enroll"),
         ] {
             let error = run(line).expect_err(line).to_string();

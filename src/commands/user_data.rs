@@ -1,13 +1,16 @@
-//! `user-data`: writes user-data with this binary and the configuration.
+//! `user-data`: writes user-data with the VM's program and the configuration.
 
 use std::path::Path;
 
 use super::load_or_report;
 use crate::cli::{Invocation, UserData};
-use crate::host::files::{digest_of, read_path};
+use crate::host::files::read_path;
 use crate::host::{describe, output};
 use crate::model::exit_code::{INTERNAL, USAGE};
-use crate::operator::user_data::{self, Binary, Fetch, FetchUrl, UserDataForm, UserDataParts, CEILING, GOAL};
+use crate::operator::payload;
+use crate::operator::user_data::{
+    self, Binary, Encoded, Fetch, FetchUrl, Packed, UserDataForm, UserDataParts, CEILING,
+};
 use crate::settings::{self, Settings};
 
 pub(super) fn run(invocation: &Invocation, options: &UserData) -> u8 {
@@ -18,37 +21,10 @@ pub(super) fn run(invocation: &Invocation, options: &UserData) -> u8 {
     if loaded.text.is_empty() {
         return report_usage_error("user-data needs a configuration file: --config FILE");
     }
-    let include = match options.include.as_deref().map(read_text).transpose() {
-        Ok(text) => text,
-        Err(code) => return code,
-    };
-    let program = match read_path("/proc/self/exe".as_ref()) {
-        Ok(bytes) => bytes.unwrap_or_default(),
-        Err(error) => {
-            output::write_stderr(&format!("arc-enroll: {}\n", describe(&error)));
-            return INTERNAL;
-        }
-    };
-    let fetch = match fetch(options, &loaded.settings, &program) {
-        Ok(fetch) => fetch,
+    let composed = compose(options, &loaded.text, &loaded.settings);
+    let (encoded, fetch) = match composed {
+        Ok(composed) => composed,
         Err(problem) => return report_usage_error(&problem),
-    };
-    let binary = match &fetch {
-        Some(fetch) => Binary::Fetched(fetch),
-        None if options.without_binary => Binary::Present,
-        None => Binary::Carried(&program),
-    };
-    let parts = UserDataParts { binary, configuration: &loaded.text, include: include.as_deref() };
-    let form = if options.gzip { UserDataForm::Gzip } else { UserDataForm::Text };
-    let encoded = user_data::compose(&parts).and_then(|text| user_data::encode(&text, form, options.base64));
-    let encoded = match encoded {
-        Ok(encoded) => encoded,
-        Err(error) => {
-            return report_usage_error(&format!(
-                "{}{error}",
-                error_prefix(&error, options.include.as_deref())
-            ))
-        }
     };
     report_size(options, encoded.size, &fetch, &loaded.settings);
     match output::print_bytes(&encoded.bytes) {
@@ -60,41 +36,88 @@ pub(super) fn run(invocation: &Invocation, options: &UserData) -> u8 {
     }
 }
 
+/// The user-data that the options ask for, and the download in it.
+///
+/// # Errors
+/// What is wrong with the options or the files that they name.
+fn compose<'a>(
+    options: &UserData,
+    configuration: &str,
+    settings: &'a Settings,
+) -> Result<(Encoded, Option<Fetch<'a>>), String> {
+    let include = options.include.as_deref().map(read_text).transpose()?;
+    let download = download(options)?;
+    let packed = program(options)?;
+    let fetch = download.map(|(url, given)| {
+        let sha256 = given.or(packed.as_ref().map(|packed| packed.sha256().to_owned())).unwrap_or_default();
+        let (proxy, window) = (settings.proxy.url.as_ref(), settings.wait.boot);
+        Fetch { url, sha256, proxy, window, log: &settings.log.file }
+    });
+    let binary = match (&fetch, &packed) {
+        (Some(fetch), _) => Binary::Fetched(fetch),
+        (None, Some(packed)) => Binary::Carried { packed, log: &settings.log.file },
+        (None, None) => Binary::Present,
+    };
+    let parts = UserDataParts { binary, configuration, include: include.as_deref() };
+    let encoded =
+        user_data::compose(&parts).and_then(|text| user_data::encode(&text, form(options), options.base64));
+    let problem = |error| format!("{}{error}", error_prefix(&error, options.include.as_deref()));
+    Ok((encoded.map_err(problem)?, fetch))
+}
+
+fn form(options: &UserData) -> UserDataForm {
+    if options.gzip {
+        UserDataForm::Gzip
+    } else {
+        UserDataForm::Text
+    }
+}
+
+/// The VM's program, of the file that is named or carried by this program; `None` where the options need none.
+///
+/// # Errors
+/// When the file is no program for the VM, or this is a development build, which carries none.
+fn program(options: &UserData) -> Result<Option<Packed>, String> {
+    if let Some(path) = &options.agent {
+        let problem = |problem: String| format!("--agent {}: {problem}", path.display());
+        let bytes = read(path).map_err(problem)?;
+        return Packed::new(&bytes).map(Some).map_err(|error| problem(error.to_string()));
+    }
+    if options.without_binary || options.fetch_sha256.is_some() {
+        return Ok(None);
+    }
+    let payload = payload::embedded().ok_or(
+        "this is a development build, which carries no program for the VM: name one by --agent FILE, such as \
+         dist/vm/arc-enroll of packaging/build-static, or run the released program",
+    )?;
+    Ok(Some(payload.into()))
+}
+
 fn report_usage_error(problem: &str) -> u8 {
     output::write_stderr(&format!("arc-enroll: {problem}\n"));
     USAGE
 }
 
-/// The download of the binary that the options ask for, if any.
+/// The URL to fetch the binary from and the digest for it, as far as the options have them.
 ///
 /// # Errors
 /// What is wrong with the options.
-fn fetch<'a>(
-    options: &UserData,
-    settings: &'a Settings,
-    program: &[u8],
-) -> Result<Option<Fetch<'a>>, String> {
-    let url = match (&options.fetch_url, &options.fetch_sha256) {
-        (Some(url), _) => url,
-        (None, None) => return Ok(None),
-        (None, Some(_)) => {
-            return Err("--fetch-sha256 is the digest of what --fetch-url fetches; give that too".into())
-        }
+fn download(options: &UserData) -> Result<Option<(FetchUrl, Option<String>)>, String> {
+    let Some(url) = &options.fetch_url else {
+        return match options.fetch_sha256 {
+            Some(_) => Err("--fetch-sha256 is the digest of what --fetch-url fetches; give that too".into()),
+            None => Ok(None),
+        };
     };
     let url = FetchUrl::new(url).map_err(|problem| format!("--fetch-url {problem}"))?;
-    let sha256 = match &options.fetch_sha256 {
-        Some(digest) => {
-            settings::parse_sha256(digest).map_err(|problem| format!("--fetch-sha256 {problem}"))?
-        }
-        None => digest_of(program),
-    };
-    let (proxy, window) = (settings.proxy.url.as_ref(), settings.wait.boot);
-    Ok(Some(Fetch { url, sha256, proxy, window, log: &settings.log.file }))
+    let sha256 = options.fetch_sha256.as_deref().map(settings::parse_sha256).transpose();
+    Ok(Some((url, sha256.map_err(|problem| format!("--fetch-sha256 {problem}"))?)))
 }
 
 /// Reports on standard error the size and the next steps.
 fn report_size(options: &UserData, size: user_data::Size, fetch: &Option<Fetch<'_>>, settings: &Settings) {
-    let over = if size.encoded > GOAL { format!(", over the goal of {GOAL}") } else { String::new() };
+    let goal = form(options).goal();
+    let over = if size.encoded > goal { format!(", over the goal of {goal}") } else { String::new() };
     output::write_stderr(&format!(
         "user-data: {} bytes; as base64: {} bytes of at most {CEILING}{over}\n",
         size.user_data, size.encoded
@@ -107,29 +130,36 @@ fn report_size(options: &UserData, size: user_data::Size, fetch: &Option<Fetch<'
             "the VM needs arc-enroll at /usr/bin (its package) or /usr/local/bin beforehand\n",
         );
     }
+    if options.gzip {
+        output::write_stderr(
+            "it is binary data, which some platforms spoil before cloud-init reads it; without --gzip it is text\n",
+        );
+    }
     if !options.base64 {
         output::write_stderr("Azure takes it as base64: add --base64 and write it to user-data.b64\n");
     }
     output::write_stderr(&user_data::create_command(&settings.azure, &settings.identity, "user-data.b64"));
 }
 
-fn read_text(path: &Path) -> Result<String, u8> {
-    let problem = match read_path(path) {
-        Ok(Some(bytes)) => match String::from_utf8(bytes) {
-            Ok(text) => return Ok(text),
-            Err(_) => "it is not UTF-8 text".to_owned(),
-        },
-        Ok(None) => "there is no such file".to_owned(),
-        Err(error) => describe(&error),
-    };
-    Err(report_usage_error(&format!("--include {}: {problem}", path.display())))
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    match read_path(path) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err("there is no such file".to_owned()),
+        Err(error) => Err(describe(&error)),
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let text =
+        read(path).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned()));
+    text.map_err(|problem| format!("--include {}: {problem}", path.display()))
 }
 
 /// The prefix for errors of the included text, whose messages call it "it".
 fn error_prefix(error: &user_data::UserDataError, include: Option<&Path>) -> String {
     use user_data::UserDataError as E;
     match (error, include) {
-        (E::TooLarge { .. }, _) | (_, None) => String::new(),
+        (E::TooLarge { .. } | E::Pack(_), _) | (_, None) => String::new(),
         (_, Some(path)) => format!("--include {}: ", path.display()),
     }
 }

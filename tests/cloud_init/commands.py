@@ -11,6 +11,7 @@ EXAMPLES = Path("cloud-init")
 # How a command line is tried.
 HERE = "run by this file"
 BOOTED = "run by check.py, which assembles the example and boots it"
+UNPACKED = "run by unpack.py on a machine"
 FETCHED = "run by fetch.py on a machine"
 STAND_IN = "run by tests/infrastructure/run with a stand-in for az"
 AZURE = "needs Azure"
@@ -18,6 +19,7 @@ AZURE = "needs Azure"
 USER_DATA = "arc-enroll user-data --config config.yaml"
 SHORT = f"{USER_DATA} --base64 > user-data.b64"
 FETCH = f"{USER_DATA} --fetch-url https://example.com/arc-enroll"
+PACK = "xz --check=crc32 --x86 --lzma2=preset=9e,lc=4,pb=0 -c arc-enroll"
 DEPLOY = 'az deployment group create --resource-group "$VM_RESOURCE_GROUP" --template-file main.bicep'
 ROLE = 'az role definition list --name "{}" --query "[].name" --output tsv'
 
@@ -28,16 +30,17 @@ COMMANDS = {
     ("README.md", f"{DEPLOY} --parameters @main.parameters.json --parameters userData=@user-data.b64"): AZURE,
     ("README.md", "terraform init && terraform apply"): AZURE,
     ("README.md", "sh create-vm.sh"): STAND_IN,
+    ("README.md", "sudo sh /usr/local/sbin/arc-enroll-unpack"): UNPACKED,
     ("README.md", f"{FETCH} --base64 > user-data.b64"): HERE,
     ("README.md", f"{FETCH} --include mine.yaml --base64 > user-data.b64"): HERE,
     ("README.md", "sudo sh /usr/local/sbin/arc-enroll-fetch"): FETCHED,
     ("README.md", f"{USER_DATA} --without-binary --base64 > user-data.b64"): HERE,
     ("README.md", f"{USER_DATA} --without-binary --include mine.yaml --gzip --base64 > user-data.b64"): HERE,
-    ("cloud-config.yaml", "{ cat cloud-config.yaml; gzip -9nc arc-enroll | base64 | tr -d '\\n' | sed 's/^/    /'; } > user-data"): BOOTED,
+    ("cloud-config.yaml", f"{{ cat cloud-config.yaml; {PACK} | base64 | tr -d '\\n' | sed 's/^/    /'; }} > user-data"): BOOTED,
     ("cloud-config.yaml", "base64 < user-data | tr -d '\\n' > user-data.b64"): BOOTED,
-    ("script.sh", "{ cat script.sh; gzip -9nc arc-enroll | base64; } > user-data"): BOOTED,
+    ("script.sh", f"{{ cat script.sh; {PACK} | base64; }} > user-data"): BOOTED,
     ("script.sh", "base64 < user-data | tr -d '\\n' > user-data.b64"): BOOTED,
-    ("multi-part.txt", "{ cat multi-part.txt; gzip -9nc arc-enroll | base64 | tr -d '\\n' | sed 's/^/    /'; "
+    ("multi-part.txt", f"{{ cat multi-part.txt; {PACK} | base64 | tr -d '\\n' | sed 's/^/    /'; "
                        "printf '\\n--==part==--\\n'; } > user-data"): BOOTED,
     ("multi-part.txt", "base64 < user-data | tr -d '\\n' > user-data.b64"): BOOTED,
     ("config.yaml", "arc-enroll validate --config config.yaml"): HERE,
@@ -81,7 +84,13 @@ class CommandChecks:
     def run_here(self):
         place = Path(tempfile.mkdtemp(dir=self.checks.scratch))
         (place / "bin").mkdir()
-        (place / "bin/arc-enroll").symlink_to(self.checks.agent)
+        # The words that a development build needs in addition.
+        program = " ".join(self.checks.program)
+        (place / "bin/arc-enroll").write_text(
+            f'#!/bin/sh\ncase $* in *--without-binary* | validate*) ;; *) set -- "$@" {program} ;; esac\n'
+            f'exec {self.checks.agent} "$@"\n'
+        )
+        (place / "bin/arc-enroll").chmod(0o755)
         shutil.copy(EXAMPLES / "config.yaml", place)
         (place / "mine.yaml").write_text("#cloud-config\nruncmd: ['true']\n")
         environment = {"PATH": f"{place}/bin:/usr/bin:/bin"}

@@ -1,5 +1,6 @@
 """A throw-away machine that boots user-data: cloud-init's four stages in an overlay of this root."""
 
+import functools
 import json
 import os
 import shutil
@@ -25,19 +26,46 @@ exit 0
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 # What these tests look for must not come from the machine they run on.
-OURS = ("etc/arc-enroll", "usr/local/bin/arc-enroll", "usr/bin/arc-enroll", "usr/local/sbin/arc-enroll-fetch", "var/lib/arc-enroll", "var/lib/cloud", "etc/cloud/cloud-init.disabled")
+OURS = ("etc/arc-enroll", "usr/local/bin/arc-enroll", "usr/bin/arc-enroll", "usr/local/sbin/arc-enroll-fetch",
+        "usr/local/sbin/arc-enroll-unpack", "usr/local/lib/arc-enroll.xz", "var/lib/arc-enroll", "var/lib/cloud", "etc/cloud/cloud-init.disabled")
+
+
+# Added to this machine for the tests, where it is missing.
+TOOLS = {"cloud-init": "/usr/bin/cloud-init", "busybox": "/bin/busybox"}
 
 
 class Machines:
     """Makes machines below one directory in memory, all from the same layers."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, layers=("/",)):
         self.directory = Path(directory)
+        self.directory.mkdir(exist_ok=True)
         self.count = 0
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", directory], check=True)
-        self.layers = ["/"]
-        if not Path("/usr/bin/cloud-init").exists():
-            self.layers.insert(0, self.with_cloud_init())
+        self.layers = list(layers)
+        missing = [package for package, path in TOOLS.items() if not Path(path).exists()]
+        if missing and self.layers == ["/"]:
+            self.layers.insert(0, self.with_tools(missing))
+
+    @functools.cache
+    def release(self, suite, *packages):
+        """Machines of another release of Debian, with these packages besides the essential ones."""
+        place = self.directory / suite
+        (place / "keyring").mkdir(parents=True)
+        # The keyring of this machine may be older than the keys of that release.
+        get = ["mmdebstrap", "--quiet", "--mode=root", "--aptopt=Acquire::Check-Valid-Until \"false\""]
+        self.install([*get, "--variant=extract", "--include=debian-archive-keyring", "stable", place / "keyring"])
+        keys = place / "keyring/usr/share/keyrings/debian-archive-keyring.gpg"
+        keys = keys if keys.exists() else keys.with_suffix(".pgp")
+        include = [f"--include={package}" for package in packages]
+        self.install([*get, "--variant=essential", f"--keyring={keys}", *include, suite, place / "tree"])
+        return Machines(place / "machines", [str(place / "tree")])
+
+    @staticmethod
+    def install(command):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{command}: {done.stdout[-1000:]}{done.stderr[-1000:]}")
 
     def root(self):
         """A new root over the layers: its path, and the directory that takes what is written to it."""
@@ -57,13 +85,13 @@ class Machines:
             (root / "dev" / name).symlink_to(f"/proc/self/fd{target}")
         return root, place / "upper"
 
-    def with_cloud_init(self):
-        """A layer that holds cloud-init, for machines without it."""
+    def with_tools(self, packages):
+        """A layer that holds these packages."""
         root, upper = self.root()
         for name in ("resolv.conf", "hosts"):
             # In containers these are mounts, which an overlay does not show.
             shutil.copyfile(f"/etc/{name}", root / "etc" / name)
-        install = "apt-get update -q && apt-get install -qy --no-install-recommends cloud-init"
+        install = "apt-get update -q && apt-get install -qy --no-install-recommends " + " ".join(packages)
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         done = subprocess.run(
             ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
@@ -71,12 +99,15 @@ class Machines:
             env=environment, capture_output=True, text=True, check=False,
         )
         if done.returncode != 0:
-            raise SystemExit(f"cloud-init cannot be installed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            raise SystemExit(f"{packages} cannot be installed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return str(upper)
 
-    def boot(self, user_data, files=(), before=""):
-        """Boots a machine with this user-data; `files` are there beforehand, and the shell runs `before` first."""
+    def boot(self, user_data, files=(), before="", prepare=None):
+        """Boots a machine with this user-data; `files` are there beforehand, and the shell runs `before` first.
+        `prepare` may change the machine before that."""
         machine = self.fresh(files)
+        if prepare:
+            prepare(machine)
         root = machine.root
         seed = root / "var/lib/cloud/seed/nocloud-net"
         seed.mkdir(parents=True)

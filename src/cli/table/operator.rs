@@ -7,22 +7,23 @@ pub(super) const USER_DATA: Subcommand = Subcommand {
     name: "user-data",
     argument: "",
     about_argument: "",
-    summary: "write the user-data that embeds this program",
+    summary: "write the user-data that carries the VM's program",
     about: "\
-Writes cloud-config that installs this program with the configuration and starts
-it. The configuration is checked first; the size and the command to use are
-printed to stderr.
+Writes cloud-config that installs the VM's program with the configuration and
+starts it. The configuration is checked first; the size and the command to use
+are printed to stderr. The VM unpacks the program by xz or Python.
 ",
     flags: &[
         Flag::new("base64", "", "write the string for --user-data-content"),
-        Flag::new("gzip", "", "compress the user-data"),
+        Flag::new("gzip", "", "compress the user-data, which makes it binary"),
         Flag::new("include", "FILE", "include your own user-data"),
+        Flag::new("agent", "FILE", "the VM's program (default: the one in this program)"),
         Flag::new(
             "fetch-url",
             "URL",
-            "the VM fetches this program from URL through its\nproxy, and checks its SHA-256",
+            "the VM fetches its program from URL through its\nproxy, and checks its SHA-256",
         ),
-        Flag::new("fetch-sha256", "HEX", "digest of the file at URL (default: this program's)"),
+        Flag::new("fetch-sha256", "HEX", "digest of the file at URL (default: the VM program's)"),
         Flag::new("without-binary", "", "the program is already in the image or a package"),
     ],
     example: "arc-enroll user-data --config nexus.yaml --base64 > user-data.b64",

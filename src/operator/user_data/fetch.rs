@@ -92,7 +92,7 @@ pub fn script(fetch: &Fetch<'_>) -> String {
         // The last one, so that markers in the user's values are not replaced.
         ("@REQUEST@", request),
     ];
-    values.iter().fold(TEMPLATE.to_owned(), |script, (mark, value)| script.replacen(mark, value, 1))
+    super::script(TEMPLATE, &values)
 }
 
 /// The endpoint that the VM has to reach, and the command that allows it.
@@ -187,7 +187,12 @@ mod tests {
         ] {
             assert!(script.lines().any(|other| other == line), "{line} in {script}");
         }
-        assert!(!script.contains("@SHA256@") && !script.contains("@REQUEST@") && script.is_ascii());
+        assert!(
+            !script.contains("@SHA256@")
+                && !script.contains("@RUN@")
+                && !script.contains("@REQUEST@")
+                && script.is_ascii()
+        );
         assert!(!script.contains("\nproxy-user"));
     }
 

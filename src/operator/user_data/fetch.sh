@@ -12,9 +12,7 @@ binary=/usr/local/bin/arc-enroll
 new=$binary.fetched.$$
 script=/usr/local/sbin/arc-enroll-fetch
 unit=/etc/systemd/system/arc-enroll-fetch
-# The timer's runs add to the log too.
-if [ "${1:-}" = later ]; then exec >> "$log" 2>&1; fi
-
+@RUN@
 # URL and proxy may hold secrets, so curl reads them from standard input, and logs show them redacted.
 configuration() {
     cat << 'END_OF_CONFIGURATION'
@@ -31,93 +29,8 @@ END_OF_CONFIGURATION
 url=$(configuration | sed -n 's/^url = "\(.*\)"$/\1/p')
 proxy=$(configuration | sed -n 's/^proxy = "\(.*\)"$/\1/p')
 
-run_id=$(cat /proc/sys/kernel/random/uuid)
 nl='
 '
-seconds() {
-    # The uptime, since the clock may be set during the first boot.
-    read -r up _ < /proc/uptime
-    echo "${up%.*}"
-}
-begun=$(seconds)
-elapsed() {
-    echo "$((($(seconds) - begun) * 1000))"
-}
-
-# Redacts a text for the log: printable characters only, without the queries of URLs.
-shown() {
-    printf '%s' "$1" | sed 's/?[^ ]*//g' | tr -cd '\040-\176' | cut -c 1-600
-}
-json() {
-    printf '%s' "$1" | tr -cd '\040-\176' | sed 's/[\\"]/\\&/g'
-}
-
-# say LEVEL CONDITION EVENT MESSAGE MEMBERS: one line of the log.
-say() {
-    members='"timestamp":"%s","level":"%s","run_id":"%s","condition":"%s","event":"%s","message":"%s",%s'
-    # shellcheck disable=SC2059 # The format is the line above.
-    line=$(printf "{$members}" "$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)" "$1" "$run_id" "$2" "$3" "$(json "$4")" "$5")
-    printf '%s\n' "$line"
-    # Under cloud-init standard output is the log; a terminal is not.
-    if [ -t 1 ]; then printf '%s\n' "$line" >> "$log"; fi
-}
-
-# Installs a timer that retries, also after a reboot: cloud-init runs this script once, and the agent's own timer does
-# not exist yet. Its first run is after the window of this run.
-try_later() {
-    if [ -e "$unit.timer" ] || ! [ -d /run/systemd/system ]; then return; fi
-    cat > "$unit.service" << END_OF_UNIT
-[Unit]
-Description=Fetch arc-enroll and enroll this VM as an Azure Arc-enabled server
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=oneshot
-ExecStart=/bin/sh $script later
-END_OF_UNIT
-    cat > "$unit.timer" << END_OF_UNIT
-[Unit]
-Description=Try again to fetch arc-enroll
-
-[Timer]
-OnActiveSec=$((window + 60))
-OnUnitInactiveSec=10min
-RandomizedDelaySec=1min
-
-[Install]
-WantedBy=timers.target
-END_OF_UNIT
-    systemctl daemon-reload
-    systemctl --quiet enable --now "${unit##*/}.timer"
-}
-no_more() {
-    if ! [ -e "$unit.timer" ]; then return; fi
-    systemctl --quiet disable --now "${unit##*/}.timer"
-    rm -f "$unit.service" "$unit.timer"
-    systemctl daemon-reload
-}
-
-# finish EXIT_CODE: ends a run without the binary, with the last failure.
-finish() {
-    outcome=failed
-    if [ "$1" = 75 ]; then outcome=waiting; fi
-    try_later
-    if [ -e "$unit.timer" ]; then next="$next; arc-enroll-fetch.timer tries again by itself"; fi
-    rest="\"elapsed_ms\":$(elapsed),\"next\":\"$(json "$next")\""
-    say error "$condition" run.finished "arc-enroll was not fetched: $message" \
-        "\"outcome\":\"$outcome\",\"fault\":\"$fault\",\"exit_code\":$1,$rest"
-    exit "$1"
-}
-
-# met FAULT CONDITION MESSAGE NEXT
-met() {
-    fault=$1 condition=$2 message=$3 next="${4:+$4; then }run: sudo sh $0"
-}
-
-is_right() {
-    [ "$(sha256sum "$1" 2> /dev/null | cut -d ' ' -f 1)" = "$sha256" ]
-}
 
 # Replaces curl if it is not installed, with the same configuration and exit codes.
 fetch_by_python() {
@@ -178,14 +91,12 @@ diagnose() {
     again=wait exit_code=17
     case $1:$status in
         0:*)
-            found=$(sha256sum "$new" | cut -d ' ' -f 1)
+            found=$(digest "$new")
             met fetch.digest egress "$place is not the binary expected: its SHA-256 is $found, not $sha256" \
                 "Host the very file that this user-data was made for, or make the user-data anew"
             again=few ;;
         23:*)
-            room=$(df -Pk /usr/local/bin | tail -n 1)
-            met fetch.not-written host "$binary cannot be written: $(shown "$words"); df: $room" \
-                "Make room below /usr/local, or mount it writable"
+            not_written fetch.not-written
             again=few exit_code=11 ;;
         35:* | 51:* | 53:* | 54:* | 58:* | 59:* | 60:* | 77:* | 83:* | 90:* | 91:*)
             met fetch.tls egress "TLS with $host fails: $(shown "$words")" \
@@ -262,21 +173,16 @@ try() {
 install_it() {
     chmod 0755 "$new"
     if ! "$new" --version > /dev/null 2>&1; then
-        cause="/usr/local/bin is mounted noexec, or this is not its processor ($(uname -m))"
-        met fetch.not-executable host "the binary is the right one, but does not run: $cause" \
-            "Mount /usr/local with exec, or host a binary for $(uname -m)"
+        not_executable fetch.not-executable
         finish 3
     fi
-    # Synced before the rename, so that a power cut does not leave an empty file.
-    sync "$new" 2> /dev/null || sync
-    if words=$(mv -f "$new" "$binary" 2>&1); then return 0; fi
+    if put_in_place; then return 0; fi
     code=23
     return 1
 }
 
 curl=$(command -v curl) || curl=
 python=$(command -v python3) || python=$(command -v /usr/libexec/platform-python) || python=
-trap 'rm -f "$new"' EXIT
 trap 'met fetch.interrupted host "the run was told to stop" ""; finish 75' HUP INT TERM
 
 if ! is_right "$binary"; then
@@ -287,11 +193,7 @@ if ! is_right "$binary"; then
             "Put curl into the image, or make the user-data without --fetch-url"
         finish 3
     fi
-    # Files of an interrupted run.
-    mkdir -p /usr/local/bin
-    set +f
-    rm -f "$binary".fetched.*
-    set -f
+    clear_way
     told='' delay=1 few=5
     until try && is_right "$new" && install_it; do
         diagnose "$code"

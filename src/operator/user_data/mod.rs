@@ -8,15 +8,19 @@ mod create_command;
 
 mod fetch;
 mod include;
+mod pack;
+mod unpack;
 
 pub use create_command::{create_command, create_words};
 pub use fetch::{endpoint_to_add, Fetch, FetchUrl};
+pub use unpack::Packed;
+
+use std::io;
+use std::path::Path;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use thiserror::Error;
-
-use crate::formats::gzip::gzip;
 
 pub use crate::settings::BINARY_PATH;
 
@@ -27,9 +31,6 @@ pub const CONFIGURATION_PATH: &str = crate::settings::DEFAULT_PATH;
 /// a Secret.
 pub const CEILING: usize = 1_000_000;
 
-/// Recommended maximum length of the base64 string in bytes, which leaves room for the user's own part.
-pub const GOAL: usize = 700_000;
-
 /// The name of the start script. cloud-init runs scripts in the order of their names, so it runs after `part-001`, the
 /// script of the user, and after `runcmd`.
 const SCRIPT_NAME: &str = "zz-arc-enroll";
@@ -38,14 +39,22 @@ const SCRIPT_NAME: &str = "zz-arc-enroll";
 /// the list after the first file that it cannot write (for example, because its owner does not exist yet).
 const MERGE_TYPE: &str = "list(prepend)+dict(recurse_array,no_replace)+str()";
 
+/// What the scripts that bring the agent share.
+const RUN: &str = include_str!("run.sh");
+
 /// The script that starts an installed agent.
 const START: &str = include_str!("start.sh");
 
 /// How the agent is installed on the VM.
 #[derive(Clone, Copy, Debug)]
 pub enum Binary<'a> {
-    /// It is embedded in the user-data.
-    Carried(&'a [u8]),
+    /// It is in the user-data, packed.
+    Carried {
+        /// The program.
+        packed: &'a Packed,
+        /// The log file for runs of the script outside of cloud-init.
+        log: &'a Path,
+    },
     /// It is fetched from a web server.
     Fetched(&'a Fetch<'a>),
     /// It is already installed, by a package or in the image.
@@ -56,11 +65,28 @@ impl Binary<'_> {
     /// The files that our part creates, directly or by its script.
     fn files(self) -> &'static [&'static str] {
         match self {
-            Self::Carried(_) => &[CONFIGURATION_PATH, BINARY_PATH],
+            Self::Carried { .. } => {
+                &[CONFIGURATION_PATH, BINARY_PATH, unpack::SCRIPT_PATH, unpack::PACKED_PATH]
+            }
             Self::Fetched(_) => &[CONFIGURATION_PATH, BINARY_PATH, fetch::SCRIPT_PATH],
             Self::Present => &[CONFIGURATION_PATH],
         }
     }
+
+    /// The script that brings the binary and starts it: its path and its text.
+    fn script(self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Carried { packed, log } => Some((unpack::SCRIPT_PATH, unpack::script(packed, log))),
+            Self::Fetched(fetch) => Some((fetch::SCRIPT_PATH, fetch::script(fetch))),
+            Self::Present => None,
+        }
+    }
+}
+
+/// Fills in a script: first what both share, then these markers, in order.
+fn script(template: &str, values: &[(&str, String)]) -> String {
+    let script = template.replacen("@RUN@\n", RUN, 1);
+    values.iter().fold(script, |script, (mark, value)| script.replacen(mark, value, 1))
 }
 
 /// The parts of user-data.
@@ -81,6 +107,16 @@ pub enum UserDataForm {
     Text,
     /// Compressed with gzip, which cloud-init unpacks.
     Gzip,
+}
+
+impl UserDataForm {
+    /// Recommended maximum length of the base64 string in bytes, which leaves room for the user's own part.
+    pub fn goal(self) -> usize {
+        match self {
+            Self::Text => 850_000,
+            Self::Gzip => 640_000,
+        }
+    }
 }
 
 /// Encoded user-data.
@@ -149,8 +185,8 @@ pub enum UserDataError {
     /// The result is too large for Azure.
     #[error(
         "the user-data is {encoded} bytes long in base64, over the ceiling of {ceiling}; build the small static \
-         binary with packaging/build-static and run `dist/arc-enroll user-data`, or add --gzip, or host the \
-         binary and name it by --fetch-url"
+         program with packaging/build-static and name it by --agent, or add --gzip, or host the program and name \
+         it by --fetch-url"
     )]
     TooLarge {
         /// Length of the base64 string.
@@ -158,31 +194,30 @@ pub enum UserDataError {
         /// The maximum length.
         ceiling: usize,
     },
+    /// The program for the VM is something else.
+    #[error("it is not a program for x86-64 Linux (an ELF file), which VMs on Nexus need")]
+    NotAProgram,
+    /// The compressor failed.
+    #[error("it cannot be compressed: {0}")]
+    Pack(#[source] io::Error),
 }
 
 /// Composes the user-data as text.
 ///
 /// # Errors
-/// When the included text cannot be merged.
+/// When the included text cannot be merged, or the compressor fails.
 pub fn compose(parts: &UserDataParts<'_>) -> Result<String, UserDataError> {
-    let files = write_files(parts);
+    let files = write_files(parts)?;
+    let script = parts.binary.script().map(|(path, _)| path);
     let Some(included) = parts.include else {
         // cloud-init sees the exit status of the last line of `runcmd`.
-        let command = match parts.binary {
-            Binary::Carried(_) => format!("- [{BINARY_PATH}, enroll]\n"),
-            Binary::Fetched(_) => format!("- [sh, {}]\n", fetch::SCRIPT_PATH),
-            Binary::Present => format!("- {}", block(START, "")),
-        };
+        let command = script.map_or(format!("- {}", block(START, "")), |path| format!("- [sh, {path}]\n"));
         return Ok(format!("{files}runcmd:\n{command}"));
     };
     let included = include::part(included, parts.binary.files())?;
     // A separate script instead of a line of `runcmd`: an `exit` or `set -e` in the user's commands would skip ours, and
     // ours would hide their exit status.
-    let script = match parts.binary {
-        Binary::Carried(_) => format!("#!/bin/sh\nexec {BINARY_PATH} enroll\n"),
-        Binary::Fetched(_) => format!("#!/bin/sh\nexec sh {}\n", fetch::SCRIPT_PATH),
-        Binary::Present => START.to_owned(),
-    };
+    let script = script.map_or(START.to_owned(), |path| format!("#!/bin/sh\nexec sh {path}\n"));
     let ours = [
         format!(
             "Content-Type: text/cloud-config; charset=\"us-ascii\"\nMIME-Version: 1.0\nMerge-Type: {MERGE_TYPE}\n\
@@ -199,11 +234,11 @@ pub fn compose(parts: &UserDataParts<'_>) -> Result<String, UserDataError> {
 /// Encodes user-data: as text or compressed, plain or as the base64 string for `--user-data-content @FILE`.
 ///
 /// # Errors
-/// When the base64 string exceeds [`CEILING`], in every form, since Azure receives base64.
+/// When the base64 string exceeds [`CEILING`], in every form, since Azure receives base64; or the compressor fails.
 pub fn encode(text: &str, form: UserDataForm, base64: bool) -> Result<Encoded, UserDataError> {
     let user_data = match form {
         UserDataForm::Text => text.as_bytes().to_vec(),
-        UserDataForm::Gzip => gzip(text.as_bytes(), GZIP_LEVEL),
+        UserDataForm::Gzip => pack::gzip(text.as_bytes()).map_err(UserDataError::Pack)?,
     };
     let size = Size::of(user_data.len());
     if size.encoded > CEILING {
@@ -214,22 +249,21 @@ pub fn encode(text: &str, form: UserDataForm, base64: bool) -> Result<Encoded, U
 }
 
 /// Our cloud-config up to and including `write_files`.
-fn write_files(parts: &UserDataParts<'_>) -> String {
-    let configuration = content(parts.configuration);
-    let binary = match parts.binary {
-        Binary::Carried(bytes) => file(BINARY_PATH, "0755", &render_compressed_content(bytes)),
-        Binary::Fetched(fetch) => {
-            file(fetch::SCRIPT_PATH, "0700", &render_compressed_content(fetch::script(fetch).as_bytes()))
-        }
-        Binary::Present => String::new(),
-    };
-    format!(
+fn write_files(parts: &UserDataParts<'_>) -> Result<String, UserDataError> {
+    let mut files = file(CONFIGURATION_PATH, "0600", &content(parts.configuration));
+    if let Some((path, script)) = parts.binary.script() {
+        files.push_str(&file(path, "0700", &compressed_content(script.as_bytes())?));
+    }
+    // The largest last: where it does not fit on the disk, the script reports that.
+    if let Binary::Carried { packed, .. } = parts.binary {
+        files.push_str(&file(unpack::PACKED_PATH, "0600", &encoded_content("b64", packed.xz())));
+    }
+    Ok(format!(
         "#cloud-config\n\
          # Made by `arc-enroll user-data`, version {version}: enrolls this VM as an Azure Arc-enabled server.\n\
-         write_files:\n{}{binary}",
-        file(CONFIGURATION_PATH, "0600", &configuration),
+         write_files:\n{files}",
         version = env!("CARGO_PKG_VERSION"),
-    )
+    ))
 }
 
 /// One entry of `write_files`.
@@ -237,9 +271,14 @@ fn file(path: &str, permissions: &str, content: &str) -> String {
     format!("- path: {path}\n  owner: root:root\n  permissions: '{permissions}'\n{content}")
 }
 
-/// The `content` of a file, compressed, in one line, since wrapped and indented lines would add a tenth.
-fn render_compressed_content(bytes: &[u8]) -> String {
-    format!("  encoding: gz+b64\n  content: {}\n", STANDARD.encode(gzip(bytes, GZIP_LEVEL)))
+/// The `content` of a file, compressed.
+fn compressed_content(bytes: &[u8]) -> Result<String, UserDataError> {
+    Ok(encoded_content("gz+b64", &pack::gzip(bytes).map_err(UserDataError::Pack)?))
+}
+
+/// The `content` of a file as base64, in one line, since wrapped and indented lines would add a tenth.
+fn encoded_content(encoding: &str, bytes: &[u8]) -> String {
+    format!("  encoding: {encoding}\n  content: {}\n", STANDARD.encode(bytes))
 }
 
 /// The `content` of a file: a literal block if YAML preserves the text, otherwise base64.
@@ -300,20 +339,28 @@ fn choose_boundary(included: &str) -> String {
     boundary
 }
 
-/// The compression level with the smallest output.
-const GZIP_LEVEL: u8 = 10;
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
 
     use super::*;
 
-    const BINARY: &[u8] = b"\x7fELF\0\x01\x02\xff\n";
+    /// The header of a program for x86-64, and nothing in it.
+    pub(super) const PROGRAM: &[u8] = &{
+        let mut header = [0; 64];
+        (header[0], header[1], header[2], header[3]) = (0x7f, b'E', b'L', b'F');
+        (header[4], header[5], header[16], header[18]) = (2, 1, 2, 62);
+        header
+    };
     const CONFIGURATION: &str = "# mine\nazure:\n  location: eastus\n";
 
     fn composed(configuration: &str, include: Option<&str>) -> String {
-        compose(&UserDataParts { binary: Binary::Carried(BINARY), configuration, include }).unwrap()
+        let packed = Packed::new(PROGRAM).unwrap();
+        compose(&UserDataParts { binary: carried(&packed), configuration, include }).unwrap()
+    }
+
+    fn carried(packed: &Packed) -> Binary<'_> {
+        Binary::Carried { packed, log: "/var/log/l".as_ref() }
     }
 
     fn gunzip(bytes: &[u8]) -> Vec<u8> {
@@ -327,20 +374,24 @@ mod tests {
         let text = composed(CONFIGURATION, None);
         assert!(text.starts_with("#cloud-config\n"));
         let config: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
-        let [configuration, binary] = config["write_files"].as_sequence().unwrap().as_slice() else {
-            panic!("two files are expected: {text}")
+        let [configuration, script, program] = config["write_files"].as_sequence().unwrap().as_slice() else {
+            panic!("three files are expected: {text}")
         };
         assert_eq!(configuration["path"], "/etc/arc-enroll/config.yaml");
         assert_eq!(configuration["permissions"], "0600");
         assert_eq!(configuration["content"], CONFIGURATION);
-        assert_eq!(binary["path"], "/usr/local/bin/arc-enroll");
-        assert_eq!(binary["permissions"], "0755");
-        assert_eq!(binary["encoding"], "gz+b64");
-        let content = STANDARD.decode(binary["content"].as_str().unwrap()).unwrap();
-        assert_eq!(gunzip(&content), BINARY);
+        let packed = Packed::new(PROGRAM).unwrap();
+        assert_eq!(script["path"], "/usr/local/sbin/arc-enroll-unpack");
+        assert_eq!((&script["permissions"], &script["encoding"]), (&"0700".into(), &"gz+b64".into()));
+        let content = STANDARD.decode(script["content"].as_str().unwrap()).unwrap();
+        assert_eq!(gunzip(&content), unpack::script(&packed, "/var/log/l".as_ref()).as_bytes());
+        assert_eq!(program["path"], "/usr/local/lib/arc-enroll.xz");
+        assert_eq!((&program["permissions"], &program["encoding"]), (&"0600".into(), &"b64".into()));
+        assert_eq!(STANDARD.decode(program["content"].as_str().unwrap()).unwrap(), packed.xz());
         let command: Vec<&str> =
             config["runcmd"][0].as_sequence().unwrap().iter().filter_map(|word| word.as_str()).collect();
-        assert_eq!(command, ["/usr/local/bin/arc-enroll", "enroll"]);
+        assert_eq!(command, ["sh", "/usr/local/sbin/arc-enroll-unpack"]);
+        assert_eq!(text, composed(CONFIGURATION, None), "the same input gives other user-data");
     }
 
     #[test]
@@ -429,21 +480,25 @@ mod tests {
 
     #[test]
     fn only_own_files_conflict_with_included_ones() {
-        let fetch = to_fetch();
+        let (fetch, packed) = (to_fetch(), Packed::new(PROGRAM).unwrap());
         let refused = |binary, path: &str| {
             let included = format!("#cloud-config\nwrite_files: [{{path: {path}}}]\n");
             compose(&UserDataParts { binary, configuration: CONFIGURATION, include: Some(&included) })
                 .is_err()
         };
-        for (binary, paths) in [
-            (Binary::Carried(BINARY), [true, true, false]),
-            (Binary::Fetched(&fetch), [true, true, true]),
-            (Binary::Present, [true, false, false]),
+        for (binary, refusals) in [
+            (carried(&packed), [true, true, true, true, false]),
+            (Binary::Fetched(&fetch), [true, true, false, false, true]),
+            (Binary::Present, [true, false, false, false, false]),
         ] {
-            assert_eq!(
-                [CONFIGURATION_PATH, BINARY_PATH, fetch::SCRIPT_PATH].map(|p| refused(binary, p)),
-                paths
-            );
+            let paths = [
+                CONFIGURATION_PATH,
+                BINARY_PATH,
+                unpack::SCRIPT_PATH,
+                unpack::PACKED_PATH,
+                fetch::SCRIPT_PATH,
+            ];
+            assert_eq!(paths.map(|path| refused(binary, path)), refusals);
         }
     }
 
@@ -457,7 +512,7 @@ mod tests {
         assert_eq!(parts.len(), 5, "{text}");
         assert!(parts[1].ends_with(included));
         assert!(parts[2].contains("Merge-Type: list(prepend)+") && !parts[2].contains("runcmd"));
-        assert!(parts[3].ends_with("#!/bin/sh\nexec /usr/local/bin/arc-enroll enroll\n"));
+        assert!(parts[3].ends_with("#!/bin/sh\nexec sh /usr/local/sbin/arc-enroll-unpack\n"));
         assert_eq!(parts[4], "--\n");
     }
 
@@ -481,7 +536,6 @@ mod tests {
         let gzip = encode(&text, UserDataForm::Gzip, false).unwrap();
         assert_eq!(gunzip(&gzip.bytes), text.as_bytes());
         assert_eq!(gzip, encode(&text, UserDataForm::Gzip, false).unwrap());
-        assert_eq!(gzip.bytes[4..8], [0; 4], "the time of compression would differ from run to run");
     }
 
     #[test]
@@ -494,5 +548,6 @@ mod tests {
         assert!(matches!(error, UserDataError::TooLarge { encoded: 1_000_004, ceiling: CEILING }));
         assert!(error.to_string().contains("packaging/build-static"));
         assert!(encode(&"x".repeat(750_001), UserDataForm::Gzip, true).is_ok());
+        assert!(UserDataForm::Gzip.goal() < UserDataForm::Text.goal() && UserDataForm::Text.goal() < CEILING);
     }
 }
