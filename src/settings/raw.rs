@@ -208,33 +208,25 @@ impl<'t> Document<'t> {
         (line, Some(node))
     }
 
-    /// The source text of a scalar value.
-    pub fn text(&mut self, key: &str) -> Found<String> {
-        match self.value(key) {
+    /// A value, parsed with `check`.
+    pub fn parsed<T>(&mut self, key: &str, check: Check<T>) -> Found<T> {
+        let mut valid = None;
+        let has_value = self.check(key, &mut |text| check(text).map(|value| valid = Some(value)));
+        match valid {
+            Some(value) => Found::Valid(value),
+            None if has_value => Found::Invalid,
             None => Found::Absent,
-            Some(node) => match scalar(node, "one value is needed") {
-                Ok(text) => Found::Valid(text),
-                Err(message) => {
-                    self.report(key, &message);
-                    Found::Invalid
-                }
-            },
         }
     }
 
-    /// A value, parsed with `check`.
-    pub fn parsed<T>(&mut self, key: &str, check: Check<T>) -> Found<T> {
-        match self.text(key) {
-            Found::Valid(text) => match check(&text) {
-                Ok(value) => Found::Valid(value),
-                Err(message) => {
-                    self.report(key, &message);
-                    Found::Invalid
-                }
-            },
-            Found::Absent => Found::Absent,
-            Found::Invalid => Found::Invalid,
+    /// Checks the source text of a scalar, and reports what is wrong; whether the key has a value. Not generic, since
+    /// the settings have many types.
+    fn check(&mut self, key: &str, check: &mut dyn FnMut(&str) -> Result<(), String>) -> bool {
+        let Some(node) = self.value(key) else { return false };
+        if let Err(message) = scalar(node, "one value is needed").and_then(|text| check(&text)) {
+            self.report(key, &message);
         }
+        true
     }
 
     /// A boolean, or the default.
