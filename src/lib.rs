@@ -4,7 +4,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`formats`] | languages and encodings: shell words, URLs, percent codes, JSON, gzip |
+//! | [`formats`] | languages and encodings: shell words, URLs, percent codes, JSON, dates of HTTP, gzip |
 //! | [`model`] | what the program is about, as plain values: conditions, faults, steps, back-off |
 //! | [`catalogue`] | every fault that may be met, as data, one file a condition |
 //! | [`settings`] | the configuration: document, environment and flags, checked and merged |

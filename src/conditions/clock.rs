@@ -6,6 +6,7 @@ use super::Observation;
 use crate::catalogue;
 use crate::clients::arm;
 use crate::context::{Context, Facts};
+use crate::formats::http_date;
 use crate::host::https::{self, HttpsRequest};
 use crate::model::check::Evidence;
 use crate::model::fault::Fault;
@@ -43,7 +44,7 @@ async fn endpoint_clock(context: &Context) -> (&'static str, Option<(SystemTime,
     let url = format!("https://{host}/");
     let request = HttpsRequest { method: "HEAD", ..HttpsRequest::get(&url, context.within(LIMIT)) };
     let reply = https::send(&context.host.commands, context.settings.proxy.url.as_ref(), request).await;
-    let date = reply.ok().and_then(|reply| httpdate::parse_http_date(reply.field("date")?).ok());
+    let date = reply.ok().and_then(|reply| http_date::parse(reply.field("date")?));
     (host, date.map(|theirs| (theirs, SystemTime::now())))
 }
 

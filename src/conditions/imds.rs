@@ -6,6 +6,7 @@ use super::{probe, Notes, Observation};
 use crate::catalogue;
 use crate::clients::imds;
 use crate::context::{Context, Learned, SidecarFacts};
+use crate::formats::http_date;
 use crate::host::link_local::{self, LinkLocalError, LinkLocalReply};
 use crate::model::check::{Evidence, ProbeState};
 use crate::model::fault::Fault;
@@ -46,7 +47,7 @@ fn evaluate(reply: &LinkLocalReply) -> Result<Evidence, Fault> {
 
 /// The sidecar's clock by its Date header, and this VM's clock.
 fn clocks(reply: &LinkLocalReply) -> Option<(SystemTime, SystemTime)> {
-    let theirs = httpdate::parse_http_date(reply.header("date")?).ok()?;
+    let theirs = http_date::parse(reply.header("date")?)?;
     Some((theirs, SystemTime::now()))
 }
 

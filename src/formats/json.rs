@@ -17,10 +17,11 @@ impl<T: Serialize> Member for T {
     }
 }
 
-/// An object of these members; the last of two equal names wins.
-pub fn object_of(members: &[(&str, &dyn Member)]) -> Value {
+/// An object of these names and their members; the last of two equal names wins. They are apart, because a list of
+/// names is a constant.
+pub fn object_of(names: &[&str], members: &[&dyn Member]) -> Value {
     let mut object = Map::new();
-    for (name, member) in members {
+    for (name, member) in names.iter().zip(members) {
         object.insert((*name).to_owned(), member.value());
     }
     Value::Object(object)
@@ -34,7 +35,7 @@ pub fn list(values: &mut dyn Iterator<Item = Value>) -> Value {
 /// [`object_of`] in JSON syntax: `object! { "name": name, "vm": object! { "id": id } }`.
 macro_rules! object {
     ($($name:literal: $value:expr),* $(,)?) => {
-        $crate::formats::json::object_of(&[$(($name, &$value)),*])
+        $crate::formats::json::object_of(&[$($name),*], &[$(&$value),*])
     };
 }
 pub(crate) use object;

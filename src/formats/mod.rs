@@ -2,6 +2,7 @@
 
 pub mod egress_list;
 pub mod gzip;
+pub mod http_date;
 pub mod json;
 pub mod percent;
 pub mod shell;

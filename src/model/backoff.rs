@@ -4,6 +4,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::formats::http_date;
+
 /// A named sequence of delays. The figures follow the documentation: IMDS asks clients to wait at least one second after
 /// a 5xx and gives 70 s as its longest update; role assignments take minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let asked = match value.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
+        Err(_) => http_date::parse(value)?.duration_since(now).unwrap_or_default(),
     };
     Some(asked.min(LONGEST_RETRY_AFTER))
 }
@@ -101,7 +103,7 @@ mod tests {
 
     #[test]
     fn retry_after_reads_seconds_and_dates_and_is_clamped() {
-        let now = httpdate::parse_http_date("Mon, 23 Nov 2026 12:00:00 GMT").unwrap();
+        let now = http_date::parse("Mon, 23 Nov 2026 12:00:00 GMT").unwrap();
         assert_eq!(retry_after(" 7 ", now), Some(seconds(7)));
         assert_eq!(retry_after("Mon, 23 Nov 2026 12:00:30 GMT", now), Some(seconds(30)));
         assert_eq!(retry_after("Mon, 23 Nov 2026 11:00:00 GMT", now), Some(seconds(0)));

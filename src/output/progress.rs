@@ -108,14 +108,16 @@ impl Progress {
     /// Waits before the next observation; on a terminal shows a countdown.
     pub async fn wait(&self, fault: &Fault, wait: &Wait) {
         if wait.is_logged {
+            let tenths = (wait.delay.as_millis() + 50) / 100;
             info!(
                 event = "wait.started",
                 fault = fault.code(),
                 delay_ms = wait.delay.as_millis(),
                 waited_s = wait.waited.as_secs(),
                 remaining_s = wait.left.as_secs(),
-                "looking again in {:.1} s",
-                wait.delay.as_secs_f64()
+                "looking again in {}.{} s",
+                tenths / 10,
+                tenths % 10
             );
         }
         let is_news = self.waiting_for.replace(Some(fault.code())) != Some(fault.code());

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_yaml::Value;
-
 use super::overrides::Overrides;
 use super::raw::{parse_one_of, Check, Document, Found, Problem, Problems};
 use super::values::excerpt;
+use super::yaml::{Scalar, Value};
 use super::{
     checks, tags, Agent, Azure, Cloud, Guid, Identity, Imds, Install, Level, Location, Log, Package,
     PackageSource, Proxy, ProxyUrl, RepairSettings, ResourceGroup, ResourceId, ResourceName, Settings,
@@ -148,15 +147,15 @@ impl Merge<'_> {
 
     fn identity_from_file(&mut self) -> Found<Identity> {
         const FORMS: &str = "write system, {resource_id: …}, {client_id: …} or {object_id: …}";
-        let message = match self.document.value("identity") {
-            None => return Found::Absent,
-            Some(Value::String(text)) if text == "system" => return Found::Valid(Identity::System),
-            Some(Value::Mapping(_)) => return self.user_assigned(FORMS),
-            Some(Value::String(text)) if text.starts_with('/') => {
+        let Some(node) = self.document.value("identity") else { return Found::Absent };
+        let message = match (&node.value, node.as_text()) {
+            (Value::Mapping(_), _) => return self.user_assigned(FORMS),
+            (_, Some("system")) => return Found::Valid(Identity::System),
+            (_, Some(text)) if text.starts_with('/') => {
                 format!("an id needs its key: {{resource_id: {}}}", excerpt(text))
             }
-            Some(Value::String(text)) => format!("{} names no identity; {FORMS}", excerpt(text)),
-            Some(_) => format!("is not an identity; {FORMS}"),
+            (_, Some(text)) => format!("{} names no identity; {FORMS}", excerpt(text)),
+            _ => format!("is not an identity; {FORMS}"),
         };
         self.document.report("identity", &message);
         Found::Invalid
@@ -257,13 +256,10 @@ impl Merge<'_> {
     }
 
     fn package(&mut self, form: &str) -> Found<Package> {
-        match self.document.value("agent.package") {
-            None => return Found::Absent,
-            Some(Value::Mapping(_)) => {}
-            Some(_) => {
-                self.document.report("agent.package", &format!("must be {form}"));
-                return Found::Invalid;
-            }
+        let Some(node) = self.document.value("agent.package") else { return Found::Absent };
+        if !matches!(node.value, Value::Mapping(_)) {
+            self.document.report("agent.package", &format!("must be {form}"));
+            return Found::Invalid;
         }
         let file = self.document.parsed("agent.package.file", checks::parse_file_path);
         let url = self.document.parsed("agent.package.url", checks::parse_package_url);
@@ -292,9 +288,9 @@ impl Merge<'_> {
 
     fn repository_key(&mut self) -> Vec<String> {
         const KEY: &str = "agent.repository_key";
-        match self.document.value(KEY) {
+        match self.document.value(KEY).map(|node| &node.value) {
             // One fingerprint may be written without a list.
-            Some(Value::String(_) | Value::Number(_)) => {
+            Some(Value::Scalar(Scalar::Text | Scalar::Number, _)) => {
                 self.document.parsed(KEY, checks::parse_fingerprint).valid().into_iter().collect()
             }
             _ => self.document.list(KEY, checks::parse_fingerprint).unwrap_or_default(),

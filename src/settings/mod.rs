@@ -4,7 +4,6 @@
 //! defaults, and checks every value once before it enters [`Settings`]. No other module handles raw text.
 
 mod checks;
-mod locate;
 mod merge;
 mod nearest;
 mod overrides;
@@ -13,6 +12,7 @@ mod raw;
 mod tags;
 pub mod targets;
 mod values;
+mod yaml;
 
 pub use checks::{parse_duration, parse_sha256};
 pub use merge::load;

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use serde_yaml::{Mapping, Value};
-
-use super::locate::{self, PathStep};
 use super::nearest::nearest;
+use super::yaml::{self, Node, Scalar, Value, YamlError};
 use super::{tags, values::excerpt};
 use crate::model::pairs::Pairs;
 use crate::model::secret::Mask;
@@ -137,16 +135,15 @@ const PACKAGE_KEYS: [&str; 3] = ["file", "url", "sha256"];
 /// A configuration file and the problems found in it so far.
 #[derive(Debug)]
 pub struct Document<'t> {
-    text: &'t str,
     origin: &'t str,
-    root: Mapping,
+    root: Node,
     problems: Vec<Problem>,
 }
 
 impl<'t> Document<'t> {
     /// An empty document, for a run without a file.
     pub fn absent(origin: &'t str) -> Self {
-        Self { text: "", origin, root: Mapping::new(), problems: Vec::new() }
+        Self { origin, root: Node { line: 1, value: Value::Null }, problems: Vec::new() }
     }
 
     /// Parses the text and checks that every key is known.
@@ -154,44 +151,34 @@ impl<'t> Document<'t> {
     /// # Errors
     /// When the text is not a YAML mapping or holds a duplicate key. Unknown keys are reported later, by
     /// [`Document::into_problems`].
-    pub fn parse(text: &'t str, origin: &'t str) -> Result<Self, Problem> {
-        let problem = |line, message: &str| Problem::in_file(origin, "", line, message);
-        if let Some((key, line)) = locate::find_duplicate_key(text) {
-            let message = format!("{} is here a second time; keep one of the two", excerpt(&key));
-            return Err(problem(Some(line), &message));
+    pub fn parse(text: &str, origin: &'t str) -> Result<Self, Problem> {
+        let problem = |line, message: &str| Problem::in_file(origin, "", Some(line), message);
+        let root = yaml::parse(text).map_err(|error| match error {
+            YamlError::Refused { line, message } => problem(line, &message),
+            YamlError::Syntax { line, message } => problem(line, &syntax_message(text, line, &message)),
+        })?;
+        if !matches!(root.value, Value::Mapping(_) | Value::Null) {
+            let found = describe_type(&root);
+            let message = format!("holds {found} where a mapping is needed, starting with azure:");
+            return Err(problem(1, &message));
         }
-        let root = match serde_yaml::from_str::<Value>(text) {
-            Ok(Value::Mapping(root)) => root,
-            Ok(Value::Null) => Mapping::new(),
-            Ok(other) => {
-                let message = format!(
-                    "holds {} where a mapping is needed, starting with azure:",
-                    describe_type(&other)
-                );
-                return Err(problem(Some(1), &message));
-            }
-            Err(error) => {
-                let line = error.location().map(|place| place.line());
-                return Err(problem(line, &syntax_message(text, line, &error.to_string())));
-            }
-        };
-        let mut document = Self { text, origin, root, problems: Vec::new() };
+        let mut document = Self { origin, root, problems: Vec::new() };
         document.check_keys();
         Ok(document)
     }
 
     /// Whether the file holds no key.
     pub fn is_empty(&self) -> bool {
-        self.root.is_empty()
+        self.root.entries().is_empty()
     }
 
     /// Reports a problem of a key.
     pub fn report(&mut self, key: &str, message: &str) {
-        self.report_at(key, &steps(key), message);
+        let (line, _) = self.find(key);
+        self.report_at(key, line, message);
     }
 
-    fn report_at(&mut self, key: &str, path: &[PathStep], message: &str) {
-        let line = locate::find_line(self.text, path);
+    fn report_at(&mut self, key: &str, line: Option<usize>, message: &str) {
         self.problems.push(Problem::in_file(self.origin, key, line, message));
     }
 
@@ -201,77 +188,60 @@ impl<'t> Document<'t> {
     }
 
     /// The value of a key unless it is missing or null.
-    pub fn value(&self, key: &str) -> Option<&Value> {
-        self.raw(key).filter(|value| !value.is_null())
+    pub fn value(&self, key: &str) -> Option<&Node> {
+        self.find(key).1.filter(|node| !matches!(node.value, Value::Null))
     }
 
     /// Whether a key exists with the value null.
     pub fn is_null(&self, key: &str) -> bool {
-        self.raw(key).is_some_and(Value::is_null)
+        self.find(key).1.is_some_and(|node| matches!(node.value, Value::Null))
     }
 
-    fn raw(&self, key: &str) -> Option<&Value> {
-        let mut parts = key.split('.');
-        let mut value = self.root.get(parts.next()?)?;
-        for part in parts {
-            value = value.as_mapping()?.get(part)?;
+    /// The line and the value of a key; when it is missing, the line of the key that it should be below.
+    fn find(&self, key: &str) -> (Option<usize>, Option<&Node>) {
+        let (mut line, mut node) = (None, &self.root);
+        // The names in the schema hold no dots.
+        for part in key.split('.') {
+            let Some((key, value)) = node.get(part) else { return (line, None) };
+            (line, node) = (Some(key.line), value);
         }
-        Some(value)
-    }
-
-    /// The source text of a scalar value.
-    pub fn text(&mut self, key: &str) -> Found<String> {
-        match self.value(key) {
-            None => Found::Absent,
-            Some(value) => {
-                let value = value.clone();
-                self.scalar(key, &steps(key), &value, "one value is needed")
-            }
-        }
-    }
-
-    /// The source text of a scalar; `expected` completes the message when the value is not a scalar.
-    fn scalar(&mut self, key: &str, path: &[PathStep], value: &Value, expected: &str) -> Found<String> {
-        match value {
-            Value::String(text) => Found::Valid(text.clone()),
-            Value::Number(_) | Value::Bool(_) => match locate::find_scalar_text(self.text, path) {
-                Some(text) => Found::Valid(text),
-                None => self.invalid(key, path, "put the value in quotes"),
-            },
-            other => {
-                let message = format!("is {}; {expected}", describe_type(other));
-                self.invalid(key, path, &message)
-            }
-        }
-    }
-
-    fn invalid<T>(&mut self, key: &str, path: &[PathStep], message: &str) -> Found<T> {
-        self.report_at(key, path, message);
-        Found::Invalid
+        (line, Some(node))
     }
 
     /// A value, parsed with `check`.
     pub fn parsed<T>(&mut self, key: &str, check: Check<T>) -> Found<T> {
-        match self.text(key) {
-            Found::Valid(text) => match check(&text) {
-                Ok(value) => Found::Valid(value),
-                Err(message) => self.invalid(key, &steps(key), &message),
-            },
-            Found::Absent => Found::Absent,
-            Found::Invalid => Found::Invalid,
+        let mut valid = None;
+        let has_value = self.check(key, &mut |text| check(text).map(|value| valid = Some(value)));
+        match valid {
+            Some(value) => Found::Valid(value),
+            None if has_value => Found::Invalid,
+            None => Found::Absent,
         }
+    }
+
+    /// Checks the source text of a scalar, and reports what is wrong; whether the key has a value. Not generic, since
+    /// the settings have many types.
+    fn check(&mut self, key: &str, check: &mut dyn FnMut(&str) -> Result<(), String>) -> bool {
+        let Some(node) = self.value(key) else { return false };
+        if let Err(message) = scalar(node, "one value is needed").and_then(|text| check(&text)) {
+            self.report(key, &message);
+        }
+        true
     }
 
     /// A boolean, or the default.
     pub fn boolean(&mut self, key: &str, default: bool) -> bool {
         let message = match self.value(key) {
             None => return default,
-            Some(Value::Bool(value)) => return *value,
-            Some(Value::String(text)) => match text.to_ascii_lowercase().as_str() {
-                "true" | "yes" | "on" | "y" => format!("{} is text; write true", excerpt(text)),
-                "false" | "no" | "off" | "n" => format!("{} is text; write false", excerpt(text)),
-                _ => format!("{} is text; write true or false", excerpt(text)),
-            },
+            Some(Node { value: Value::Scalar(Scalar::Bool(value), _), .. }) => return *value,
+            Some(Node { value: Value::Scalar(Scalar::Text, text), .. }) => {
+                let meant = match text.to_ascii_lowercase().as_str() {
+                    "true" | "yes" | "on" | "y" => "true",
+                    "false" | "no" | "off" | "n" => "false",
+                    _ => "true or false",
+                };
+                format!("{} is text; write {meant}", excerpt(text))
+            }
             Some(other) => format!("is {}; write true or false", describe_type(other)),
         };
         self.report(key, &message);
@@ -281,7 +251,7 @@ impl<'t> Document<'t> {
     /// A list of values, parsed with `check`; invalid entries are reported and left out.
     pub fn list(&mut self, key: &str, check: Check<String>) -> Option<Vec<String>> {
         let entries = match self.value(key)? {
-            Value::Sequence(entries) => entries.clone(),
+            Node { value: Value::List(entries), .. } => entries.clone(),
             other => {
                 let message = format!("is {}; write a list: [one, two]", describe_type(other));
                 self.report(key, &message);
@@ -290,16 +260,10 @@ impl<'t> Document<'t> {
         };
         let mut valid = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
-            let mut path = steps(key);
-            path.push(PathStep::Entry(index));
-            let place = format!("{key}[{index}]");
-            if let Found::Valid(text) =
-                self.scalar(&place, &path, entry, "one value is needed, in quotes if it holds a colon")
-            {
-                match check(&text) {
-                    Ok(value) => valid.push(value),
-                    Err(message) => self.report_at(&place, &path, &message),
-                }
+            let text = scalar(entry, "one value is needed, in quotes if it holds a colon");
+            match text.and_then(|text| check(&text)) {
+                Ok(value) => valid.push(value),
+                Err(message) => self.report_at(&format!("{key}[{index}]"), Some(entry.line), &message),
             }
         }
         Some(valid)
@@ -308,7 +272,7 @@ impl<'t> Document<'t> {
     /// A mapping of tags; invalid ones are reported and left out.
     pub fn tags(&mut self, key: &str) -> Option<Pairs> {
         let entries = match self.value(key)? {
-            Value::Mapping(entries) => entries.clone(),
+            Node { value: Value::Mapping(entries), .. } => entries.clone(),
             other => {
                 let message = format!("is {}; write a mapping: {{name: value}}", describe_type(other));
                 self.report(key, &message);
@@ -317,19 +281,16 @@ impl<'t> Document<'t> {
         };
         let mut tags = Pairs::default();
         for (name, value) in &entries {
-            let Value::String(name) = name else {
-                self.report(key, &format!("a tag name is {}; put it in quotes", describe_type(name)));
+            let line = Some(name.line);
+            let Some(name) = name.as_text() else {
+                let message = format!("a tag name is {}; put it in quotes", describe_type(name));
+                self.report_at(key, line, &message);
                 continue;
             };
-            let mut path = steps(key);
-            path.push(PathStep::Key(name.clone()));
-            let place = format!("{key}.{name}");
-            let expected = "one value is needed, \"\" for an empty one";
-            if let Found::Valid(text) = self.scalar(&place, &path, value, expected) {
-                match tags::check(name, &text) {
-                    Ok(()) => tags.set(name.clone(), text),
-                    Err(message) => self.report_at(&place, &path, &message),
-                }
+            let text = scalar(value, "one value is needed, \"\" for an empty one");
+            match text.and_then(|text| tags::check(name, &text).map(|()| text)) {
+                Ok(text) => tags.set(name.to_owned(), text),
+                Err(message) => self.report_at(&path_text(key, name), line, &message),
             }
         }
         if let Err(message) = tags::check_all(&tags) {
@@ -340,42 +301,51 @@ impl<'t> Document<'t> {
 
     fn check_keys(&mut self) {
         let sections = SCHEMA.map(|(section, _)| section);
-        let root = std::mem::take(&mut self.root);
-        self.check_mapping("", &root, &sections);
+        let root = std::mem::replace(&mut self.root, Node { line: 1, value: Value::Null });
+        self.check_mapping("", None, &root, &sections);
         for (section, keys) in SCHEMA {
-            match root.get(section) {
-                Some(Value::Mapping(mapping)) => self.check_mapping(section, mapping, keys),
-                None | Some(Value::Null) => {}
-                Some(_) if section == "identity" => {}
-                Some(other) => {
+            let Some((key, node)) = root.get(section) else { continue };
+            match node.value {
+                Value::Mapping(_) => self.check_mapping(section, Some(key.line), node, keys),
+                Value::Null => {}
+                _ if section == "identity" => {}
+                _ => {
                     let message =
-                        format!("is {}; a mapping is needed, with {}", describe_type(other), keys.join(", "));
-                    self.report(section, &message);
+                        format!("is {}; a mapping is needed, with {}", describe_type(node), keys.join(", "));
+                    self.report_at(section, Some(key.line), &message);
                 }
             }
         }
-        if let Some(Value::Mapping(package)) = root.get("agent").and_then(|agent| agent.get("package")) {
-            self.check_mapping("agent.package", package, &PACKAGE_KEYS);
+        if let Some((key, package)) = root.get("agent").and_then(|(_, agent)| agent.get("package")) {
+            self.check_mapping("agent.package", Some(key.line), package, &PACKAGE_KEYS);
         }
         self.root = root;
     }
 
-    fn check_mapping(&mut self, place: &str, mapping: &Mapping, known: &[&'static str]) {
-        for key in mapping.keys() {
-            match key {
-                Value::String(key) if known.contains(&key.as_str()) => {}
-                Value::String(key) => {
-                    let mut path = steps(place);
-                    path.push(PathStep::Key(key.clone()));
-                    let full_key = path_text(place, key);
-                    self.report_at(&full_key, &path, &describe_unknown_key(place, key, known));
+    /// Reports the keys of a mapping at `place` that are not known there; `line` is that of the mapping's own key.
+    fn check_mapping(&mut self, place: &str, line: Option<usize>, mapping: &Node, known: &[&'static str]) {
+        for (key, _) in mapping.entries() {
+            match key.as_text() {
+                Some(text) if known.contains(&text) => {}
+                Some(text) => {
+                    let message = describe_unknown_key(place, text, known);
+                    self.report_at(&path_text(place, text), Some(key.line), &message);
                 }
-                other => self.report(
-                    place,
-                    &format!("a key is {}; known keys are {}", describe_type(other), known.join(", ")),
-                ),
+                None => {
+                    let message =
+                        format!("a key is {}; known keys are {}", describe_type(key), known.join(", "));
+                    self.report_at(place, line, &message);
+                }
             }
         }
+    }
+}
+
+/// The source text of a scalar; `expected` completes the message when the value is none.
+fn scalar(node: &Node, expected: &str) -> Result<String, String> {
+    match &node.value {
+        Value::Scalar(_, text) => Ok(text.clone()),
+        _ => Err(format!("is {}; {expected}", describe_type(node))),
     }
 }
 
@@ -418,28 +388,22 @@ fn path_text(place: &str, key: &str) -> String {
     }
 }
 
-/// The path of a key of the schema; the names in the schema hold no dots.
-fn steps(key: &str) -> Vec<PathStep> {
-    key.split('.').filter(|part| !part.is_empty()).map(|part| PathStep::Key(part.to_owned())).collect()
-}
-
 /// The type of a value, for messages; not the value itself, which may be secret.
-fn describe_type(value: &Value) -> &'static str {
-    match value {
+fn describe_type(node: &Node) -> &'static str {
+    match node.value {
         Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Sequence(_) => "a list",
+        Value::Scalar(Scalar::Bool(_), _) => "true or false",
+        Value::Scalar(Scalar::Number, _) => "a number",
+        Value::Scalar(Scalar::Text, _) => "text",
+        Value::List(_) => "a list",
         Value::Mapping(_) => "a mapping",
-        Value::Tagged(_) => "a value with a YAML tag (!)",
+        Value::Tagged => "a value with a YAML tag (!)",
     }
 }
 
 /// The message for a YAML syntax error; it names tabs, which are the most frequent cause.
-fn syntax_message(text: &str, line: Option<usize>, error: &str) -> String {
-    let near = line.unwrap_or(usize::MAX);
-    let tab = text.lines().take(near).position(|line| {
+fn syntax_message(text: &str, line: usize, error: &str) -> String {
+    let tab = text.lines().take(line).position(|line| {
         let indent = line.len() - line.trim_start().len();
         line.get(..indent).is_some_and(|indent| indent.contains('\t'))
     });

@@ -62,6 +62,8 @@ mod secrets;
 mod signals;
 /// The simulated Nexus, tested with other clients than the agent.
 mod simulated_nexus;
+/// The gate on the size of user-data.
+mod size_gate;
 /// `status`, as text and JSON.
 mod status;
 /// The timer that runs `enroll` again.

@@ -127,8 +127,7 @@ fn fatal_lines(transcript: &str) -> Vec<&str> {
 
 /// Classifies by Azure's error messages, which are more specific than the codes of azcmagent.
 fn classify_text(transcript: &str) -> Option<&'static FaultKind> {
-    let text = transcript.to_ascii_lowercase();
-    let table: [(&[&str], &'static FaultKind); 35] = [
+    static TABLE: [(&[&str], &FaultKind); 35] = [
         (&["to sign in, use a web browser"], &catalogue::CONNECTED_TOKEN_NOT_TAKEN),
         (&["requestdisallowedbypolicy"], &catalogue::ACCESS_POLICY),
         (&["disallowed by policy"], &catalogue::ACCESS_POLICY),
@@ -175,8 +174,9 @@ fn classify_text(transcript: &str) -> Option<&'static FaultKind> {
         (&["azcm0141"], &catalogue::AGENT_AZURE_VM),
         (&["unknown flag"], &catalogue::AGENT_TOO_OLD),
     ];
+    let text = transcript.to_ascii_lowercase();
     let contains_all = |patterns: &[&str]| patterns.iter().all(|pattern| text.contains(pattern));
-    let kind = table.iter().find(|(patterns, _)| contains_all(patterns)).map(|(_, kind)| *kind);
+    let kind = TABLE.iter().find(|(patterns, _)| contains_all(patterns)).map(|(_, kind)| *kind);
     // A proxy's refusal is ": Forbidden" after a URL; a 403 of Azure has matched above.
     kind.or_else(|| {
         (text.contains("://") && text.contains(": forbidden")).then_some(&catalogue::CONNECTED_NETWORK)

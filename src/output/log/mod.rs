@@ -247,6 +247,11 @@ impl Visit for Fields {
         self.0.push((field.name(), u64::try_from(value).unwrap_or(u64::MAX).into()));
     }
 
+    // No field is a fraction; the default would link the conversions of floating point to text.
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.0.push((field.name(), value.into()));
+    }
+
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.0.push((field.name(), value.into()));
     }
