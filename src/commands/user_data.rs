@@ -123,6 +123,9 @@ fn report_size(options: &UserData, size: user_data::Size, fetch: &Option<Fetch<'
         size.user_data, size.encoded
     ));
     if let Some(fetch) = fetch {
+        let is_own = options.fetch_sha256.is_none() && options.agent.is_none();
+        let file = if is_own { "dist/vm/arc-enroll of this release" } else { "the VM's program" };
+        output::write_stderr(&format!("put at the URL: {file}, SHA-256 {}\n", fetch.sha256));
         output::write_stderr(&user_data::endpoint_to_add(fetch));
     }
     if options.without_binary {

@@ -228,6 +228,8 @@ fn user_data_that_fetches_names_the_endpoint_and_hides_the_key() {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert!(stderr.contains("'domainName':'mirror.example','port':8443"), "{stderr}");
+    let file = format!("put at the URL: the VM's program, SHA-256 {}\n", sha256(&program));
+    assert!(stderr.contains(&file), "{stderr}");
     assert!(
         stderr.contains("az networkcloud virtualmachine create") && !stderr.contains("canary"),
         "{stderr}"
