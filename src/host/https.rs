@@ -17,6 +17,9 @@ const LARGEST_FILE: u32 = 512 << 20;
 /// Separates the body from the status codes that curl reports.
 const SEPARATOR: &str = "\n--arc-enroll-report--";
 
+/// `-q` comes first, so that no `.curlrc` changes what a request does: which certificates it accepts, what it writes.
+const CURL: [&str; 3] = ["-q", "--config", "-"];
+
 /// A request.
 #[derive(Clone, Debug)]
 pub struct HttpsRequest<'a> {
@@ -112,7 +115,7 @@ async fn exchange(
     request: &HttpsRequest<'_>,
 ) -> Result<HttpsReply, Box<HttpsError>> {
     let limit = commands.within(request.limit);
-    let mut run = Program::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
+    let mut run = Program::new("curl", &CURL, limit + Duration::from_secs(5));
     run.stdin = Some(configuration(proxy, &HttpsRequest { limit, ..request.clone() }));
     let finished = match commands.run(run).await {
         Ok(finished) => finished,
@@ -160,7 +163,7 @@ pub async fn fetch_issuer(
     let limit = commands.within(limit);
     let request = HttpsRequest { method: "HEAD", ..HttpsRequest::get(url, limit) };
     let text = format!("{}insecure\nverbose\n", configuration(proxy, &request).reveal());
-    let mut run = Program::new("curl", &["--config", "-"], limit + Duration::from_secs(5));
+    let mut run = Program::new("curl", &CURL, limit + Duration::from_secs(5));
     run.stdin = Some(Secret::new(text));
     let finished = commands.run(run).await.ok()?;
     let issuer = finished
@@ -175,6 +178,11 @@ fn configuration(proxy: Option<&ProxyUrl>, request: &HttpsRequest<'_>) -> Secret
     let mut text = String::from("silent\nshow-error\n");
     let mut set = |name: &str, value: &str| text.push_str(&format!("{name} = {}\n", curl_quoted(value)));
     set("url", request.url);
+    // Only a file whose digest is known may be fetched over HTTP; a redirect never leaves HTTPS.
+    let is_plain = request.url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
+    let protocols = if is_plain { "=http,https" } else { "=https" };
+    set("proto", protocols);
+    set("proto-redir", protocols);
     match proxy {
         Some(proxy) => {
             set("proxy", &proxy.without_credentials());

@@ -61,6 +61,16 @@ const SHORTEST_ADDED: usize = 6;
 /// Longest private key, including the log prefixes of its lines, in bytes.
 const LONGEST_KEY: usize = 64 << 10;
 
+/// Longest line before the end of a private key that is examined, in bytes.
+const LONGEST_LINE: usize = 4 << 10;
+
+/// Longest beginning of a marker of a private key, in bytes.
+const LONGEST_KIND: usize = 64;
+
+/// Longest value that may be a placeholder or a sentence, in bytes. A longer one is a secret, so that what was read of it
+/// is not read again for a name in it.
+const LONGEST_JUDGED: usize = 1 << 10;
+
 /// The text without the secrets that their context identifies; these are added to the mask.
 pub fn redact(text: &str, mask: &SharedMask) -> String {
     for credentials in url_credentials(text) {
@@ -123,7 +133,11 @@ fn next_marker(text: &str, mut from: usize) -> Option<(Range<usize>, bool)> {
     loop {
         let name = from + text.get(from..)?.find("PRIVATE KEY")?;
         from = name + "PRIVATE KEY".len();
-        let before = text.get(..name)?.trim_end_matches(|c: char| c.is_ascii_uppercase() || c == ' ');
+        // `-----BEGIN OPENSSH ` and the like; without the limit, a repeated marker would be read again and again.
+        let least = name - last_bytes(text.get(..name)?, LONGEST_KIND).len();
+        let kind = text.get(least..name)?;
+        let before =
+            text.get(..least + kind.trim_end_matches(|c: char| c.is_ascii_uppercase() || c == ' ').len())?;
         let kind = text.get(before.len()..name)?;
         let after = text.get(from..)?.strip_prefix(" BLOCK").unwrap_or(text.get(from..)?);
         if !before.ends_with("-----") || !after.starts_with("-----") {
@@ -179,7 +193,8 @@ fn length_of_key(text: &str) -> usize {
 fn start_of_key(text: &str, end: usize) -> usize {
     let before = text.get(..end).unwrap_or_default();
     let mut start = before.trim_end_matches(is_key_character).len();
-    let line = before.rfind('\n').map_or(0, |at| at + 1);
+    let near = last_bytes(before, LONGEST_LINE);
+    let line = end - near.len() + near.rfind('\n').map_or(0, |at| at + 1);
     if start <= line || before.get(line..).is_some_and(|prefix| prefix.ends_with([' ', ':'])) {
         let lines = before.get(..line).unwrap_or_default();
         let of_key =
@@ -193,7 +208,7 @@ fn start_of_key(text: &str, end: usize) -> usize {
 fn named_values(text: &str, mask: &SharedMask) -> Vec<Range<usize>> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let mut found = Vec::new();
-    let mut at = 0;
+    let (mut at, mut line_end) = (0, 0);
     loop {
         let start = at + run_length(text.get(at..).unwrap_or_default(), &|c| !is_part(c));
         if start >= text.len() {
@@ -202,10 +217,13 @@ fn named_values(text: &str, mask: &SharedMask) -> Vec<Range<usize>> {
         let rest = text.get(start..).unwrap_or_default();
         let word = rest.get(..run_length(rest, &is_part)).unwrap_or_default();
         at = start + word.len();
+        if start >= line_end {
+            line_end = start + rest.find('\n').unwrap_or(rest.len());
+        }
         let value = if word.eq_ignore_ascii_case("bearer") {
             bearer_token(text, at)
         } else {
-            named_value(text, start, word)
+            named_value(text.get(..line_end).unwrap_or_default(), start, word)
         };
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             let secret = text.get(value.clone()).unwrap_or_default();
@@ -248,14 +266,17 @@ fn is_named(word: &str, name: &str) -> bool {
 fn bearer_token(text: &str, end: usize) -> Option<Range<usize>> {
     let rest = text.get(end..)?;
     let token = rest.trim_start_matches([' ', '\t']);
+    if token.len() == rest.len() {
+        return None;
+    }
     let length = run_length(token, &is_token_character);
     let run = token.get(..length)?;
-    let is_token = token.len() < rest.len() && length >= 20 && run.bytes().any(|byte| byte.is_ascii_digit());
+    let is_token = length >= 20 && run.bytes().any(|byte| byte.is_ascii_digit());
     is_token.then(|| text.len() - token.len()..text.len() - token.len() + length)
 }
 
-/// The value of a name: `"name": "value"`, `name=value`, `name: value`, `--name value`, `'--name', 'value'`,
-/// and the same in nested JSON.
+/// The value of a name in a text that ends with its line: `"name": "value"`, `name=value`, `name: value`,
+/// `--name value`, `'--name', 'value'`, and the same in nested JSON.
 fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
     let before = text.get(..start)?;
     let is_short_option = word == "-p" && last_bytes(before, 400).contains("azcmagent");
@@ -268,8 +289,7 @@ fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
         return None;
     }
     let name_end = start + word.len();
-    let end = name_end + text.get(name_end..)?.find('\n').unwrap_or(text.len() - name_end).min(LONGEST_KEY);
-    let end = (end..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+    let end = at_most(text, name_end, LONGEST_KEY);
     let closing = quotation_mark(text.get(name_end..end)?).len();
     let mut at = skip_blanks(text, name_end + closing, end);
     let is_option = word.starts_with('-');
@@ -288,19 +308,29 @@ fn named_value(text: &str, start: usize, word: &str) -> Option<Range<usize>> {
     if is_named(word, "authorization") {
         return authorization_value(rest).map(|value| at + value.start..at + value.end);
     }
-    let length = match opening {
+    let length_in = |rest: &str| match opening {
         "" => run_length(rest, &|c| !(is_end_of_word(c) || is_signature && c == '&')),
         _ => unescaped(rest, opening).unwrap_or(rest.len()),
     };
+    let judged = at_most(rest, 0, LONGEST_JUDGED);
+    let length = length_in(rest.get(..judged)?);
+    if length == judged && judged < rest.len() {
+        return Some(at..at + length_in(rest));
+    }
     let value = rest.get(..length)?;
     // `name: some words` is a sentence; the value of a setting is one word at the end of a line or list item.
     let is_bare = separator == ':' && (closing, opening) == (0, "") && !text.get(..at)?.ends_with(':');
     let is_setting = value.ends_with([',', ';', '}'])
-        || rest.get(value.len()..).is_some_and(|rest| rest.trim().is_empty() || rest.starts_with(" #"));
+        || rest.get(value.len()..).is_some_and(|rest| rest.trim_start().is_empty() || rest.starts_with(" #"));
     let is_secret = (!is_bare || is_setting) && !is_placeholder(value, opening.is_empty());
     // The closing bracket of a list is not part of the value.
     let value = if opening.is_empty() { value.trim_end_matches(CLOSING) } else { value };
     is_secret.then(|| at..at + value.len())
+}
+
+/// The end of at most about `most` bytes from `start`, at a character boundary.
+fn at_most(text: &str, start: usize, most: usize) -> usize {
+    (start + most..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len())
 }
 
 /// At least the last `most` bytes of a text, from a character boundary.

@@ -52,6 +52,10 @@ pub struct Mask {
 /// The shortest known secret that is searched for: a shorter one would redact ordinary words.
 const SHORTEST: usize = 4;
 
+/// The largest number of known secrets. Those of a run are a dozen; only a hostile log has more, and a search for
+/// thousands with the same beginning would take too long.
+const MOST_KNOWN: usize = 1024;
+
 /// Shorter secrets than this are redacted only as separate words, so that the secret `test` does not redact `latest`.
 const SHORTEST_WITHIN_WORDS: usize = 8;
 
@@ -59,8 +63,11 @@ const SHORTEST_WITHIN_WORDS: usize = 8;
 const SHORTEST_TOKEN: usize = 20;
 
 impl Mask {
-    /// Adds a secret that is redacted literally.
+    /// Adds a secret that is redacted literally, as long as there are not too many.
     pub fn learn(&mut self, secret: &Secret) {
+        if self.known.len() >= MOST_KNOWN {
+            return;
+        }
         let text = secret.reveal().as_bytes();
         let Some(start) = text.get(..SHORTEST) else { return };
         // The longest goes first: redacting a prefix of it would leave the rest readable.
@@ -143,19 +150,43 @@ fn is_separate_word(text: &str, place: &Range<usize>) -> bool {
 /// Every long enough run that starts with `eyJ`, the base64 of the beginning of a JSON object.
 fn tokens(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let mut from = 0;
+    let (mut from, mut run) = (0, Run::default());
     while let Some(start) = text.get(from..).and_then(|rest| rest.find("eyJ")).map(|at| from + at) {
-        let rest = text.get(start..).unwrap_or_default();
-        let end = start + rest.find(|c: char| !is_token_character(c)).unwrap_or(rest.len());
-        let run = text.get(start..end).unwrap_or_default();
+        run.move_to(text, start, '.', &|c| !is_token_character(c));
         let before = text.get(..start).unwrap_or_default();
-        let is_token = run.len() >= SHORTEST_TOKEN && (run.contains('.') || !is_within_word(before));
+        let is_token =
+            run.end - start >= SHORTEST_TOKEN && (run.last_mark(start).is_some() || !is_within_word(before));
         if is_token {
-            found.push(start..end);
+            found.push(start..run.end);
         }
-        from = if is_token { end } else { start + 3 };
+        from = if is_token { run.end } else { start + 3 };
     }
     found
+}
+
+/// A run of characters, and the last mark in it. It is looked for once, however many places in it are examined, so that
+/// a hostile text costs no more than its length.
+#[derive(Default)]
+struct Run {
+    end: usize,
+    last_mark: Option<usize>,
+}
+
+impl Run {
+    /// The run that contains `start`; characters for which `is_end` holds are not part of it.
+    fn move_to(&mut self, text: &str, start: usize, mark: char, is_end: &dyn Fn(char) -> bool) {
+        if start < self.end {
+            return;
+        }
+        let rest = text.get(start..).unwrap_or_default();
+        let run = rest.get(..rest.find(is_end).unwrap_or(rest.len())).unwrap_or_default();
+        *self = Self { end: start + run.len(), last_mark: run.rfind(mark).map(|at| start + at) };
+    }
+
+    /// The last mark at this place or later.
+    fn last_mark(&self, start: usize) -> Option<usize> {
+        self.last_mark.filter(|at| *at >= start)
+    }
 }
 
 /// Whether the text ends within a word, as in the base64 of a certificate; an escape such as `\n` or `%20` is not part
@@ -176,25 +207,25 @@ pub fn is_token_character(c: char) -> bool {
 
 /// The ranges of `user:password` in `scheme://user:password@host`.
 pub fn url_credentials(text: &str) -> Vec<Range<usize>> {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
     let mut found = Vec::new();
-    let mut start = 0;
+    let (mut start, mut run) = (0, Run::default());
     while let Some(at) = text.get(start..).and_then(|rest| rest.find("://")) {
         start += at + 3;
-        let rest = text.get(start..).unwrap_or_default();
-        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
-        let run = rest.get(..rest.find(is_end).unwrap_or(rest.len())).unwrap_or_default();
-        let authority = run.split(['/', '?', '#']).next().unwrap_or_default();
+        run.move_to(text, start, '@', &is_end);
+        let rest = text.get(start..run.end).unwrap_or_default();
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         // A port that is not a number is part of a password that should have been percent-encoded.
         let is_cut_short = authority.rsplit_once(':').is_some_and(|(_, port)| {
             !authority.starts_with('[') && port.bytes().any(|byte| !byte.is_ascii_digit())
         });
-        let length = match authority.rfind('@') {
-            None if is_cut_short => run.rfind('@'),
-            length => length,
+        let end = match authority.rfind('@') {
+            None if is_cut_short => run.last_mark(start),
+            at => at.map(|at| start + at),
         };
-        if let Some(length) = length {
-            found.push(start..start + length);
-            start += length;
+        if let Some(end) = end {
+            found.push(start..end);
+            start = end;
         }
     }
     found
@@ -267,6 +298,16 @@ mod tests {
             mask.learn(&Secret::new(secret));
         }
         assert_eq!(mask.apply("xx canary-1 yy, canary-12, bird. birds"), "***, ***2, ***. birds");
+    }
+
+    #[test]
+    fn every_place_of_a_long_run_is_examined() {
+        let mask = Mask::default();
+        let text = format!("x{} http://a:b://c:d://u:p@h", "eyJ".repeat(5));
+        assert_eq!(mask.apply(&text), format!("x{} http://a:b://c:d://***@h", "eyJ".repeat(5)));
+        let dotted = format!("x{}.y", "eyJ".repeat(9));
+        assert_eq!(mask.apply(&dotted), "x***");
+        assert_eq!(mask.apply("s://u:p@h/s://v:q@i s://w:r@j"), "s://***@h/s://***@i s://***@j");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The value of NO_PROXY: existing entries merged with the required ones.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 /// Merges values of NO_PROXY with required entries: existing entries first, without duplicates, separated by commas.
@@ -8,11 +9,11 @@ use std::net::{IpAddr, SocketAddr};
 /// entries are kept unchanged. Required entries are added even next to `*`, because not every client applies `*` to
 /// addresses.
 pub fn merge_no_proxy(existing: &[&str], required: &[String]) -> String {
-    let mut merged: Vec<String> = Vec::new();
+    let (mut merged, mut known) = (Vec::new(), BTreeSet::new());
     let entries = existing.iter().copied().chain(required.iter().map(String::as_str));
     for entry in entries.flat_map(split_entries) {
         let entry = without_port(entry);
-        if !merged.iter().any(|known| known.eq_ignore_ascii_case(&entry)) {
+        if known.insert(entry.to_ascii_lowercase()) {
             merged.push(entry);
         }
     }
@@ -42,17 +43,22 @@ fn without_port(entry: &str) -> String {
 /// The required entries are left out so that they always come last. Otherwise a second run would render another order
 /// than the first.
 pub(super) fn additional_entries(values: impl Iterator<Item = String>, required: &[String]) -> Vec<String> {
-    let required: Vec<String> = required.iter().map(|entry| without_port(entry)).collect();
+    let mut known = lower_case(required.iter().map(String::as_str));
     let mut found: Vec<String> = Vec::new();
     for value in values {
         for entry in split_entries(&value).filter(|entry| is_plain(entry)) {
             let entry = without_port(entry);
-            if !required.iter().chain(&found).any(|known| known.eq_ignore_ascii_case(&entry)) {
+            if known.insert(entry.to_ascii_lowercase()) {
                 found.push(entry);
             }
         }
     }
     found
+}
+
+/// Entries without ports, in lower case for comparing.
+fn lower_case<'a>(entries: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    entries.map(|entry| without_port(entry).to_ascii_lowercase()).collect()
 }
 
 /// Whether an entry is a name, an address, a network or a pattern, and not shell syntax.
@@ -62,9 +68,8 @@ fn is_plain(entry: &str) -> bool {
 
 /// The required entries that a value does not hold, separated by commas.
 pub(super) fn missing_entries(value: &str, required: &[String]) -> String {
-    let present: Vec<String> = split_entries(value).map(without_port).collect();
-    let is_missing =
-        |entry: &&String| !present.iter().any(|known| known.eq_ignore_ascii_case(&without_port(entry)));
+    let present = lower_case(split_entries(value));
+    let is_missing = |entry: &&String| !present.contains(&without_port(entry).to_ascii_lowercase());
     let missing: Vec<&str> = required.iter().filter(is_missing).map(String::as_str).collect();
     missing.join(",")
 }

@@ -70,12 +70,12 @@ async fn from_repository(context: &Context) -> Result<(), Fault> {
             texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
         plan::find_listed(&repository, &pairs)
     };
-    let armored = match (repository.key(), &listed) {
-        (Some(key), None) => checked_key(context, key.url).await?,
+    let keyring = match (repository.key(), &listed) {
+        (Some(key), None) => fetch_keyring(context, key.url).await?,
         _ => String::new(),
     };
     let version = context.settings.agent.version.as_deref();
-    let plan = plan::from_repository(&repository, version, &armored, listed.as_ref());
+    let plan = plan::from_repository(&repository, version, &keyring, listed.as_ref());
     execute_plan(context, repository.family, plan).await
 }
 
@@ -90,8 +90,8 @@ fn source_lists(context: &Context, family: Family) -> Vec<(String, String)> {
     paths.filter_map(|path| context.host.text(&path).map(|text| (path, text))).collect()
 }
 
-/// Fetches the repository's key and checks its fingerprint.
-async fn checked_key(context: &Context, url: &str) -> Result<String, Fault> {
+/// The keyring for the repository, made of its served key, whose fingerprint is known.
+async fn fetch_keyring(context: &Context, url: &str) -> Result<String, Fault> {
     let proxy = context.settings.proxy.url.as_ref();
     let reply =
         https::send(&context.host.commands, proxy, HttpsRequest::get(url, context.within(FETCH_LIMIT)))
@@ -101,12 +101,15 @@ async fn checked_key(context: &Context, url: &str) -> Result<String, Fault> {
         return Err(catalogue::AGENT_SOURCE.with_evidence(format!("{url}: HTTP {}", reply.status)));
     }
     let own = &context.settings.agent.repository_key;
-    let checked =
-        if own.is_empty() { key::check(&reply.body, &key::MICROSOFT) } else { key::check(&reply.body, own) };
-    match checked {
-        Ok(()) => {
+    let keyring = if own.is_empty() {
+        key::keyring(&reply.body, &key::MICROSOFT)
+    } else {
+        key::keyring(&reply.body, own)
+    };
+    match keyring {
+        Ok(keyring) => {
             info!(event = "repository.key", url, "the repository's key is the expected one");
-            Ok(reply.body)
+            Ok(keyring)
         }
         Err(error) => Err(catalogue::AGENT_KEY.with_evidence(format!("{url}: {error}"))),
     }

@@ -1,12 +1,14 @@
 //! Assertions on how a run ends: exit code, last line, record, and the resulting state.
 
 use std::fs;
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::nexus::run::Run;
 use crate::nexus::spec::{PortState, VM_NAME};
-use crate::nexus::vm::{config, Builder, Vm};
+use crate::nexus::vm::{agent_program, config, Builder, Vm};
 
 /// The conditions by name, in their order.
 pub const CONDITIONS: [&str; 11] = [
@@ -112,4 +114,21 @@ pub fn evidence(run: &Run, fault: &str) -> String {
 pub fn waits(run: &Run, fault: &str) -> Vec<u64> {
     let lines = run.events("wait.started").into_iter().filter(|line| line["fault"] == fault);
     lines.filter_map(|line| line["delay_ms"].as_u64()).collect()
+}
+
+/// Runs the agent through another program inside the VM.
+pub fn through(vm: &Vm, program: &str, arguments: &[&str]) -> Run {
+    let mut command: Command = vm.command(program);
+    command.args(arguments).arg(agent_program()).args(["enroll", "--root"]).arg(&vm.root);
+    let output = command.output().expect("the agent runs");
+    let lines: Vec<Value> = vm.log();
+    Run {
+        code: output.status.code(),
+        signal: None,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        elapsed: Duration::ZERO,
+        lines,
+        log: vm.read("var/log/cloud-init-output.log"),
+    }
 }

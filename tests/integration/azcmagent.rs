@@ -2,6 +2,8 @@
 
 /// By Microsoft's script.
 mod install_script;
+/// The keyring of the package repository.
+mod keyring;
 /// From a package file.
 mod package_file;
 /// Its `proxy.url`.

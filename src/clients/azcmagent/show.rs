@@ -77,11 +77,15 @@ impl Show {
     }
 }
 
+/// The number of brackets at which JSON is looked for: log lines may have some before it, and each attempt may read the
+/// whole output.
+const MOST_ATTEMPTS: usize = 256;
+
 /// The first JSON object in the output that describes a machine; log lines may surround it.
 fn parse_json(output: &str) -> Option<Show> {
     let mut rest = output;
-    while let Some(at) = rest.find(['{', '[']) {
-        rest = rest.get(at..)?;
+    for _attempt in 0..MOST_ATTEMPTS {
+        rest = rest.get(rest.find(['{', '['])?..)?;
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
         let found = values.next().and_then(Result::ok);
         if let Some(show) = found.as_ref().and_then(|value| find_machine(value, true)) {

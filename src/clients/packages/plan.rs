@@ -80,7 +80,7 @@ const ZYPP_ENVIRONMENT: &[(&str, &str)] = &[("ZYPP_LOCK_TIMEOUT", "60")];
 
 /// Plans the installation from a repository.
 ///
-/// `key` is the armored text of the repository's verified key; it may be empty where the repository is already `listed`
+/// `key` is the armored keyring with the repository's verified key; it may be empty where the repository is already `listed`
 /// or is the distribution's own.
 pub fn from_repository(
     repository: &Repository,

@@ -1,6 +1,6 @@
 //! The endpoints behind the proxy: refused ones, broken tunnels, certificates.
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, with_windows};
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, met, through, with_windows};
 use crate::nexus::spec::{Certificate, HttpAct, Playbook, Reply};
 use crate::nexus::vm::Vm;
 
@@ -90,4 +90,21 @@ fn an_expired_certificate_is_not_trusted() {
 #[test]
 fn a_certificate_for_another_name_is_not_trusted() {
     assert_untrusted(Certificate::WrongName, "egress.wrong-name", "Simulated Azure CA");
+}
+
+#[test]
+fn the_configuration_of_curl_is_not_read() {
+    let vm = Vm::new()
+        .installed()
+        .azure(|azure| azure.certificate = Certificate::Untrusted)
+        .config(&with_windows(&[("endpoint", "1s")]))
+        .start();
+    let home = tempfile::TempDir::new().expect("a folder");
+    let add = "mkdir $1/upper $1/work && mount -t overlay -o lowerdir=/root,upperdir=$1/upper,workdir=$1/work overlay /root \
+               && printf 'insecure\\ntrace-ascii = %s/trace\\n' $1 > /root/.curlrc && shift && exec \"$@\"";
+    let folder = home.path().display().to_string();
+    let run = through(&vm, "unshare", &["--mount", "--", "/bin/sh", "-c", add, "sh", &folder]);
+    assert_stopped(&vm, &run, 17, "egress.untrusted");
+    assert!(home.path().join("upper/.curlrc").exists() && !home.path().join("trace").exists());
+    assert!(vm.observed().tokens.is_empty());
 }

@@ -1,16 +1,11 @@
 //! The host: rights, systemd, a read-only /etc, another active run.
 
-use crate::file_systems::read_only;
-use std::process::Command;
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
-use serde_json::Value;
 
-use crate::assertions::{assert_enrolled, assert_stopped, evidence, waiting, with_windows};
-use crate::nexus::run::Run;
+use crate::assertions::{assert_enrolled, assert_stopped, evidence, through, waiting, with_windows};
+use crate::file_systems::read_only;
 use crate::nexus::spec::ImdsPlan;
-use crate::nexus::vm::{agent_program, Vm};
+use crate::nexus::vm::Vm;
 
 #[test]
 fn another_active_run_is_waited_for_and_named() {
@@ -42,23 +37,6 @@ fn a_run_continues_after_the_other_one_ends() {
     vm.set_imds(ImdsPlan::default());
     let second = second.finish();
     assert_enrolled(&vm, &second);
-}
-
-/// Runs the agent through another program inside the VM.
-fn through(vm: &Vm, program: &str, arguments: &[&str]) -> Run {
-    let mut command: Command = vm.command(program);
-    command.args(arguments).arg(agent_program()).args(["enroll", "--root"]).arg(&vm.root);
-    let output = command.output().expect("the agent runs");
-    let lines: Vec<Value> = vm.log();
-    Run {
-        code: output.status.code(),
-        signal: None,
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        elapsed: Duration::ZERO,
-        lines,
-        log: vm.read("var/log/cloud-init-output.log"),
-    }
 }
 
 #[test]
