@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::node::{Scalar, Value};
 use super::overrides::Overrides;
 use super::raw::{parse_one_of, Check, Document, Found, Problem, Problems};
 use super::values::excerpt;
-use super::yaml::{Scalar, Value};
 use super::{
     checks, tags, Agent, Azure, Cloud, Guid, Identity, Imds, Install, Level, Location, Log, Package,
     PackageSource, Proxy, ProxyUrl, RepairSettings, ResourceGroup, ResourceId, ResourceName, Settings,

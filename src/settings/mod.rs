@@ -6,6 +6,7 @@
 mod checks;
 mod merge;
 mod nearest;
+mod node;
 mod overrides;
 mod proxy_url;
 mod raw;

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::nearest::nearest;
-use super::yaml::{self, Node, Scalar, Value, YamlError};
+use super::node::{Node, Scalar, Value};
+use super::yaml::{self, YamlError};
 use super::{tags, values::excerpt};
 use crate::model::pairs::Pairs;
 use crate::model::secret::Mask;
@@ -152,7 +153,7 @@ impl<'t> Document<'t> {
     /// When the text is not a YAML mapping or holds a duplicate key. Unknown keys are reported later, by
     /// [`Document::into_problems`].
     pub fn parse(text: &str, origin: &'t str) -> Result<Self, Problem> {
-        let problem = |line, message: &str| Problem::in_file(origin, "", Some(line), message);
+        let problem = |line, message: &str| Problem::in_file(origin, "", line, message);
         let root = yaml::parse(text).map_err(|error| match error {
             YamlError::Refused { line, message } => problem(line, &message),
             YamlError::Syntax { line, message } => problem(line, &syntax_message(text, line, &message)),
@@ -160,7 +161,7 @@ impl<'t> Document<'t> {
         if !matches!(root.value, Value::Mapping(_) | Value::Null) {
             let found = describe_type(&root);
             let message = format!("holds {found} where a mapping is needed, starting with azure:");
-            return Err(problem(1, &message));
+            return Err(problem(Some(1), &message));
         }
         let mut document = Self { origin, root, problems: Vec::new() };
         document.check_keys();
@@ -402,8 +403,8 @@ fn describe_type(node: &Node) -> &'static str {
 }
 
 /// The message for a YAML syntax error; it names tabs, which are the most frequent cause.
-fn syntax_message(text: &str, line: usize, error: &str) -> String {
-    let tab = text.lines().take(line).position(|line| {
+fn syntax_message(text: &str, line: Option<usize>, error: &str) -> String {
+    let tab = text.lines().take(line.unwrap_or(usize::MAX)).position(|line| {
         let indent = line.len() - line.trim_start().len();
         line.get(..indent).is_some_and(|indent| indent.contains('\t'))
     });

@@ -1,10 +1,26 @@
 //! Reads YAML into a tree whose values know their lines and their source text.
 //!
-//! Numbers are only recognized, never converted: every setting is checked as text, and `1.50` stays `1.50`.
+//! serde_yaml converts numbers, and tells a line only with an error. So the text is read twice: first for what each
+//! value is, then, along what was found, for the text of each scalar. That text is a part of the source, so its place
+//! there tells the line, and `1.50` stays `1.50`.
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use std::cell::Cell;
+use std::fmt;
 
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
+
+use super::node::{Node, Scalar, Value};
 use super::values::excerpt;
+
+/// Longest text, in bytes; user-data has at most as many.
+const LONGEST: usize = 1 << 20;
+
+/// Most opening brackets and braces. The library's time grows with the text times those that are open; those in quotes
+/// and comments count too, since only the library could tell them apart.
+const MOST_BRACKETS: usize = 1_000;
 
 /// Deepest nesting of lists and mappings.
 const DEEPEST: usize = 64;
@@ -12,244 +28,334 @@ const DEEPEST: usize = 64;
 /// Most values of a document, counted with those that aliases repeat.
 const MOST_VALUES: usize = 10_000;
 
-/// A value and its place.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// The line on which it begins, counted from 1.
-    pub line: usize,
-    /// What it is.
-    pub value: Value,
-}
-
-/// What a node is.
-#[derive(Clone, Debug)]
-pub enum Value {
-    /// Nothing, `null` or `~`.
-    Null,
-    /// A boolean, a number or text, with its source text, without quotes.
-    Scalar(Scalar, String),
-    /// A list.
-    List(Vec<Node>),
-    /// Keys with their values, in the order of the source.
-    Mapping(Vec<(Node, Node)>),
-    /// A value with a tag other than those of YAML itself.
-    Tagged,
-}
-
-/// The type of a scalar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scalar {
-    /// `true` or `false`.
-    Bool(bool),
-    /// A number in a notation of YAML.
-    Number,
-    /// Anything else, and all that is quoted.
-    Text,
-}
-
-impl Node {
-    /// The text of a scalar that is text.
-    pub fn as_text(&self) -> Option<&str> {
-        match &self.value {
-            Value::Scalar(Scalar::Text, text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The entries of a mapping; none for any other value.
-    pub fn entries(&self) -> &[(Node, Node)] {
-        match &self.value {
-            Value::Mapping(entries) => entries,
-            _ => &[],
-        }
-    }
-
-    /// The key and the value of an entry of a mapping.
-    pub fn get(&self, key: &str) -> Option<(&Node, &Node)> {
-        let (key, value) = self.entries().iter().find(|(known, _)| known.as_text() == Some(key))?;
-        Some((key, value))
-    }
-}
+/// Most lines for which the text is read once more; a further value gets the line of the one before it.
+const MOST_LINES: usize = 20;
 
 /// Why a text was not read.
 #[derive(Debug)]
 pub enum YamlError {
     /// It is not YAML.
     Syntax {
-        /// The line, counted from 1.
-        line: usize,
+        /// The line, counted from 1, where the library tells it.
+        line: Option<usize>,
         /// What is wrong.
         message: String,
     },
     /// It is YAML that is refused.
     Refused {
-        /// The line, counted from 1.
-        line: usize,
+        /// The line, counted from 1; `None` when it concerns the text as such.
+        line: Option<usize>,
         /// What is wrong and what to write instead.
         message: String,
     },
 }
 
-impl From<ScanError> for YamlError {
-    fn from(error: ScanError) -> Self {
-        let mut message = error.info().to_owned();
-        message.push_str(&format!(", column {}", error.marker().col() + 1));
-        Self::Syntax { line: error.marker().line(), message }
+impl YamlError {
+    fn refused(line: Option<usize>, message: &str) -> Self {
+        Self::Refused { line, message: message.to_owned() }
+    }
+
+    /// The error of a reading; `refusal` is why a visitor ended it.
+    fn new(error: &serde_yaml::Error, refusal: Option<&'static str>) -> Self {
+        let line = error.location().map(|place| place.line());
+        match refusal {
+            Some(message) => Self::refused(line, message),
+            None => Self::Syntax { line, message: error.to_string() },
+        }
+    }
+
+    fn line(&self) -> Option<usize> {
+        match self {
+            Self::Syntax { line, .. } | Self::Refused { line, .. } => *line,
+        }
     }
 }
 
 /// Reads a text of one document; an empty one is null.
 ///
 /// # Errors
-/// When it is not YAML, has a key twice, or is nested or repeated beyond the limits.
+/// When it is not YAML, has a key twice, or is long, nested or repeated beyond the limits.
 pub fn parse(text: &str) -> Result<Node, YamlError> {
-    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: Vec::new(), values: 0 };
-    let mut document = None;
-    loop {
-        match reader.next()? {
-            (Event::StreamEnd, _) => break,
-            (Event::DocumentStart(_), span) if document.is_some() => {
-                return Err(refused(&span, "holds more than one document; keep one"));
-            }
-            (Event::DocumentStart(_), _) => {
-                let first = reader.next()?;
-                document = Some(reader.node(first, 0)?);
-            }
-            _ => {}
-        }
+    if text.len() > LONGEST {
+        return Err(YamlError::refused(None, "is longer than 1 MiB"));
     }
-    Ok(document.unwrap_or(Node { line: 1, value: Value::Null }))
-}
-
-fn refused(span: &Span, message: &str) -> YamlError {
-    YamlError::Refused { line: span.start.line(), message: message.to_owned() }
-}
-
-struct Reader<'t> {
-    parser: Parser<'t, StrInput<'t>>,
-    /// The values that aliases may repeat, by the parser's numbers.
-    anchors: Vec<(usize, Node)>,
-    values: usize,
-}
-
-impl<'t> Reader<'t> {
-    fn next(&mut self) -> Result<(Event<'t>, Span), YamlError> {
-        Ok(self.parser.next_event().unwrap_or(Ok((Event::StreamEnd, Span::default())))?)
+    if text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > MOST_BRACKETS {
+        return Err(YamlError::refused(None, "holds more than 1,000 brackets; write lines instead"));
     }
+    let mut root = read_shape(text, MOST_VALUES)?;
+    root.line = 1;
+    if !matches!(root.value, Value::Null) {
+        let source = Source::new(text);
+        let fill = Fill { source: &source, node: &mut root, needs_line: false };
+        let filled = fill.deserialize(serde_yaml::Deserializer::from_str(text));
+        filled.map_err(|error| source.duplicate.take().unwrap_or_else(|| YamlError::new(&error, None)))?;
+    }
+    Ok(root)
+}
 
-    /// The value that begins with this event.
-    fn node(&mut self, (event, span): (Event<'t>, Span), depth: usize) -> Result<Node, YamlError> {
-        if depth > DEEPEST {
-            return Err(refused(&span, "is nested too deeply"));
-        }
-        let (anchor, tag, value) = match event {
-            Event::Alias(anchor) => {
-                let value = self.repeated(anchor).ok_or_else(|| refused(&span, "repeats itself"))?;
-                (0, None, value)
-            }
-            Event::Scalar(text, style, anchor, tag) => {
-                let value = resolve(text.into_owned(), style, tag.as_deref());
-                (anchor, tag, value)
-            }
-            Event::SequenceStart(anchor, tag) => (anchor, tag, self.list(depth)?),
-            Event::MappingStart(anchor, tag) => (anchor, tag, self.mapping(depth)?),
-            _ => (0, None, Value::Null),
+/// The tree without texts and lines, of a document that has at most so many values.
+fn read_shape(text: &str, most: usize) -> Result<Node, YamlError> {
+    let limits = Limits { most, values: Cell::new(0), refusal: Cell::new(None) };
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let Some(document) = documents.next() else { return Ok(Node { line: 1, value: Value::Null }) };
+    let shape = Shape { limits: &limits, depth: 0 };
+    let root = shape.deserialize(document).map_err(|error| YamlError::new(&error, limits.refusal.take()))?;
+    match documents.next() {
+        None => Ok(root),
+        Some(_) => Err(YamlError::refused(None, "holds more than one document; keep one")),
+    }
+}
+
+/// What a hostile text could otherwise exceed, and why the reading was ended.
+struct Limits {
+    most: usize,
+    values: Cell<usize>,
+    refusal: Cell<Option<&'static str>>,
+}
+
+/// Reads what a value is.
+#[derive(Clone, Copy)]
+struct Shape<'l> {
+    limits: &'l Limits,
+    depth: usize,
+}
+
+impl Shape<'_> {
+    /// Counts a value, before those that it holds. An error here gets the line of the value.
+    fn begin<E: Error>(self) -> Result<(), E> {
+        let values = self.limits.values.get() + 1;
+        self.limits.values.set(values);
+        let refusal = match self.depth {
+            0..=DEEPEST if values <= self.limits.most => return Ok(()),
+            0..=DEEPEST => "holds too many values",
+            _ => "is nested too deeply, or repeats itself",
         };
-        let value = if tag.is_some_and(|tag| !tag.is_yaml_core_schema()) { Value::Tagged } else { value };
-        let node = Node { line: span.start.line(), value };
-        self.values += 1;
-        if self.values > MOST_VALUES {
-            return Err(refused(&span, "holds too many values"));
-        }
-        if anchor > 0 {
-            self.anchors.push((anchor, node.clone()));
-        }
-        Ok(node)
+        self.limits.refusal.set(Some(refusal));
+        Err(E::custom(refusal))
     }
 
-    /// The value of an anchor; `None` inside that very value.
-    fn repeated(&mut self, anchor: usize) -> Option<Value> {
-        let (_, node) = self.anchors.iter().find(|(known, _)| *known == anchor)?;
-        self.values += count(node);
-        Some(node.value.clone())
+    fn below(self) -> Self {
+        Self { depth: self.depth + 1, ..self }
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, YamlError> {
+    fn end<E: Error>(self, value: Value) -> Result<Node, E> {
+        self.begin()?;
+        Ok(Node { line: 0, value })
+    }
+
+    fn scalar<E: Error>(self, scalar: Scalar) -> Result<Node, E> {
+        self.end(Value::Scalar(scalar, String::new()))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Shape<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+macro_rules! visit_numbers {
+    ($($visit:ident($type:ty)),+) => {$(
+        fn $visit<E: Error>(self, _: $type) -> Result<Node, E> {
+            self.scalar(Scalar::Number)
+        }
+    )+};
+}
+
+impl<'de> Visitor<'de> for Shape<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    visit_numbers!(visit_i64(i64), visit_u64(u64), visit_i128(i128), visit_u128(u128), visit_f64(f64));
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
+        self.scalar(Scalar::Bool(value))
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Node, E> {
+        self.scalar(Scalar::Text)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+        self.end(Value::Null)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Node, E> {
+        self.end(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
+        self.begin()?;
         let mut entries = Vec::new();
-        loop {
-            match self.next()? {
-                (Event::SequenceEnd, _) => return Ok(Value::List(entries)),
-                first => entries.push(self.node(first, depth + 1)?),
-            }
+        while let Some(entry) = list.next_element_seed(self.below())? {
+            entries.push(entry);
+        }
+        Ok(Node { line: 0, value: Value::List(entries) })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        self.begin()?;
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key_seed(self.below())? {
+            entries.push((key, map.next_value_seed(self.below())?));
+        }
+        Ok(Node { line: 0, value: Value::Mapping(entries) })
+    }
+
+    /// A value with a tag.
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Node, A::Error> {
+        let (_, value) = data.variant::<IgnoredAny>()?;
+        value.newtype_variant::<IgnoredAny>()?;
+        self.end(Value::Tagged)
+    }
+}
+
+/// The text that is read the second time.
+struct Source<'t> {
+    text: &'t str,
+    /// Where each line ends.
+    line_ends: Vec<usize>,
+    /// The values so far, counted as the first time.
+    values: Cell<usize>,
+    /// The line of the value before.
+    last_line: Cell<usize>,
+    /// How often the text was read for a line.
+    lookups: Cell<usize>,
+    duplicate: Cell<Option<YamlError>>,
+}
+
+impl<'t> Source<'t> {
+    fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
+            values: Cell::new(0),
+            last_line: Cell::new(1),
+            lookups: Cell::new(0),
+            duplicate: Cell::new(None),
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Value, YamlError> {
-        let mut entries: Vec<(Node, Node)> = Vec::new();
-        loop {
-            let first = self.next()?;
-            if matches!(first.0, Event::MappingEnd) {
-                return Ok(Value::Mapping(entries));
-            }
-            let span = first.1;
-            let key = self.node(first, depth + 1)?;
-            if let Value::Scalar(_, text) = &key.value {
-                let is_same = |known: &Node| matches!(&known.value, Value::Scalar(_, known) if known == text);
-                if entries.iter().any(|(known, _)| is_same(known)) {
-                    let message = format!("{} is here a second time; keep one of the two", excerpt(text));
-                    return Err(refused(&span, &message));
-                }
-            }
-            let first = self.next()?;
-            let value = self.node(first, depth + 1)?;
-            entries.push((key, value));
+    /// The line of a part of the text.
+    fn line_of(&self, part: &str) -> usize {
+        let at = (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        self.line_ends.partition_point(|end| *end < at) + 1
+    }
+
+    /// The line of the present value, for one that is no part of the text, such as a list or a text with escapes: that
+    /// of the error when only the values before it are allowed.
+    fn look_up(&self) -> usize {
+        let lookups = self.lookups.get() + 1;
+        self.lookups.set(lookups);
+        let before = self.values.get().saturating_sub(1);
+        let error = (lookups <= MOST_LINES).then(|| read_shape(self.text, before).err()).flatten();
+        error.and_then(|error| error.line()).unwrap_or(self.last_line.get())
+    }
+
+    /// Refuses a key that is among those before it.
+    fn check_new(&self, key: &Node, before: &[(Node, Node)]) -> Result<(), &'static str> {
+        let Value::Scalar(_, text) = &key.value else { return Ok(()) };
+        let is_same = |known: &Node| matches!(&known.value, Value::Scalar(_, known) if known == text);
+        if !before.iter().any(|(known, _)| is_same(known)) {
+            return Ok(());
+        }
+        let message = format!("{} is here a second time; keep one of the two", excerpt(text));
+        self.duplicate.set(Some(YamlError::refused(Some(key.line), &message)));
+        Err("a key is here a second time")
+    }
+}
+
+/// Reads the scalars of a value of known shape, and the lines.
+struct Fill<'s, 't> {
+    source: &'s Source<'t>,
+    node: &'s mut Node,
+    /// Whether the line is needed; that of a key serves for its value.
+    needs_line: bool,
+}
+
+impl Fill<'_, '_> {
+    /// Sets the line, `None` when the value is no part of the text. It comes before the values that this one holds.
+    fn place(&mut self, line: Option<usize>) {
+        let line = match line {
+            None if self.needs_line => self.source.look_up(),
+            line => line.unwrap_or(self.source.last_line.get()),
+        };
+        self.node.line = line;
+        self.source.last_line.set(line);
+    }
+
+    fn set(self, found: &str) {
+        if let Value::Scalar(_, text) = &mut self.node.value {
+            found.clone_into(text);
         }
     }
 }
 
-fn count(node: &Node) -> usize {
-    match &node.value {
-        Value::List(entries) => entries.iter().map(count).sum::<usize>() + 1,
-        Value::Mapping(entries) => {
-            entries.iter().map(|(key, value)| count(key) + count(value)).sum::<usize>() + 1
+impl<'de> DeserializeSeed<'de> for Fill<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.source.values.set(self.source.values.get() + 1);
+        match self.node.value {
+            Value::Null | Value::Scalar(..) => deserializer.deserialize_str(self),
+            Value::List(_) => deserializer.deserialize_seq(self),
+            Value::Mapping(_) => deserializer.deserialize_map(self),
+            Value::Tagged => deserializer.deserialize_ignored_any(self),
         }
-        _ => 1,
     }
 }
 
-/// The value of a scalar (YAML 1.2, core schema). Digits after a zero are text, since they are rarely meant as a number.
-fn resolve(text: String, style: ScalarStyle, tag: Option<&Tag>) -> Value {
-    let is_text = tag.is_some_and(|tag| tag.suffix == "str");
-    if style != ScalarStyle::Plain || is_text {
-        return Value::Scalar(Scalar::Text, text);
-    }
-    let scalar = match text.as_str() {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => Scalar::Bool(true),
-        "false" | "False" | "FALSE" => Scalar::Bool(false),
-        number if is_number(number) => Scalar::Number,
-        _ => Scalar::Text,
-    };
-    Value::Scalar(scalar, text)
-}
+impl<'de> Visitor<'de> for Fill<'_, '_> {
+    type Value = ();
 
-fn is_number(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let is_all = |digits: &str, radix| !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix));
-    if let Some(digits) = unsigned.strip_prefix("0x") {
-        return is_all(digits, 16);
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the same value as before")
     }
-    if let Some(digits) = unsigned.strip_prefix("0o") {
-        return is_all(digits, 8);
+
+    fn visit_borrowed_str<E: Error>(mut self, found: &'de str) -> Result<(), E> {
+        self.place(Some(self.source.line_of(found)));
+        self.set(found);
+        Ok(())
     }
-    if matches!(unsigned, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN") {
-        return true;
+
+    fn visit_str<E: Error>(mut self, found: &str) -> Result<(), E> {
+        self.place(None);
+        self.set(found);
+        Ok(())
     }
-    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
-    let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let is_padded = unsigned.len() > 1 && unsigned.starts_with('0') && is_all(unsigned, 10);
-    is_all(exponent, 10) && is_all(&format!("{whole}{fraction}"), 10) && !is_padded
+
+    fn visit_unit<E: Error>(mut self) -> Result<(), E> {
+        self.place(None);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        self.place(None);
+        let Value::List(entries) = &mut self.node.value else { return Ok(()) };
+        for node in entries {
+            list.next_element_seed(Fill { source: self.source, node, needs_line: true })?;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        self.place(None);
+        let source = self.source;
+        let Value::Mapping(entries) = &mut self.node.value else { return Ok(()) };
+        for index in 0..entries.len() {
+            let (before, rest) = entries.split_at_mut(index);
+            let Some((key, value)) = rest.first_mut() else { break };
+            map.next_key_seed(Fill { source, node: key, needs_line: true })?;
+            source.check_new(key, before).map_err(A::Error::custom)?;
+            map.next_value_seed(Fill { source, node: value, needs_line: false })?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -336,7 +442,7 @@ agent: {install: never, token: file}
 
     fn refusal(text: &str) -> (usize, String) {
         match parse(text) {
-            Err(YamlError::Refused { line, message }) => (line, message),
+            Err(YamlError::Refused { line, message }) => (line.unwrap_or_default(), message),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -358,9 +464,11 @@ agent: {install: never, token: file}
         }
         assert!(refusal(&text).1.contains("too many values"));
         let text = (0..100).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>();
-        assert_eq!(refusal(&text), (DEEPEST + 1, "is nested too deeply".to_owned()));
+        assert_eq!(refusal(&text), (DEEPEST + 1, "is nested too deeply, or repeats itself".to_owned()));
         assert!(refusal("a: &x [*x]\n").1.contains("repeats itself"));
-        assert!(parse(&"[".repeat(100_000)).is_err());
+        assert!(refusal(&"[".repeat(MOST_BRACKETS + 1)).1.contains("brackets"));
+        assert!(refusal(&"[".repeat(MOST_BRACKETS)).1.contains("nested too deeply"));
+        assert!(refusal(&format!("a: {}\n", "x".repeat(LONGEST))).1.contains("1 MiB"));
     }
 
     #[test]
@@ -380,85 +488,66 @@ agent: {install: never, token: file}
         }
     }
 
-    /// The reader of `user-data --include` takes the same scalars for the same types.
     #[test]
-    fn scalars_have_the_types_of_serde_yaml() {
-        for text in [
-            "~",
-            "null",
-            "Null",
-            "nUll",
-            "true",
-            "True",
-            "TRUE",
-            "tRue",
-            "yes",
-            "off",
-            "0",
-            "00",
-            "01",
-            "-1",
-            "+1",
-            "1.",
-            ".5",
-            "-.5",
-            "1e3",
-            "1.5e-3",
-            "1e",
-            "e1",
-            ".",
-            "+",
-            "1.2.3",
-            "0x1F",
-            "0xg",
-            "-0x1f",
-            "0o17",
-            "0o8",
-            ".inf",
-            "-.Inf",
-            ".nan",
-            "inf",
-            "nan",
-            "infinity",
-            "1_000",
-            "2024-01-01",
-            "10.0.0.1",
-            "'1'",
-            "\"true\"",
-            "''",
-            "!!str 5",
-            "! 5",
-            "!x 5",
-            "eastus",
-            "1:30",
-            "12e5",
-            "0.10",
-            "-0",
-            "00.5",
-            "!!int 5",
-            "[a]",
-            "{a: b}",
-            "|\n 5",
-        ] {
-            let reference = match serde_yaml::from_str::<serde_yaml::Value>(text).unwrap() {
-                serde_yaml::Value::Null => "null",
-                serde_yaml::Value::Bool(_) => "bool",
-                serde_yaml::Value::Number(_) => "number",
-                serde_yaml::Value::String(_) => "text",
-                serde_yaml::Value::Sequence(_) => "list",
-                serde_yaml::Value::Mapping(_) => "mapping",
-                serde_yaml::Value::Tagged(_) => "tagged",
-            };
-            let found = match read(text).value {
-                Value::Null => "null",
-                Value::Scalar(Scalar::Bool(_), _) => "bool",
-                Value::Scalar(Scalar::Number, _) => "number",
-                Value::Scalar(Scalar::Text, _) => "text",
-                Value::List(_) => "list",
-                Value::Mapping(_) => "mapping",
-                Value::Tagged => "tagged",
-            };
-            assert_eq!(found, reference, "{text}");
+    fn scalars_have_the_types_of_yaml() {
+        let cases = [
+            ("null", "~ / null / Null / "),
+            ("bool", "true / True / FALSE"),
+            ("number", "0 / -1 / +1 / 1. / .5 / 1e3 / 1.5e-3 / 0x1F / 0o17 / .inf / -.Inf / .nan / -0"),
+            ("number", "!!int 5 / 99999999999999999999 / -99999999999999999999"),
+            ("text", "nUll / tRue / yes / off / 00 / 1e / + / 1.2.3 / 0xg / inf / 1_000 / 2024-01-01"),
+            ("text", "10.0.0.1 / '1' / \"true\" / '' / !!str 5 / 1:30 / |\n 5 / eastus / '~'"),
+            ("list", "[a] / [] / - ~"),
+            ("mapping", "{a: b} / {}"),
+            ("tagged", "!x 5 / !x [5] / !x {a: b} / ! 5"),
+        ];
+        for (expected, texts) in cases {
+            for text in texts.split(" / ") {
+                let found = match read(text).value {
+                    Value::Null => "null",
+                    Value::Scalar(Scalar::Bool(_), _) => "bool",
+                    Value::Scalar(Scalar::Number, _) => "number",
+                    Value::Scalar(Scalar::Text, _) => "text",
+                    Value::List(_) => "list",
+                    Value::Mapping(_) => "mapping",
+                    Value::Tagged => "tagged",
+                };
+                assert_eq!(found, expected, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_part_of_the_text_has_its_line_too() {
+        let text = "a:\n- []\n- {}\n- !x 5\n-\n  # none\n  \"b\\u00e4\"\n- >-\n  c\n  d\n- *x\n"
+            .replace("*x", "'e\n  f'");
+        let text = format!("{text}- ä\nb: {{g: 1,\n  \"\\t\": [~,\n !!str 5]}}\n");
+        let cases = [("a.0", 2), ("a.1", 3), ("a.2", 4), ("a.3", 7), ("a.4", 8), ("a.5", 11), ("a.6", 13)];
+        for (dotted, expected) in cases {
+            assert_eq!(line_of(&text, dotted), Some(expected), "{dotted}\n{text}");
+        }
+        let cases = [("b.g", 14), ("b.\t", 15), ("b.\t.0", 15), ("b.\t.1", 16)];
+        for (dotted, expected) in cases {
+            assert_eq!(line_of(&text, dotted), Some(expected), "{dotted}\n{text}");
+        }
+        // Further ones get the line of the value before.
+        let root = read(&format!("a:\n{}", "- []\n".repeat(MOST_LINES + 5)));
+        let (_, list) = root.get("a").unwrap();
+        let Value::List(entries) = &list.value else { panic!("{list:?}") };
+        let expected: Vec<usize> = (0..MOST_LINES + 5).map(|index| index.min(MOST_LINES - 1) + 2).collect();
+        assert_eq!(entries.iter().map(|entry| entry.line).collect::<Vec<_>>(), expected);
+    }
+
+    /// Places that are wrong by a prefix of other bytes would show as wrong text or lines.
+    #[test]
+    fn text_before_of_more_than_one_byte() {
+        let text = "# ä€𝄞\nä: \"€\"\nb: 𝄞\n'€ ': 'x'\nc: [a,\n b]\n";
+        for (dotted, line, expected) in
+            [("ä", 2, "€"), ("b", 3, "𝄞"), ("€ ", 4, "x"), ("c.0", 5, "a"), ("c.1", 6, "b")]
+        {
+            let root = read(text);
+            let (found, node) = find(&root, dotted).unwrap();
+            assert_eq!((found, node.as_text()), (line, Some(expected)), "{dotted}");
         }
     }
 }
