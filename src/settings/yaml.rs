@@ -4,7 +4,6 @@
 //! value is, then, along what was found, for the text of each scalar. That text is a part of the source, so its place
 //! there tells the line, and `1.50` stays `1.50`.
 
-use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{
@@ -85,21 +84,21 @@ pub fn parse(text: &str) -> Result<Node, YamlError> {
     let mut root = read_shape(text, MOST_VALUES)?;
     root.line = 1;
     if !matches!(root.value, Value::Null) {
-        let source = Source::new(text);
-        let fill = Fill { source: &source, node: &mut root, needs_line: false };
+        let mut source = Source::new(text);
+        let fill = Fill { source: &mut source, node: &mut root, needs_line: false };
         let filled = fill.deserialize(serde_yaml::Deserializer::from_str(text));
-        filled.map_err(|error| source.duplicate.take().unwrap_or_else(|| YamlError::new(&error, None)))?;
+        filled.map_err(|error| source.duplicate.unwrap_or_else(|| YamlError::new(&error, None)))?;
     }
     Ok(root)
 }
 
 /// The tree without texts and lines, of a document that has at most so many values.
 fn read_shape(text: &str, most: usize) -> Result<Node, YamlError> {
-    let limits = Limits { most, values: Cell::new(0), refusal: Cell::new(None) };
+    let mut limits = Limits { most, values: 0, refusal: None };
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let Some(document) = documents.next() else { return Ok(Node { line: 1, value: Value::Null }) };
-    let shape = Shape { limits: &limits, depth: 0 };
-    let root = shape.deserialize(document).map_err(|error| YamlError::new(&error, limits.refusal.take()))?;
+    let shape = Shape { limits: &mut limits, depth: 0 };
+    let root = shape.deserialize(document).map_err(|error| YamlError::new(&error, limits.refusal))?;
     match documents.next() {
         None => Ok(root),
         Some(_) => Err(YamlError::refused(None, "holds more than one document; keep one")),
@@ -109,36 +108,34 @@ fn read_shape(text: &str, most: usize) -> Result<Node, YamlError> {
 /// What a hostile text could otherwise exceed, and why the reading was ended.
 struct Limits {
     most: usize,
-    values: Cell<usize>,
-    refusal: Cell<Option<&'static str>>,
+    values: usize,
+    refusal: Option<&'static str>,
 }
 
 /// Reads what a value is.
-#[derive(Clone, Copy)]
 struct Shape<'l> {
-    limits: &'l Limits,
+    limits: &'l mut Limits,
     depth: usize,
 }
 
 impl Shape<'_> {
     /// Counts a value, before those that it holds. An error here gets the line of the value.
-    fn begin<E: Error>(self) -> Result<(), E> {
-        let values = self.limits.values.get() + 1;
-        self.limits.values.set(values);
+    fn begin<E: Error>(&mut self) -> Result<(), E> {
+        self.limits.values += 1;
         let refusal = match self.depth {
-            0..=DEEPEST if values <= self.limits.most => return Ok(()),
+            0..=DEEPEST if self.limits.values <= self.limits.most => return Ok(()),
             0..=DEEPEST => "holds too many values",
             _ => "is nested too deeply, or repeats itself",
         };
-        self.limits.refusal.set(Some(refusal));
+        self.limits.refusal = Some(refusal);
         Err(E::custom(refusal))
     }
 
-    fn below(self) -> Self {
-        Self { depth: self.depth + 1, ..self }
+    fn below(&mut self) -> Shape<'_> {
+        Shape { limits: self.limits, depth: self.depth + 1 }
     }
 
-    fn end<E: Error>(self, value: Value) -> Result<Node, E> {
+    fn end<E: Error>(mut self, value: Value) -> Result<Node, E> {
         self.begin()?;
         Ok(Node { line: 0, value })
     }
@@ -189,7 +186,7 @@ impl<'de> Visitor<'de> for Shape<'_> {
         self.end(Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Node, A::Error> {
         self.begin()?;
         let mut entries = Vec::new();
         while let Some(entry) = list.next_element_seed(self.below())? {
@@ -198,7 +195,7 @@ impl<'de> Visitor<'de> for Shape<'_> {
         Ok(Node { line: 0, value: Value::List(entries) })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Node, A::Error> {
         self.begin()?;
         let mut entries = Vec::new();
         while let Some(key) = map.next_key_seed(self.below())? {
@@ -221,12 +218,12 @@ struct Source<'t> {
     /// Where each line ends.
     line_ends: Vec<usize>,
     /// The values so far, counted as the first time.
-    values: Cell<usize>,
+    values: usize,
     /// The line of the value before.
-    last_line: Cell<usize>,
+    last_line: usize,
     /// How often the text was read for a line.
-    lookups: Cell<usize>,
-    duplicate: Cell<Option<YamlError>>,
+    lookups: usize,
+    duplicate: Option<YamlError>,
 }
 
 impl<'t> Source<'t> {
@@ -234,10 +231,10 @@ impl<'t> Source<'t> {
         Self {
             text,
             line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
-            values: Cell::new(0),
-            last_line: Cell::new(1),
-            lookups: Cell::new(0),
-            duplicate: Cell::new(None),
+            values: 0,
+            last_line: 1,
+            lookups: 0,
+            duplicate: None,
         }
     }
 
@@ -249,30 +246,29 @@ impl<'t> Source<'t> {
 
     /// The line of the present value, for one that is no part of the text, such as a list or a text with escapes: that
     /// of the error when only the values before it are allowed.
-    fn look_up(&self) -> usize {
-        let lookups = self.lookups.get() + 1;
-        self.lookups.set(lookups);
-        let before = self.values.get().saturating_sub(1);
-        let error = (lookups <= MOST_LINES).then(|| read_shape(self.text, before).err()).flatten();
-        error.and_then(|error| error.line()).unwrap_or(self.last_line.get())
+    fn look_up(&mut self) -> usize {
+        self.lookups += 1;
+        let before = self.values.saturating_sub(1);
+        let error = (self.lookups <= MOST_LINES).then(|| read_shape(self.text, before).err()).flatten();
+        error.and_then(|error| error.line()).unwrap_or(self.last_line)
     }
 
     /// Refuses a key that is among those before it.
-    fn check_new(&self, key: &Node, before: &[(Node, Node)]) -> Result<(), &'static str> {
+    fn check_new(&mut self, key: &Node, before: &[(Node, Node)]) -> Result<(), &'static str> {
         let Value::Scalar(_, text) = &key.value else { return Ok(()) };
         let is_same = |known: &Node| matches!(&known.value, Value::Scalar(_, known) if known == text);
         if !before.iter().any(|(known, _)| is_same(known)) {
             return Ok(());
         }
         let message = format!("{} is here a second time; keep one of the two", excerpt(text));
-        self.duplicate.set(Some(YamlError::refused(Some(key.line), &message)));
+        self.duplicate = Some(YamlError::refused(Some(key.line), &message));
         Err("a key is here a second time")
     }
 }
 
 /// Reads the scalars of a value of known shape, and the lines.
 struct Fill<'s, 't> {
-    source: &'s Source<'t>,
+    source: &'s mut Source<'t>,
     node: &'s mut Node,
     /// Whether the line is needed; that of a key serves for its value.
     needs_line: bool,
@@ -283,10 +279,10 @@ impl Fill<'_, '_> {
     fn place(&mut self, line: Option<usize>) {
         let line = match line {
             None if self.needs_line => self.source.look_up(),
-            line => line.unwrap_or(self.source.last_line.get()),
+            line => line.unwrap_or(self.source.last_line),
         };
         self.node.line = line;
-        self.source.last_line.set(line);
+        self.source.last_line = line;
     }
 
     fn set(self, found: &str) {
@@ -300,7 +296,7 @@ impl<'de> DeserializeSeed<'de> for Fill<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.source.values.set(self.source.values.get() + 1);
+        self.source.values += 1;
         match self.node.value {
             Value::Null | Value::Scalar(..) => deserializer.deserialize_str(self),
             Value::List(_) => deserializer.deserialize_seq(self),
@@ -336,17 +332,18 @@ impl<'de> Visitor<'de> for Fill<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
         self.place(None);
-        let Value::List(entries) = &mut self.node.value else { return Ok(()) };
+        let Fill { source, node, .. } = self;
+        let Value::List(entries) = &mut node.value else { return Ok(()) };
         for node in entries {
-            list.next_element_seed(Fill { source: self.source, node, needs_line: true })?;
+            list.next_element_seed(Fill { source, node, needs_line: true })?;
         }
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         self.place(None);
-        let source = self.source;
-        let Value::Mapping(entries) = &mut self.node.value else { return Ok(()) };
+        let Fill { source, node, .. } = self;
+        let Value::Mapping(entries) = &mut node.value else { return Ok(()) };
         for index in 0..entries.len() {
             let (before, rest) = entries.split_at_mut(index);
             let Some((key, value)) = rest.first_mut() else { break };
