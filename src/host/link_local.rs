@@ -424,9 +424,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_port_is_reported_as_refused() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
+        // Bound and not listening, so that no other test takes the port.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let url = format!("http://{}", socket.local_addr().unwrap());
         assert!(matches!(get(url.clone(), EXCHANGE).await, Err(LinkLocalError::Refused { .. })));
         assert!(matches!(probe(&url).await, Err(LinkLocalError::Refused { .. })));
     }
