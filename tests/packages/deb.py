@@ -10,7 +10,9 @@ class DebChecks(Fixture):
 
     def lintian(self):
         root = self.roots.new()
-        said = root.run(["lintian", "--pedantic", "-I", "--allow-root", root.take(self.deb)])
+        # Texts lie in the binary without a separator, so that two of them may look like a misspelt word.
+        quiet = ["--suppress-tags", "spelling-error-in-binary"]
+        said = root.run(["lintian", "--pedantic", "-I", *quiet, "--allow-root", root.take(self.deb)])
         assert said.returncode == 0 and not said.stdout.strip(), said.stdout
 
     def maintainer_scripts(self):
