@@ -70,6 +70,18 @@ def neighbours(plan):
     return begin if plan.get("after") else f"{begin}until [ -e /listening ]; do /usr/bin/sleep 0.02; done\n"
 
 
+def assert_timer_is_set_up(machine, name):
+    """The script has enabled its timer once, and systemd accepts both units; returns the calls of systemctl."""
+    begun = f"daemon-reload\n--quiet enable --now {name}.timer\n"
+    assert machine.text("/systemctl") == begun, machine.text("/systemctl")
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", f"--root={machine.root}", f"{name}.service", f"{name}.timer"],
+        capture_output=True, text=True, check=False,
+    )
+    assert verified.returncode == 0 and name not in verified.stderr, verified.stderr
+    return begun
+
+
 def lines_of(text):
     """The JSON lines of the script in a log, each of the form that the agent's own have."""
     lines = [json.loads(line) for line in text.splitlines() if line.startswith('{"timestamp"')]
@@ -240,13 +252,7 @@ class FetchChecks:
         failed = machine.run(["sh", "-c", f"{plan}sh {SCRIPT}"], text=True)
         last = lines_of(failed.stdout)[-1]
         assert failed.returncode == 17 and "arc-enroll-fetch.timer tries again" in last["next"], failed.stdout
-        begun = "daemon-reload\n--quiet enable --now arc-enroll-fetch.timer\n"
-        assert machine.text("/systemctl") == begun, machine.text("/systemctl")
-        verified = subprocess.run(
-            ["systemd-analyze", "verify", f"--root={machine.root}", "arc-enroll-fetch.service", "arc-enroll-fetch.timer"],
-            capture_output=True, text=True, check=False,
-        )
-        assert verified.returncode == 0 and "arc-enroll-fetch" not in verified.stderr, verified.stderr
+        begun = assert_timer_is_set_up(machine, "arc-enroll-fetch")
         assert "OnActiveSec=61\n" in machine.text(f"{unit}.timer"), machine.text(f"{unit}.timer")
         started = [line for line in machine.text(f"{unit}.service").splitlines() if line.startswith("ExecStart=")]
         command = started[0].removeprefix("ExecStart=")

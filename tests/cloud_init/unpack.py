@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from fetch import BINARY, lines_of
+from fetch import BINARY, assert_timer_is_set_up, lines_of
 
 SCRIPT = "/usr/local/sbin/arc-enroll-unpack"
 PACKED = "/usr/local/lib/arc-enroll.xz"
@@ -227,13 +227,7 @@ class UnpackChecks:
         for _ in range(2):
             failed = machine.run(["sh", SCRIPT], text=True)
             self.assert_failed(machine, failed.stdout, ["arc-enroll-unpack.timer tries again"])
-        begun = "daemon-reload\n--quiet enable --now arc-enroll-unpack.timer\n"
-        assert machine.text("/systemctl") == begun, machine.text("/systemctl")
-        verified = subprocess.run(
-            ["systemd-analyze", "verify", f"--root={machine.root}", "arc-enroll-unpack.service", "arc-enroll-unpack.timer"],
-            capture_output=True, text=True, check=False,
-        )
-        assert verified.returncode == 0 and "arc-enroll-unpack" not in verified.stderr, verified.stderr
+        begun = assert_timer_is_set_up(machine, "arc-enroll-unpack")
         command = re.search(r"^ExecStart=(.*)$", machine.text(f"{UNIT}.service"), re.MULTILINE)[1]
         # What the message says is done.
         machine.path("/usr/bin/xz").write_bytes(Path("/usr/bin/xz").read_bytes())
