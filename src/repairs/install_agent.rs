@@ -100,13 +100,9 @@ async fn fetch_keyring(context: &Context, url: &str) -> Result<String, Fault> {
     if reply.status != 200 {
         return Err(catalogue::AGENT_SOURCE.with_evidence(format!("{url}: HTTP {}", reply.status)));
     }
-    let own = &context.settings.agent.repository_key;
-    let keyring = if own.is_empty() {
-        key::keyring(&reply.body, &key::MICROSOFT)
-    } else {
-        key::keyring(&reply.body, own)
-    };
-    match keyring {
+    let own: Vec<&str> = context.settings.agent.repository_key.iter().map(String::as_str).collect();
+    let trusted = if own.is_empty() { &key::MICROSOFT[..] } else { &own };
+    match key::keyring(&reply.body, trusted) {
         Ok(keyring) => {
             info!(event = "repository.key", url, "the repository's key is the expected one");
             Ok(keyring)

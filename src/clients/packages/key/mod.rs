@@ -40,7 +40,7 @@ pub enum KeyError {
 ///
 /// # Errors
 /// The text is not exactly one armored public key, or a key in it is unknown.
-pub fn keyring<T: AsRef<str>>(armored: &str, trusted: &[T]) -> Result<String, KeyError> {
+pub fn keyring(armored: &str, trusted: &[&str]) -> Result<String, KeyError> {
     let bytes = armor::decode(armored)?;
     let packets = packet::split(&bytes)?;
     let mut found = Vec::new();
@@ -56,9 +56,9 @@ pub fn keyring<T: AsRef<str>>(armored: &str, trusted: &[T]) -> Result<String, Ke
         return Err(KeyError::NotAKey("there is no key in it"));
     }
     let hex: Vec<String> = found.iter().map(|print| to_hex(print)).collect();
-    let known = |one: &String| trusted.iter().any(|trusted| trusted.as_ref().eq_ignore_ascii_case(one));
+    let known = |one: &String| trusted.iter().any(|trusted| trusted.eq_ignore_ascii_case(one));
     if !hex.iter().all(known) {
-        let expected = trusted.iter().map(|trusted| trusted.as_ref().to_owned()).collect();
+        let expected = trusted.iter().map(|trusted| (*trusted).to_owned()).collect();
         return Err(KeyError::Unknown { found: hex, expected });
     }
     Ok(armor::encode(&own_packets(&packets, &found)))
