@@ -1,7 +1,7 @@
 //! The support bundle: one archive with the data that support asks for (guide, "If you're still experiencing issues").
 //!
-//! [`TABLE`] lists the sources; [`collect`] reads them, running commands concurrently; [`crate::host::redaction`] redacts secrets;
-//! [`manifest`] lists the entries, and the missing ones with the reason.
+//! [`TABLE`] lists the sources; [`collect`] reads them, running commands concurrently; [`crate::host::redaction`]
+//! redacts secrets; [`manifest`] lists the entries, and the missing ones with the reason.
 
 mod archive;
 mod collect;

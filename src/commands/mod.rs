@@ -122,13 +122,14 @@ fn load_for_observation(invocation: &Invocation) -> Result<Loaded, Vec<Problem>>
         Ok(loaded) => return Ok(loaded),
         Err(problems) => problems,
     };
+    let files = Files::new(invocation.root.clone());
     // Only the default file may be left out, not one that was named.
-    if configuration_path(invocation, None) != Files::new(invocation.root.clone()).path(DEFAULT_PATH) {
+    if configuration_path(invocation, None) != files.path(DEFAULT_PATH) {
         return Err(problems);
     }
     // `token` and `env` do not depend on the target.
     let needs_target = !matches!(invocation.command, Action::Token { .. } | Action::Env);
-    let unread = match Files::new(invocation.root.clone()).read(DEFAULT_PATH) {
+    let unread = match files.read(DEFAULT_PATH) {
         Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => describe(&error),
         Ok(None) if invocation.config.is_none() && !needs_target => "there is none".to_owned(),
         _ => return Err(problems),

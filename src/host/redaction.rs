@@ -134,11 +134,9 @@ fn next_marker(text: &str, mut from: usize) -> Option<(Range<usize>, bool)> {
         let name = from + text.get(from..)?.find("PRIVATE KEY")?;
         from = name + "PRIVATE KEY".len();
         // `-----BEGIN OPENSSH ` and the like; without the limit, a repeated marker would be read again and again.
-        let least = name - last_bytes(text.get(..name)?, LONGEST_KIND).len();
-        let kind = text.get(least..name)?;
-        let before =
-            text.get(..least + kind.trim_end_matches(|c: char| c.is_ascii_uppercase() || c == ' ').len())?;
-        let kind = text.get(before.len()..name)?;
+        let near = last_bytes(text.get(..name)?, LONGEST_KIND);
+        let dashes = near.trim_end_matches(|c: char| c.is_ascii_uppercase() || c == ' ');
+        let (before, kind) = text.get(..name)?.split_at_checked(name - near.len() + dashes.len())?;
         let after = text.get(from..)?.strip_prefix(" BLOCK").unwrap_or(text.get(from..)?);
         if !before.ends_with("-----") || !after.starts_with("-----") {
             continue;

@@ -150,7 +150,7 @@ fn is_separate_word(text: &str, place: &Range<usize>) -> bool {
 /// Every long enough run that starts with `eyJ`, the base64 of the beginning of a JSON object.
 fn tokens(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let (mut from, mut run) = (0, Run::default());
+    let (mut from, mut run) = (0, CharacterRun::default());
     while let Some(start) = text.get(from..).and_then(|rest| rest.find("eyJ")).map(|at| from + at) {
         run.move_to(text, start, '.', &|c| !is_token_character(c));
         let before = text.get(..start).unwrap_or_default();
@@ -167,12 +167,12 @@ fn tokens(text: &str) -> Vec<Range<usize>> {
 /// A run of characters, and the last mark in it. It is looked for once, however many places in it are examined, so that
 /// a hostile text costs no more than its length.
 #[derive(Default)]
-struct Run {
+struct CharacterRun {
     end: usize,
     last_mark: Option<usize>,
 }
 
-impl Run {
+impl CharacterRun {
     /// The run that contains `start`; characters for which `is_end` holds are not part of it.
     fn move_to(&mut self, text: &str, start: usize, mark: char, is_end: &dyn Fn(char) -> bool) {
         if start < self.end {
@@ -209,7 +209,7 @@ pub fn is_token_character(c: char) -> bool {
 pub fn url_credentials(text: &str) -> Vec<Range<usize>> {
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
     let mut found = Vec::new();
-    let (mut start, mut run) = (0, Run::default());
+    let (mut start, mut run) = (0, CharacterRun::default());
     while let Some(at) = text.get(start..).and_then(|rest| rest.find("://")) {
         start += at + 3;
         run.move_to(text, start, '@', &is_end);
